@@ -1,0 +1,1 @@
+"""Retrieval-augmented generation, as one process or as a fleet."""

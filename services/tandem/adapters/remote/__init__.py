@@ -1,0 +1,1 @@
+"""Tandem's own retriever target, as a client."""

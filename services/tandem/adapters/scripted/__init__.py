@@ -1,0 +1,1 @@
+"""Shipped doubles of every port."""

@@ -1,0 +1,239 @@
+"""Every setting: `tandem.yaml` overlaid by `TANDEM_…`, read once, frozen, unknown keys refused, secrets masked."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, YamlConfigSettingsSource
+
+from tandem.domain.errors import ConfigurationError
+
+_LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
+
+
+class _Group(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+
+class Server(_Group):
+    """The HTTP listener and how it stops."""
+
+    host: str = "127.0.0.1"
+    """Address to bind. Beyond loopback the public API needs keys."""
+    port: int | None = Field(default=None, ge=0, le=65535)
+    """TCP port; 8000, or 8080 for the predictor. 0 picks a free one."""
+    allow_unauthenticated: bool = False
+    """Bind beyond loopback although `auth.mode` is none."""
+    max_body_bytes: int = Field(default=2_000_000, ge=1024)
+    """Largest JSON body. Documents have their own limit, `ingestion.max_document_bytes`."""
+    request_timeout_s: float = Field(default=120.0, gt=0)
+    """A request's time budget when it brings no x-request-timeout-ms."""
+    drain_delay_s: float = Field(default=0.0, ge=0)
+    """Seconds between readiness turning red and the listener closing; long enough for endpoints to be withdrawn."""
+    drain_timeout_s: float = Field(default=30.0, ge=0)
+    """Seconds that running requests may take to finish after SIGTERM."""
+
+
+class ApiKey(_Group):
+    """One caller. Make the hash with `tandem config hash-key`."""
+
+    name: str = Field(min_length=1)
+    """Who this is, for logs."""
+    sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
+    """SHA-256 of the key, in hex. Keys are long random strings, so a fast hash is enough."""
+    tenant: str = Field(default="default", pattern=r"^[a-z0-9]([a-z0-9._-]{0,62})$")
+    """Whose documents this caller sees."""
+
+
+class Auth(_Group):
+    """Who may call."""
+
+    mode: Literal["none", "keys"] = "none"
+    """`none`: everyone is the default tenant. `keys`: a Bearer key is required."""
+    keys: tuple[ApiKey, ...] = ()
+    """The known keys."""
+
+    @model_validator(mode="after")
+    def _keys_present(self) -> Self:
+        if self.mode == "keys" and not self.keys:
+            raise ValueError("auth.mode is keys, but auth.keys is empty")
+        return self
+
+
+class RetrieverPeer(_Group):
+    """Where retrieval and documents live."""
+
+    url: str | None = None
+    """A `tandem serve --target retriever`. Without it retrieval runs in this process."""
+    api_key: SecretStr | None = None
+    """Sent as Bearer key."""
+    timeout_s: float = Field(default=30.0, gt=0)
+    """Upper bound of one call; the request's deadline may be nearer."""
+
+
+class Vectors(_Group):
+    """The vector store."""
+
+    url: str | None = None
+    """A Qdrant server, e.g. http://qdrant:6333. Without it Qdrant's engine runs in this process, under `data_dir`."""
+    api_key: SecretStr | None = None
+    """Qdrant's API key."""
+    grpc_port: int | None = Field(default=None, ge=1, le=65535)
+    """Use gRPC on this port (a third of REST's CPU)."""
+    timeout_s: float = Field(default=10.0, gt=0)
+    """Upper bound of one call."""
+
+
+class Embedder(_Group):
+    """The embedding model."""
+
+    model: Literal["minilm"] = "minilm"
+    """all-MiniLM-L6-v2, int8 ONNX, in this process."""
+    threads: int = Field(default=0, ge=0)
+    """Threads of one inference; 0 means one per core less one, at least one."""
+    sparse_language: str = "english"
+    """Stemmer and stop words of the sparse vectors."""
+
+
+class Reranker(_Group):
+    """The second look at the candidates."""
+
+    url: str | None = None
+    """A server that speaks TEI's `/rerank`."""
+    timeout_s: float = Field(default=5.0, gt=0)
+    """Upper bound of one call."""
+
+
+class Retrieval(_Group):
+    """From question to passages."""
+
+    collection: str = Field(default="docs", pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$")
+    """The collection asked when the request names none."""
+    top_k: int = Field(default=5, ge=1, le=50)
+    """Passages handed to the prompt."""
+    candidates: int = Field(default=30, ge=1, le=200)
+    """Passages recalled by each leg before fusion."""
+    threshold: float | None = Field(default=None, ge=0, le=1)
+    """Relevance below which Tandem says that it does not know; unset: the measured default of the embedder."""
+    rerank: bool = True
+    """Rerank unless the request says otherwise."""
+    max_passage_tokens: int = Field(default=1500, ge=64)
+    """Token budget of all passages in one prompt."""
+
+
+class Predictor(_Group):
+    """The language model: inside this process, or a peer by URL."""
+
+    url: str | None = None
+    """A TGI, vLLM or `tandem serve --target predictor`. Without it `model` runs in this process."""
+    protocol: Literal["tgi", "openai"] = "tgi"
+    """What the peer speaks."""
+    model: str = "extractive"
+    """In process: `extractive`, `smollm2`, a path to a GGUF, or hf://org/repo@revision/file.gguf. At a peer: the name to ask for."""
+    api_key: SecretStr | None = None
+    """Sent as Bearer key."""
+    connect_timeout_s: float = Field(default=2.0, gt=0)
+    """To open a connection."""
+    first_token_timeout_s: float = Field(default=60.0, gt=0)
+    """Until the first token."""
+    idle_timeout_s: float = Field(default=15.0, gt=0)
+    """Between two tokens."""
+    max_concurrent_requests: int = Field(default=128, ge=1)
+    """In process: running and waiting together; one more is answered `overloaded` at once (as TGI does)."""
+    parallel: int = Field(default=2, ge=1, le=64)
+    """In process: requests generated side by side."""
+    context_tokens: int = Field(default=4096, ge=256)
+    """In process: context of one request."""
+    max_tokens: int = Field(default=256, ge=1)
+    """Answer length when the request names none."""
+
+
+class Ingestion(_Group):
+    """From bytes to chunks."""
+
+    chunk_tokens: int = Field(default=200, ge=32, le=254)
+    """Largest chunk, in the embedder's tokens."""
+    chunk_overlap: int = Field(default=32, ge=0)
+    """Tokens that neighbouring chunks share."""
+    max_document_bytes: int = Field(default=50_000_000, ge=1024)
+    """Largest document."""
+    max_text_chars: int = Field(default=10_000_000, ge=1024)
+    """Most text one document may unfold to."""
+    load_timeout_s: float = Field(default=60.0, gt=0)
+    """Longest time to read one document's format."""
+    load_memory_mb: int = Field(default=1024, ge=256)
+    """Most memory of the process that reads formats."""
+
+
+class Log(_Group):
+    """Logging to stderr."""
+
+    level: Literal["debug", "info", "warning", "error"] = "info"
+    """Least severe line to write."""
+    format: Literal["text", "json"] = "text"
+    """`json`: one object per line."""
+
+
+class Settings(BaseSettings):
+    """The whole configuration of one process. A peer with a URL is remote, a peer without one runs inside."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="TANDEM_",
+        env_nested_delimiter="__",
+        extra="forbid",
+        frozen=True,
+        use_attribute_docstrings=True,
+        nested_model_default_partial_update=True,
+    )
+
+    data_dir: Path = Path(".data")
+    """Where embedded stores live."""
+    prompts_dir: Path | None = None
+    """Your own templates, `name@version.jinja`; they come before the shipped ones."""
+    prompt: str = "answer@1"
+    """The template used when the request names none."""
+    server: Server = Server()
+    auth: Auth = Auth()
+    retriever: RetrieverPeer = RetrieverPeer()
+    vectors: Vectors = Vectors()
+    embedder: Embedder = Embedder()
+    reranker: Reranker = Reranker()
+    retrieval: Retrieval = Retrieval()
+    predictor: Predictor = Predictor()
+    ingestion: Ingestion = Ingestion()
+    log: Log = Log()
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Flags before environment before file."""
+        return init_settings, env_settings, YamlConfigSettingsSource(settings_cls)
+
+    def public_without_keys(self) -> bool:
+        """True when everyone on the network could call this process."""
+        return (
+            self.server.host not in _LOOPBACK and self.auth.mode == "none" and not self.server.allow_unauthenticated
+        )
+
+
+def load_settings(config: Path | None = None, **overrides: Any) -> Settings:
+    """Read file and environment; raises `ConfigurationError` that names each wrong key."""
+    if config is not None and not config.is_file():
+        raise ConfigurationError(f"No configuration file at {config}.", hint="Check --config, or leave it out.")
+    read: Callable[..., Settings] = type(
+        "Settings", (Settings,), {"model_config": SettingsConfigDict(yaml_file=config), "__module__": __name__}
+    )
+    try:
+        return read(**overrides)
+    except ValidationError as error:
+        faults = "; ".join(f"{'.'.join(map(str, e['loc'])) or 'configuration'}: {e['msg']}" for e in error.errors())
+        raise ConfigurationError(
+            f"The configuration is not valid: {faults}", hint="`tandem config schema` lists every key."
+        ) from error

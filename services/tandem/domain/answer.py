@@ -1,0 +1,45 @@
+"""An answer as it unfolds: what was found, its text piece by piece, and how it ended."""
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from tandem.domain.generation import FinishReason, ModelCard, Token, Usage
+from tandem.domain.passage import Passage, Retrieval
+
+
+@dataclass(frozen=True, slots=True)
+class Citation:
+    """`[number]` in the answer, the passage it stands for, and the character span of the chunk's text that supports it."""
+
+    number: int
+    passage: Passage
+    start: int
+    end: int
+
+
+Outcome = Literal["answered", "abstained"]
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """First event: what was retrieved, before the model speaks."""
+
+    retrieval: Retrieval
+    question: str
+    model: ModelCard
+    prompt: str
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """Last event: how the answer ended, and what it cites."""
+
+    outcome: Outcome
+    finish_reason: FinishReason
+    usage: Usage
+    citations: tuple[Citation, ...] = ()
+    degraded: tuple[str, ...] = ()
+    timings_s: dict[str, float] = field(default_factory=dict)
+
+
+AnswerEvent = Found | Token | Answered

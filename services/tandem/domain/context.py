@@ -1,0 +1,15 @@
+"""Who asks, under which id, and until when: what travels with a request through every part."""
+
+from dataclasses import dataclass
+
+DEFAULT_TENANT = "default"
+
+
+@dataclass(frozen=True, slots=True)
+class RequestContext:
+    """`deadline_s` is an instant of the process's monotonic clock (see `ports/clock.py`); None means no deadline."""
+
+    request_id: str
+    tenant: str = DEFAULT_TENANT
+    deadline_s: float | None = None
+    traceparent: str | None = None

@@ -1,0 +1,164 @@
+"""Every way Tandem can fail, as one tree.
+
+    TandemError
+    ├── InvalidRequest            invalid_request             the caller must change the request
+    │   ├── UnknownModel          model_not_found
+    │   ├── UnknownCollection     collection_not_found
+    │   ├── UnknownDocument       document_not_found
+    │   ├── UnknownPrompt         prompt_not_found
+    │   ├── ContextTooLong        context_length_exceeded
+    │   ├── PayloadTooLarge       payload_too_large
+    │   └── UnsupportedContent    unsupported_content         an image part, say
+    ├── Unauthenticated           invalid_api_key
+    ├── DocumentRejected          document_rejected           one document could not be read; `reason` says why
+    ├── Overloaded                overloaded                  retryable, after `retry_after_s`
+    ├── DeadlineExceeded          deadline_exceeded           retryable; `stage` ran out of time
+    ├── UpstreamUnavailable       upstream_unavailable        retryable: refused, reset, timed out before the first token
+    ├── UpstreamFailed            upstream_failed             the peer answered with a failure, or a truncated answer
+    ├── StoreBusy                 store_busy                  retryable: another process holds the embedded store
+    ├── StoreFull                 storage_full                no space left where the store lives
+    ├── StoreMismatch             store_mismatch              the collection was built with another recipe
+    └── ConfigurationError        configuration_invalid       settings that cannot work; the process does not start
+
+`code` and `retryable` are the contract; the message is for people. Adapters translate into this tree at
+their edge, `http/errors.py` maps it to statuses, the CLI prints `message` and `hint`.
+"""
+
+from typing import ClassVar
+
+
+class TandemError(Exception):
+    """The root: a message for people, an optional hint on how to fix it, the parameter at fault."""
+
+    code: ClassVar[str] = "internal_error"
+    retryable: ClassVar[bool] = False
+
+    def __init__(self, message: str, *, hint: str | None = None, param: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+        self.param = param
+
+
+class InvalidRequest(TandemError):
+    """The request cannot be served as it is."""
+
+    code = "invalid_request"
+
+
+class UnknownModel(InvalidRequest):
+    """No model of that name is served here."""
+
+    code = "model_not_found"
+
+
+class UnknownCollection(InvalidRequest):
+    """No collection of that name exists."""
+
+    code = "collection_not_found"
+
+
+class UnknownDocument(InvalidRequest):
+    """The collection holds no document of that id (for this tenant)."""
+
+    code = "document_not_found"
+
+
+class UnknownPrompt(InvalidRequest):
+    """No prompt template of that name and version exists."""
+
+    code = "prompt_not_found"
+
+
+class ContextTooLong(InvalidRequest):
+    """Prompt and answer do not fit the model's context."""
+
+    code = "context_length_exceeded"
+
+
+class PayloadTooLarge(InvalidRequest):
+    """The body is over the configured limit."""
+
+    code = "payload_too_large"
+
+
+class UnsupportedContent(InvalidRequest):
+    """A kind of content that is not handled here, such as an image part."""
+
+    code = "unsupported_content"
+
+
+class Unauthenticated(TandemError):
+    """No key, or none that is known."""
+
+    code = "invalid_api_key"
+
+
+class DocumentRejected(TandemError):
+    """One document could not be read; `reason` is a stable word such as `encrypted`, `damaged`, `empty`, `too_large`."""
+
+    code = "document_rejected"
+
+    def __init__(self, message: str, *, reason: str, hint: str | None = None) -> None:
+        super().__init__(message, hint=hint)
+        self.reason = reason
+
+
+class Overloaded(TandemError):
+    """No room now; try again after `retry_after_s` seconds."""
+
+    code = "overloaded"
+    retryable = True
+
+    def __init__(self, message: str, *, retry_after_s: float = 1.0) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
+
+
+class DeadlineExceeded(TandemError):
+    """The request's time budget ran out in `stage`."""
+
+    code = "deadline_exceeded"
+    retryable = True
+
+    def __init__(self, stage: str) -> None:
+        super().__init__(f"The deadline passed during {stage}.", hint="Raise x-request-timeout-ms or ask for less.")
+        self.stage = stage
+
+
+class UpstreamUnavailable(TandemError):
+    """A peer could not be reached, or answered nothing in time."""
+
+    code = "upstream_unavailable"
+    retryable = True
+
+
+class UpstreamFailed(TandemError):
+    """A peer answered with a failure, or its answer was cut short."""
+
+    code = "upstream_failed"
+
+
+class StoreBusy(TandemError):
+    """Another process holds the embedded store."""
+
+    code = "store_busy"
+    retryable = True
+
+
+class StoreFull(TandemError):
+    """No space is left where the store lives."""
+
+    code = "storage_full"
+
+
+class StoreMismatch(TandemError):
+    """The collection was built with another embedder or chunker than the one configured."""
+
+    code = "store_mismatch"
+
+
+class ConfigurationError(TandemError):
+    """Settings that cannot work."""
+
+    code = "configuration_invalid"

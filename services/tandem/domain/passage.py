@@ -1,0 +1,71 @@
+"""What retrieval found, with the scores that led there, and the trace of how."""
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from tandem.domain.document import Chunk
+
+
+@dataclass(frozen=True, slots=True)
+class Scores:
+    """Each stage's score, None where the stage did not see the passage.
+
+    `dense` cosine −1…1; `sparse` BM25 ≥ 0; `fused` RRF; `rerank` in the reranker's own units; `relevance` 0…1, see
+    `retrieval/relevance.py`.
+    """
+
+    dense: float | None = None
+    sparse: float | None = None
+    fused: float | None = None
+    rerank: float | None = None
+    relevance: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Passage:
+    """A chunk that was found, with its document's title and source."""
+
+    chunk: Chunk
+    title: str
+    source: str
+    scores: Scores = field(default_factory=Scores)
+
+
+DropReason = Literal["near_duplicate", "below_threshold", "over_top_k", "over_token_budget"]
+
+
+@dataclass(frozen=True, slots=True)
+class Dropped:
+    """A passage that was recalled and left out, and why; `by` names the passage it repeats."""
+
+    passage: Passage
+    reason: DropReason
+    by: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Trace:
+    """The whole way from question to passages, for `tandem.explain`."""
+
+    queries: tuple[str, ...] = ()
+    dense: tuple[Passage, ...] = ()
+    sparse: tuple[Passage, ...] = ()
+    fused: tuple[Passage, ...] = ()
+    reranked: tuple[Passage, ...] = ()
+    dropped: tuple[Dropped, ...] = ()
+    timings_s: dict[str, float] = field(default_factory=dict)
+    reranker: str | None = None
+    threshold: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Retrieval:
+    """The passages to answer from, best first (empty: nothing relevant was found), and the trace when asked for.
+
+    `relevance` is the best passage's calibrated relevance, 0…1, also when it fell below the threshold.
+    """
+
+    passages: tuple[Passage, ...]
+    relevance: float
+    degraded: tuple[str, ...] = ()
+    trace: Trace | None = None

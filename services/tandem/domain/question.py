@@ -1,0 +1,50 @@
+"""What a user asks: the question, the conversation before it, and how to retrieve and answer."""
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from tandem.domain.filters import Filter
+
+Role = Literal["system", "user", "assistant"]
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One turn of a conversation."""
+
+    role: Role
+    content: str
+
+
+@dataclass(frozen=True, slots=True)
+class RetrievalOptions:
+    """What the `tandem` body object may say about retrieval; None means the configured default."""
+
+    collection: str = "docs"
+    top_k: int | None = None
+    filters: Filter = ()
+    rerank: bool | None = None
+    expand: bool | None = None
+    explain: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Sampling:
+    """How the model picks tokens; None leaves it to the engine (temperature 0 is greedy)."""
+
+    max_tokens: int | None = None
+    temperature: float | None = None
+    top_p: float | None = None
+    stop: tuple[str, ...] = ()
+    seed: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """The last user message, the conversation before it (oldest first), and the options that came along."""
+
+    text: str
+    conversation: tuple[Message, ...] = ()
+    retrieval: RetrievalOptions = field(default_factory=RetrievalOptions)
+    sampling: Sampling = field(default_factory=Sampling)
+    prompt: str | None = None

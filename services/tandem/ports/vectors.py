@@ -1,0 +1,90 @@
+"""The vector store: collections of embedded chunks, searched by meaning and by words together."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from tandem.domain.document import Chunk, CollectionInfo, DocumentPage, DocumentRecord, Recipe, StoredDocument
+from tandem.domain.filters import Filter
+from tandem.domain.passage import Passage
+from tandem.ports.embedder import DenseVector, SparseVector
+
+
+@dataclass(frozen=True, slots=True)
+class EmbeddedChunk:
+    """A chunk with both its vectors."""
+
+    chunk: Chunk
+    dense: DenseVector
+    sparse: SparseVector
+
+
+@dataclass(frozen=True, slots=True)
+class VectorQuery:
+    """One hybrid search. `limit` bounds each leg and the fused list. Tenant is mandatory: no path searches without it."""
+
+    tenant: str
+    dense: DenseVector
+    sparse: SparseVector
+    limit: int
+    filters: Filter = ()
+
+
+@dataclass(frozen=True, slots=True)
+class SearchHits:
+    """Best first. `fused` is reciprocal rank fusion (k = 60) of both legs, done by the store; its passages carry the
+    legs' scores too. Ties are broken by chunk id, so that equal searches give equal answers."""
+
+    dense: tuple[Passage, ...]
+    sparse: tuple[Passage, ...]
+    fused: tuple[Passage, ...]
+
+
+class Vectors(Protocol):
+    """All calls raise `UnknownCollection` for a collection that was never opened for writing.
+
+    Writes to one document are ordered so that a crash at any moment leaves its record with the old fingerprint
+    (or none): ingesting it again completes it. After `replace_document` returned, the document is durable and searchable.
+    """
+
+    async def ensure_collection(self, name: str, recipe: Recipe) -> None:
+        """Create it when missing. Raises `StoreMismatch` when it exists with another recipe."""
+        ...
+
+    async def collections(self, tenant: str) -> list[CollectionInfo]:
+        """All collections, ordered by name, with this tenant's counts."""
+        ...
+
+    async def drop_collection(self, name: str) -> None:
+        """Delete it with everything in it."""
+        ...
+
+    async def replace_document(
+        self, collection: str, tenant: str, record: DocumentRecord, chunks: Sequence[EmbeddedChunk]
+    ) -> None:
+        """Write the document; whatever an earlier version of it left is gone afterwards. `chunks` is not empty."""
+        ...
+
+    async def delete_document(self, collection: str, tenant: str, document_id: str) -> bool:
+        """True when there was one."""
+        ...
+
+    async def record(self, collection: str, tenant: str, document_id: str) -> DocumentRecord | None:
+        """The document's record, None when it is not there."""
+        ...
+
+    async def document(self, collection: str, tenant: str, document_id: str) -> StoredDocument | None:
+        """The document's record and chunks, None when it is not there."""
+        ...
+
+    async def documents(self, collection: str, tenant: str, *, limit: int, after: str | None = None) -> DocumentPage:
+        """Records ordered by id, those after `after`."""
+        ...
+
+    async def search(self, collection: str, query: VectorQuery) -> SearchHits:
+        """Both legs and their fusion in one round trip."""
+        ...
+
+    async def optimize(self, collection: str) -> None:
+        """Index what was written since; searches stay correct without it, only slower."""
+        ...
