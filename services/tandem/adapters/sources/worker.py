@@ -1,0 +1,87 @@
+"""The process that reads formats: one document in, its text out, so that hostile bytes can only hurt a process made to be lost.
+
+Frames both ways: eight bytes of length, big endian, then that many bytes. A request is two frames, a JSON header and
+the body; an answer is one frame of JSON. JSON and not pickle: what a parser was talked into must not run in the parent.
+"""
+
+import json
+import os
+import resource
+import signal
+import struct
+import sys
+from typing import IO, Any
+
+from tandem.adapters.sources.limits import LoadLimits
+from tandem.adapters.sources.reading import read
+from tandem.domain.document import RawDocument
+from tandem.domain.errors import DocumentRejected
+
+LENGTH = struct.Struct(">Q")
+_GRACE_S = 5.0
+_OUT_OF_MEMORY = "Reading the document takes more memory than is allowed."
+
+
+def main() -> None:
+    """Serve until standard input ends."""
+    limits = LoadLimits(**json.loads(sys.argv[1]))
+    requests, answers = _private_pipes()
+    _bound(limits)
+    while (header := _receive(requests)) is not None:
+        body = _receive(requests)
+        if body is None:
+            return
+        # A parent that was killed cannot kill us: the alarm does.
+        signal.setitimer(signal.ITIMER_REAL, limits.timeout_s + _GRACE_S)
+        answer = json.dumps(answer_for(json.loads(header), body, limits)).encode()
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        answers.write(LENGTH.pack(len(answer)) + answer)
+        answers.flush()
+
+
+def answer_for(header: dict[str, Any], body: bytes, limits: LoadLimits) -> dict[str, Any]:
+    """The loaded document's fields, or why there are none."""
+    document = RawDocument(header["id"], body, "", header["media_type"], header["title"])
+    try:
+        loaded = read(document, limits)
+    except DocumentRejected as error:
+        return {"reason": error.reason, "message": error.message, "hint": error.hint}
+    except MemoryError:
+        return {"reason": "too_large", "message": _OUT_OF_MEMORY, "hint": None}
+    except Exception as error:  # noqa: BLE001 - this process's edge: whatever a parser throws at hostile bytes is the document's fault
+        return {"reason": "damaged", "message": f"The document cannot be read ({type(error).__name__}).", "hint": None}
+    return {
+        "title": loaded.title,
+        "text": loaded.text,
+        "media_type": loaded.media_type,
+        "language": loaded.language,
+        "pages": loaded.pages,
+    }
+
+
+def _private_pipes() -> tuple[IO[bytes], IO[bytes]]:
+    """Our frames keep to copies of the standard streams; what a library prints goes to standard error."""
+    requests, answers = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
+    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+    os.dup2(2, 1)
+    return requests, answers
+
+
+def _bound(limits: LoadLimits) -> None:
+    memory = limits.memory_mb * 1024 * 1024
+    resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
+
+
+def _receive(stream: IO[bytes]) -> bytes | None:
+    head = stream.read(LENGTH.size)
+    if len(head) < LENGTH.size:
+        return None
+    (length,) = LENGTH.unpack(head)
+    body = stream.read(length)
+    return body if len(body) == length else None
+
+
+if __name__ == "__main__":
+    main()
