@@ -26,7 +26,9 @@ _TEXTS = st.one_of(
 _TYPES = st.sampled_from(["text/markdown", "text/plain", "text/x-python", "text/html", "application/pdf"])
 
 
-def _cut(text: str, media_type: str = "text/markdown", tokens: int = 40, overlap: int = 8, title: str = "T") -> tuple[Chunk, ...]:
+def _cut(
+    text: str, media_type: str = "text/markdown", tokens: int = 40, overlap: int = 8, title: str = "T"
+) -> tuple[Chunk, ...]:
     return Chunker(COUNT, tokens, overlap).chunks("d", LoadedDocument(title, text, media_type))
 
 
@@ -64,7 +66,12 @@ def test_a_run_of_letters_that_a_tokenizer_takes_for_one_word_is_cut_too() -> No
 
 
 def test_headings_above_a_chunk_are_its_title_path() -> None:
-    text = "# Guide\n\nIntro words.\n\n## Install\n\n" + "Install it now. " * 12 + "\n\n### On Linux\n\n" + "Use the package. " * 12
+    text = (
+        "# Guide\n\nIntro words.\n\n## Install\n\n"
+        + "Install it now. " * 12
+        + "\n\n### On Linux\n\n"
+        + "Use the package. " * 12
+    )
     text += "\n\n## Run `it` [now](x.md) ##\n\n" + "Run it well. " * 12
     paths = {chunk.title_path for chunk in _cut(text, tokens=60, overlap=0, title="Guide")}
     assert ("Guide", "Install") in paths

@@ -10,7 +10,17 @@ from tandem.ingestion.identifiers import MAX_ID_CHARS, check_document_id
 
 @pytest.mark.parametrize(
     "document_id",
-    ["a", "guide/install.md", "docs/größe/日本語.txt", "https://host/a?b=c#d", "a b.txt", "...", "a//b", ".hidden", "a/"],
+    [
+        "a",
+        "guide/install.md",
+        "docs/größe/日本語.txt",
+        "https://host/a?b=c#d",
+        "a b.txt",
+        "...",
+        "a//b",
+        ".hidden",
+        "a/",
+    ],
 )
 def test_takes_paths_urls_and_names(document_id: str) -> None:
     assert check_document_id(document_id) == document_id

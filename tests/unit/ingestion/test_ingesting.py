@@ -50,9 +50,7 @@ class House:
         self.vectors = vectors or MemoryVectors()
         self.embedder = HashingEmbedder()
         self.loader = PlainLoader()
-        self.ingesting = Ingesting(
-            self.loader, self.embedder, HashingSparse(), self.vectors, FrozenClock(), **cut
-        )
+        self.ingesting = Ingesting(self.loader, self.embedder, HashingSparse(), self.vectors, FrozenClock(), **cut)
 
 
 @pytest.fixture

@@ -3,7 +3,7 @@
 import codecs
 import re
 
-from charset_normalizer import from_bytes
+from charset_normalizer import CharsetMatch, from_bytes
 
 from tandem.adapters.sources.formats import reject_binary
 from tandem.domain.errors import DocumentRejected
@@ -15,6 +15,9 @@ _MARKS = (
     (codecs.BOM_UTF16_LE, "utf-16"),
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
+_WESTERN = "cp1252"
+# Their marks, or their zeros, were looked at before.
+_NOT_GUESSED = ["utf_16", "utf_16_be", "utf_16_le", "utf_32", "utf_32_be", "utf_32_le", "utf_7"]
 _SAMPLE = 256 * 1024
 _CHARSET = re.compile(r"charset\s*=\s*[\"']?([\w.:-]+)", re.IGNORECASE)
 # Everything below a space but tab, newline and form feed; DEL; the non-characters; half of a surrogate pair.
@@ -76,14 +79,25 @@ def _wide(body: bytes) -> str | None:
 
 
 def _guessed(body: bytes) -> str:
-    match = from_bytes(body[:_SAMPLE]).best()
-    if match is None:
+    matches = list(from_bytes(body[:_SAMPLE], cp_exclusion=_NOT_GUESSED))
+    if not matches:
         return _undecodable()
     # The sample may end inside a character, the rest may hold a stray byte: neither is worth losing the document for.
-    text = body.decode(match.encoding, errors="replace")
+    text = body.decode(_likeliest(matches), errors="replace")
     if text.count("\ufffd") > max(2, len(text) // 100):
         return _undecodable()
     return _plausible(text)
+
+
+def _likeliest(matches: list[CharsetMatch]) -> str:
+    """The best match; of several that are as good, the one that most Western files are in."""
+    best = matches[0]
+    as_good = {name for each in matches if _merit(each) == _merit(best) for name in each.could_be_from_charset}
+    return _WESTERN if _WESTERN in as_good else best.encoding
+
+
+def _merit(match: CharsetMatch) -> tuple[float, float]:
+    return match.chaos, match.coherence
 
 
 def _plausible(text: str) -> str:

@@ -1,6 +1,7 @@
 """One reading process: started when first needed, killed when it breaks a limit."""
 
 import asyncio
+import contextlib
 import json
 import os
 import sys
@@ -18,6 +19,7 @@ _WORKER = "tandem.adapters.sources.worker"
 # JSON escapes one character to at most twelve bytes.
 _BYTES_PER_CHAR = 12
 _RECYCLE_AFTER = 200
+_START_S = 60.0
 
 
 class Reader:
@@ -30,9 +32,9 @@ class Reader:
 
     async def read(self, document: RawDocument) -> dict[str, Any]:
         """The worker's answer. Raises `DocumentRejected` when the worker died or took too long."""
-        process = await self._running()
         whole = False
         try:
+            process = await self._running()
             async with asyncio.timeout(self._limits.timeout_s):
                 answer = await self._exchange(process, document)
             whole = True
@@ -60,23 +62,32 @@ class Reader:
         await asyncio.shield(process.wait())
 
     async def _exchange(self, process: asyncio.subprocess.Process, document: RawDocument) -> dict[str, Any]:
-        assert process.stdin is not None and process.stdout is not None
+        assert process.stdin is not None
         header = json.dumps({"id": document.id, "media_type": document.media_type, "title": document.title}).encode()
-        for frame in (header, document.body):
-            process.stdin.write(LENGTH.pack(len(frame)))
-            process.stdin.write(frame)
-        await process.stdin.drain()
-        (length,) = LENGTH.unpack(await process.stdout.readexactly(LENGTH.size))
-        if length > self._limits.text_chars * _BYTES_PER_CHAR + 65_536:
-            raise asyncio.IncompleteReadError(b"", length)
-        answer: dict[str, Any] = json.loads(await process.stdout.readexactly(length))
+        # A worker that gave up in the midst of a body has still said why.
+        with contextlib.suppress(ConnectionError):
+            for frame in (header, document.body):
+                process.stdin.write(LENGTH.pack(len(frame)))
+                process.stdin.write(frame)
+            await process.stdin.drain()
+        answer: dict[str, Any] = json.loads(await _frame(process, self._limits.text_chars * _BYTES_PER_CHAR + 65_536))
         self._served += 1
         return answer
 
     async def _running(self) -> asyncio.subprocess.Process:
         if self._process is None or self._process.returncode is not None:
             self._process, self._served = await _start(self._limits), 0
+            async with asyncio.timeout(_START_S):
+                await _frame(self._process, 0)
         return self._process
+
+
+async def _frame(process: asyncio.subprocess.Process, most: int) -> bytes:
+    assert process.stdout is not None
+    (length,) = LENGTH.unpack(await process.stdout.readexactly(LENGTH.size))
+    if length > most:
+        raise asyncio.IncompleteReadError(b"", length)
+    return await process.stdout.readexactly(length)
 
 
 async def _start(limits: LoadLimits) -> asyncio.subprocess.Process:

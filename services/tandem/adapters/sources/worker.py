@@ -1,7 +1,7 @@
 """The process that reads formats: one document in, its text out, so that hostile bytes can only hurt a process made to be lost.
 
 Frames both ways: eight bytes of length, big endian, then that many bytes. A request is two frames, a JSON header and
-the body; an answer is one frame of JSON. JSON and not pickle: what a parser was talked into must not run in the parent.
+the body; an answer is one frame of JSON; an empty frame says at the start that we are ready. JSON and not pickle: what a parser was talked into must not run in the parent.
 """
 
 import json
@@ -19,7 +19,11 @@ from tandem.domain.errors import DocumentRejected
 
 LENGTH = struct.Struct(">Q")
 _GRACE_S = 5.0
-_OUT_OF_MEMORY = "Reading the document takes more memory than is allowed."
+_TOO_MUCH = {
+    "reason": "too_large",
+    "message": "Reading the document takes more memory than is allowed.",
+    "hint": "Split it, or raise ingestion.load_memory_mb.",
+}
 
 
 def main() -> None:
@@ -27,16 +31,23 @@ def main() -> None:
     limits = LoadLimits(**json.loads(sys.argv[1]))
     requests, answers = _private_pipes()
     _bound(limits)
+    _send(answers, b"")
+    try:
+        _serve(requests, answers, limits)
+    except MemoryError:
+        _send(answers, json.dumps(_TOO_MUCH).encode())
+
+
+def _serve(requests: IO[bytes], answers: IO[bytes], limits: LoadLimits) -> None:
     while (header := _receive(requests)) is not None:
+        # A parent that was killed cannot kill us: the alarm does.
+        signal.setitimer(signal.ITIMER_REAL, limits.timeout_s + _GRACE_S)
         body = _receive(requests)
         if body is None:
             return
-        # A parent that was killed cannot kill us: the alarm does.
-        signal.setitimer(signal.ITIMER_REAL, limits.timeout_s + _GRACE_S)
         answer = json.dumps(answer_for(json.loads(header), body, limits)).encode()
         signal.setitimer(signal.ITIMER_REAL, 0)
-        answers.write(LENGTH.pack(len(answer)) + answer)
-        answers.flush()
+        _send(answers, answer)
 
 
 def answer_for(header: dict[str, Any], body: bytes, limits: LoadLimits) -> dict[str, Any]:
@@ -47,7 +58,7 @@ def answer_for(header: dict[str, Any], body: bytes, limits: LoadLimits) -> dict[
     except DocumentRejected as error:
         return {"reason": error.reason, "message": error.message, "hint": error.hint}
     except MemoryError:
-        return {"reason": "too_large", "message": _OUT_OF_MEMORY, "hint": None}
+        return _TOO_MUCH
     except Exception as error:  # noqa: BLE001 - this process's edge: whatever a parser throws at hostile bytes is the document's fault
         return {"reason": "damaged", "message": f"The document cannot be read ({type(error).__name__}).", "hint": None}
     return {
@@ -72,6 +83,11 @@ def _bound(limits: LoadLimits) -> None:
     resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
+
+
+def _send(stream: IO[bytes], frame: bytes) -> None:
+    stream.write(LENGTH.pack(len(frame)) + frame)
+    stream.flush()
 
 
 def _receive(stream: IO[bytes]) -> bytes | None:
