@@ -44,6 +44,8 @@ class ApiKey(_Group):
     """SHA-256 of the key, in hex. Keys are long random strings, so a fast hash is enough."""
     tenant: str = Field(default="default", pattern=r"^[a-z0-9]([a-z0-9._-]{0,62})$")
     """Whose documents this caller sees."""
+    peer: bool = False
+    """May speak for any tenant (`x-tandem-tenant`): a gateway's key, at its retriever."""
 
 
 class Auth(_Group):

@@ -1,0 +1,61 @@
+"""An error answer back into the error that caused it: what comes out here is what went in there."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import orjson
+
+from tandem.domain.errors import (
+    DeadlineExceeded,
+    DocumentRejected,
+    InvalidRequest,
+    Overloaded,
+    TandemError,
+    Unauthenticated,
+    UpstreamFailed,
+    UpstreamUnavailable,
+)
+
+
+def failure(status: int, body: bytes, retry_after: str | None) -> TandemError:
+    """The error that an answer with this status and body stands for; `retry_after` is its header."""
+    told = _told(body)
+    if told is None:
+        # Not our shape: something stands in between, such as a proxy that found no living peer.
+        kind = UpstreamUnavailable if status in {502, 503, 504} else UpstreamFailed
+        return kind(f"The retriever answered {status} without saying why.")
+    message, code = str(told.get("message", "")), told.get("code")
+    if code == Unauthenticated.code:
+        # Passed on as it is, it would tell the caller that the caller's own key is wrong.
+        return UpstreamFailed(
+            f"The retriever refuses the key it was given: {message}", hint="Check retriever.api_key, or --api-key."
+        )
+    if code == Overloaded.code:
+        return Overloaded(message, retry_after_s=_seconds(retry_after))
+    if code == DeadlineExceeded.code:
+        return DeadlineExceeded(str(told.get("stage") or "retrieval"))
+    if code == DocumentRejected.code:
+        return DocumentRejected(message, reason=str(told.get("reason") or "unreadable"), hint=told.get("hint"))
+    kind = _KINDS.get(str(code), InvalidRequest if 400 <= status < 500 else UpstreamFailed)
+    return kind(message, hint=told.get("hint"), param=told.get("param"))
+
+
+def _told(body: bytes) -> dict[str, Any] | None:
+    try:
+        found = orjson.loads(body)["error"]
+    except (orjson.JSONDecodeError, KeyError, TypeError):
+        return None
+    return found if isinstance(found, dict) else None
+
+
+def _seconds(header: str | None) -> float:
+    return float(header) if header is not None and header.isdecimal() else 1.0
+
+
+def _tree(kind: type[TandemError]) -> Iterator[type[TandemError]]:
+    for child in kind.__subclasses__():
+        yield child
+        yield from _tree(child)
+
+
+_KINDS = {kind.code: kind for kind in _tree(TandemError)}

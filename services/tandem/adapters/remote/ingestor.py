@@ -1,0 +1,100 @@
+"""Documents at another Tandem."""
+
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from urllib.parse import quote
+
+from tandem.adapters.remote.peer import Peer, peer
+from tandem.adapters.remote.wire import InCollections, InDocument, InPage, InPut, read
+from tandem.domain.context import RequestContext
+from tandem.domain.document import CollectionInfo, DocumentPage, IngestOutcome, RawDocument, StoredDocument
+from tandem.domain.errors import UnknownDocument
+
+
+class RemoteIngestor:
+    """`ports/ingestor.py` over `/v1/documents` and `/v1/collections`."""
+
+    def __init__(self, peer: Peer, timeout_s: float, put_timeout_s: float) -> None:
+        self._peer = peer
+        self._timeout_s = timeout_s
+        self._put_timeout_s = put_timeout_s
+
+    async def put(self, collection: str, document: RawDocument, context: RequestContext) -> IngestOutcome:
+        """What became of it there."""
+        answer = await self._peer.call(
+            "PUT",
+            _document_path(document.id),
+            context,
+            timeout_s=self._put_timeout_s,
+            query={
+                "collection": collection,
+                "title": document.title,
+                "source": document.source,
+                "tags": list(document.tags),
+                "modified_at": None if document.modified_at is None else repr(document.modified_at),
+            },
+            body=document.body,
+            media_type=document.media_type,
+        )
+        return read(InPut, answer).outcome()
+
+    async def delete(self, collection: str, document_id: str, context: RequestContext) -> bool:
+        """True when there was one there."""
+        query = {"collection": collection}
+        try:
+            await self._peer.call("DELETE", _document_path(document_id), context, timeout_s=self._timeout_s, query=query)
+        except UnknownDocument:
+            return False
+        return True
+
+    async def document(self, collection: str, document_id: str, context: RequestContext) -> StoredDocument:
+        """The peer's record and chunks."""
+        query = {"collection": collection}
+        path = _document_path(document_id)
+        return read(
+            InDocument, await self._peer.call("GET", path, context, timeout_s=self._timeout_s, query=query)
+        ).document()
+
+    async def documents(
+        self, collection: str, context: RequestContext, *, limit: int, after: str | None = None
+    ) -> DocumentPage:
+        """A page of the peer's records."""
+        query = {"collection": collection, "limit": limit, "after": after}
+        answer = await self._peer.call("GET", "/v1/documents", context, timeout_s=self._timeout_s, query=query)
+        return read(InPage, answer).page()
+
+    async def collections(self, context: RequestContext) -> list[CollectionInfo]:
+        """The peer's collections."""
+        answer = await self._peer.call("GET", "/v1/collections", context, timeout_s=self._timeout_s)
+        return [found.info() for found in read(InCollections, answer).data]
+
+    async def drop_collection(self, collection: str, context: RequestContext) -> None:
+        """Gone there."""
+        await self._peer.call("DELETE", _collection_path(collection), context, timeout_s=self._put_timeout_s)
+
+    async def settle(self, collection: str) -> None:
+        """Indexed there."""
+        await self._peer.call("POST", f"{_collection_path(collection)}/settle", timeout_s=self._put_timeout_s)
+
+
+@asynccontextmanager
+async def remote_ingestor(
+    url: str,
+    *,
+    api_key: str | None = None,
+    timeout_s: float = 30.0,
+    put_timeout_s: float = 600.0,
+    now_s: Callable[[], float] = time.monotonic,
+) -> AsyncIterator[RemoteIngestor]:
+    """Documents at `url`. Reading and embedding a large document takes minutes, hence the longer bound for writes."""
+    async with peer(url, api_key, now_s) as connected:
+        yield RemoteIngestor(connected, timeout_s, max(timeout_s, put_timeout_s))
+
+
+def _document_path(document_id: str) -> str:
+    return f"/v1/documents/{quote(document_id, safe='')}"
+
+
+def _collection_path(name: str) -> str:
+    return f"/v1/collections/{quote(name, safe='')}"

@@ -1,0 +1,235 @@
+"""What a Tandem answers, read back into the domain; fields that we do not know are ignored, so that versions may differ."""
+
+from typing import Any, Literal, TypeVar
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from tandem.domain.document import (
+    Chunk,
+    CollectionInfo,
+    DocumentPage,
+    DocumentRecord,
+    IngestOutcome,
+    Recipe,
+    StoredDocument,
+)
+from tandem.domain.errors import UpstreamFailed
+from tandem.domain.filters import Condition, Filter
+from tandem.domain.passage import Dropped, DropReason, Passage, Retrieval, Scores, Trace
+
+
+class _In(BaseModel):
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+
+R = TypeVar("R", bound=_In)
+
+
+def read(model: type[R], body: bytes) -> R:
+    """The body as `model`. Raises `UpstreamFailed` when it is something else."""
+    try:
+        return model.model_validate_json(body)
+    except ValidationError as error:
+        raise UpstreamFailed(
+            f"The retriever's answer cannot be read: {error.error_count()} faults, first {error.errors()[0]['msg']}.",
+            hint="Is it a Tandem of this version?",
+        ) from error
+
+
+class InScores(_In):
+    """A passage's scores."""
+
+    dense: float | None = None
+    sparse: float | None = None
+    fused: float | None = None
+    rerank: float | None = None
+    relevance: float | None = None
+
+
+class InPassage(_In):
+    """A passage."""
+
+    document_id: str
+    ordinal: int
+    title: str
+    source: str
+    title_path: tuple[str, ...]
+    text: str
+    start: int
+    end: int
+    tokens: int
+    page: int | None = None
+    scores: InScores
+
+    def passage(self) -> Passage:
+        """The domain's."""
+        return Passage(
+            chunk=Chunk(
+                self.document_id, self.ordinal, self.text, self.title_path, self.start, self.end, self.tokens, self.page
+            ),
+            title=self.title,
+            source=self.source,
+            scores=Scores(**dict(self.scores)),
+        )
+
+
+class InDropped(_In):
+    """A passage that was left out."""
+
+    passage: InPassage
+    reason: DropReason
+    by: str | None = None
+
+
+class InTrace(_In):
+    """A trace."""
+
+    queries: tuple[str, ...]
+    dense: tuple[InPassage, ...]
+    sparse: tuple[InPassage, ...]
+    fused: tuple[InPassage, ...]
+    reranked: tuple[InPassage, ...]
+    dropped: tuple[InDropped, ...]
+    timings_s: dict[str, float]
+    reranker: str | None = None
+    threshold: float | None = None
+
+    def trace(self) -> Trace:
+        """The domain's."""
+        return Trace(
+            queries=self.queries,
+            dense=_passages(self.dense),
+            sparse=_passages(self.sparse),
+            fused=_passages(self.fused),
+            reranked=_passages(self.reranked),
+            dropped=tuple(Dropped(d.passage.passage(), d.reason, d.by) for d in self.dropped),
+            timings_s=self.timings_s,
+            reranker=self.reranker,
+            threshold=self.threshold,
+        )
+
+
+class InRetrieval(_In):
+    """Answer of `POST /v1/retrieve`."""
+
+    passages: tuple[InPassage, ...]
+    relevance: float
+    degraded: tuple[str, ...] = ()
+    explain: InTrace | None = None
+
+    def retrieval(self) -> Retrieval:
+        """The domain's."""
+        trace = None if self.explain is None else self.explain.trace()
+        return Retrieval(_passages(self.passages), self.relevance, self.degraded, trace)
+
+
+class InPut(_In):
+    """Answer of `PUT /v1/documents/{id}`."""
+
+    id: str
+    status: Literal["added", "updated", "unchanged"]
+    chunks: int
+
+    def outcome(self) -> IngestOutcome:
+        """The domain's."""
+        return IngestOutcome(self.id, self.status, self.chunks)
+
+
+class InRecord(_In):
+    """A record."""
+
+    id: str
+    title: str
+    source: str
+    media_type: str
+    fingerprint: str
+    chunks: int
+    characters: int
+    ingested_at: float
+    language: str | None = None
+    modified_at: float | None = None
+    tags: tuple[str, ...] = ()
+
+    def record(self) -> DocumentRecord:
+        """The domain's."""
+        return DocumentRecord(**{name: getattr(self, name) for name in InRecord.model_fields})
+
+
+class InChunk(_In):
+    """A piece of a document."""
+
+    ordinal: int
+    text: str
+    title_path: tuple[str, ...]
+    start: int
+    end: int
+    tokens: int
+    page: int | None = None
+
+
+class InDocument(InRecord):
+    """Answer of `GET /v1/documents/{id}`."""
+
+    content: tuple[InChunk, ...]
+
+    def document(self) -> StoredDocument:
+        """The domain's."""
+        chunks = (
+            Chunk(self.id, c.ordinal, c.text, c.title_path, c.start, c.end, c.tokens, c.page) for c in self.content
+        )
+        return StoredDocument(self.record(), tuple(chunks))
+
+
+class InPage(_In):
+    """Answer of `GET /v1/documents`."""
+
+    data: tuple[InRecord, ...]
+    next_after: str | None = None
+
+    def page(self) -> DocumentPage:
+        """The domain's."""
+        return DocumentPage(tuple(r.record() for r in self.data), self.next_after)
+
+
+class InRecipe(_In):
+    """A recipe."""
+
+    embedder: str
+    dimensions: int
+    sparse: str
+    chunker: str
+
+
+class InCollection(_In):
+    """A collection."""
+
+    name: str
+    documents: int
+    chunks: int
+    recipe: InRecipe
+
+    def info(self) -> CollectionInfo:
+        """The domain's."""
+        return CollectionInfo(self.name, self.documents, self.chunks, Recipe(**dict(self.recipe)))
+
+
+class InCollections(_In):
+    """Answer of `GET /v1/collections`."""
+
+    data: tuple[InCollection, ...]
+
+
+def filters_body(filters: Filter) -> dict[str, Any]:
+    """Conditions as the request says them."""
+    return {condition.field: _condition(condition) for condition in filters}
+
+
+def _condition(condition: Condition) -> Any:
+    if condition.any_of:
+        return list(condition.any_of)
+    bounds = {"gte": condition.at_least, "lte": condition.at_most}
+    return {name: value for name, value in bounds.items() if value is not None}
+
+
+def _passages(found: tuple[InPassage, ...]) -> tuple[Passage, ...]:
+    return tuple(p.passage() for p in found)

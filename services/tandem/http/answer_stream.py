@@ -1,0 +1,137 @@
+"""An answer as server-sent events: nothing is sent while the status is still open, and nothing ends in silence."""
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager
+
+import orjson
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
+
+from tandem.domain.answer import Answered, AnswerEvent, Found
+from tandem.domain.errors import TandemError, UpstreamFailed
+from tandem.http.answering import AnswerMeter
+from tandem.http.errors import CLIENT_GONE, ClientGone, error_body, status_of
+from tandem.http.exchange import exchange_of
+from tandem.http.presence import while_wanted
+from tandem.http.wire.chat_answer import DONE, Chunks, Stamp
+from tandem.ports.clock import Clock
+
+_log = logging.getLogger("tandem.answers")
+_KEEP_ALIVE = b": waiting\n\n"
+_HEADERS = [
+    (b"content-type", b"text/event-stream; charset=utf-8"),
+    (b"cache-control", b"no-cache, no-transform"),
+    (b"x-accel-buffering", b"no"),
+]
+
+
+class AnswerStream(Response):
+    """Pulls the next event only when the last one was taken, so that a slow reader slows the model.
+
+    A failure before the first text is raised, and becomes a status; later it is an `error` event, and the stream ends
+    without `[DONE]`. After `keep_alive_s` without a byte a comment is sent, which settles the status: from then on
+    failures are events. Leaving closes the answer, upstream included, before this returns.
+    """
+
+    def __init__(
+        self,
+        answer: AbstractAsyncContextManager[AsyncIterator[AnswerEvent]],
+        *,
+        stamp: Stamp,
+        usage: bool,
+        clock: Clock,
+        meter: AnswerMeter,
+        keep_alive_s: float,
+    ) -> None:
+        super().__init__()
+        self._answer = answer
+        self._stamp = stamp
+        self._usage = usage
+        self._clock = clock
+        self._meter = meter
+        self._keep_alive_s = keep_alive_s
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send the answer."""
+        exchange = exchange_of(scope)
+        outlet = _Outlet(send)
+        left_s = None if exchange.deadline_s is None else exchange.deadline_s - self._clock.monotonic_s()
+        try:
+            await while_wanted(self._pump(outlet, exchange.arrived_s), receive, left_s=left_s, stage="answering")
+        except ClientGone:
+            exchange.outcome = CLIENT_GONE
+            return
+        except TandemError as error:
+            if not outlet.started:
+                raise
+            exchange.outcome = status_of(error)
+            _log.warning("an answer broke off: %s", error.message, extra={"request_id": exchange.request_id, "code": error.code})
+            await outlet.write(b"data: " + orjson.dumps(error_body(error)) + b"\n\n")
+        await outlet.close()
+
+    async def _pump(self, outlet: "_Outlet", arrived_s: float) -> None:
+        keeping_alive = asyncio.create_task(self._keep_alive(outlet))
+        try:
+            await self._forward(outlet, arrived_s)
+        finally:
+            keeping_alive.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await keeping_alive
+
+    async def _forward(self, outlet: "_Outlet", arrived_s: float) -> None:
+        chunks: Chunks | None = None
+        first, end = True, None
+        async with self._answer as events:
+            async for event in events:
+                if isinstance(event, Found):
+                    chunks = Chunks(self._stamp, event, usage=self._usage)
+                    continue
+                if chunks is None:
+                    raise UpstreamFailed("The answer began without what it is made from.")
+                if isinstance(event, Answered):
+                    end = event
+                    continue
+                if first:
+                    first = False
+                    self._meter.first_token(self._clock.monotonic_s() - arrived_s)
+                    await outlet.write(chunks.opening() + chunks.text(event.text))
+                else:
+                    await outlet.write(chunks.text(event.text))
+        if end is None or chunks is None:
+            raise UpstreamFailed("The answer was cut short.")
+        last = chunks.ending(end) + (chunks.usage(end) if self._usage else b"") + DONE
+        await outlet.write((chunks.opening() if first else b"") + last)
+        self._meter.answered(end.outcome)
+
+    async def _keep_alive(self, outlet: "_Outlet") -> None:
+        while True:
+            written = outlet.written
+            await asyncio.sleep(self._keep_alive_s)
+            if outlet.written == written:
+                await outlet.write(_KEEP_ALIVE)
+
+
+class _Outlet:
+    """The way out: the head goes with the first piece, pieces never mix."""
+
+    def __init__(self, send: Send) -> None:
+        self._send = send
+        self._one_at_a_time = asyncio.Lock()
+        self.started = False
+        self.written = 0
+
+    async def write(self, piece: bytes) -> None:
+        async with self._one_at_a_time:
+            if not self.started:
+                self.started = True
+                await self._send({"type": "http.response.start", "status": 200, "headers": _HEADERS})
+            self.written += 1
+            await self._send({"type": "http.response.body", "body": piece, "more_body": True})
+
+    async def close(self) -> None:
+        await self._send({"type": "http.response.body", "body": b"", "more_body": False})
+
+

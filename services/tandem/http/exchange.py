@@ -1,0 +1,45 @@
+"""What is known of one request while it is served; middleware fills it in, routes read it."""
+
+from dataclasses import dataclass
+
+from starlette.requests import Request
+from starlette.types import Scope
+
+from tandem.domain.context import DEFAULT_TENANT, RequestContext
+
+_KEY = "tandem.exchange"
+
+
+@dataclass(slots=True)
+class Exchange:
+    """`arrived_s` and `deadline_s` are instants of the injected clock; `outcome` replaces the sent status in metrics
+    and log when what happened after it was sent tells more."""
+
+    request_id: str
+    route: str
+    arrived_s: float
+    traceparent: str | None = None
+    deadline_s: float | None = None
+    caller: str = "anonymous"
+    tenant: str = DEFAULT_TENANT
+    outcome: int | None = None
+
+    def context(self) -> RequestContext:
+        """What the core needs to know of it."""
+        return RequestContext(self.request_id, self.tenant, self.deadline_s, self.traceparent)
+
+
+def open_exchange(scope: Scope, exchange: Exchange) -> None:
+    """Attach it to the request."""
+    scope[_KEY] = exchange
+
+
+def exchange_of(scope: Scope) -> Exchange:
+    """The request's exchange."""
+    found: Exchange = scope[_KEY]
+    return found
+
+
+def context_of(request: Request) -> RequestContext:
+    """The context to call a port with."""
+    return exchange_of(request.scope).context()

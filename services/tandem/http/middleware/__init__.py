@@ -1,0 +1,1 @@
+"""What happens to every request, as pure ASGI: nothing here buffers a stream."""

@@ -1,0 +1,124 @@
+"""The outermost layer: the request gets its id and its clock, is counted, logged, and never ends without an answer."""
+
+import logging
+import re
+from collections.abc import Callable
+from typing import Protocol
+from urllib.parse import unquote_to_bytes
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from tandem.domain.errors import InvalidRequest
+from tandem.http.errors import error_reply, internal_error_reply
+from tandem.http.exchange import Exchange, open_exchange
+from tandem.http.route_table import RouteTable
+from tandem.ports.clock import Clock
+
+_log = logging.getLogger("tandem.access")
+_REQUEST_ID = re.compile(rb"[A-Za-z0-9._:@/+=-]{1,128}")
+_TRACEPARENT = re.compile(rb"[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}(-.*)?")
+
+
+class RequestMeter(Protocol):
+    """Where requests are counted; `observe/metrics.py` is one."""
+
+    def arrived(self, route: str) -> None:
+        """Before anything else was looked at."""
+        ...
+
+    def ended(self, route: str, status: int, duration_s: float) -> None:
+        """After the last byte, or when it broke off."""
+        ...
+
+
+class Arrival:
+    """Opens the exchange; an id that the client sent is honoured when it is sane, else one is made; it is echoed."""
+
+    def __init__(
+        self, app: ASGIApp, *, routes: RouteTable, clock: Clock, meter: RequestMeter, new_id: Callable[[], str], quiet: frozenset[str]
+    ) -> None:
+        self._app = app
+        self._routes = routes
+        self._clock = clock
+        self._meter = meter
+        self._new_id = new_id
+        self._quiet = quiet
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        exchange = self._exchange(scope)
+        open_exchange(scope, exchange)
+        echoed = (b"x-request-id", exchange.request_id.encode())
+        sent_status: int | None = None
+
+        async def send_with_id(message: Message) -> None:
+            nonlocal sent_status
+            if message["type"] == "http.response.start":
+                sent_status = message["status"]
+                message = {**message, "headers": [*message["headers"], echoed]}
+            await send(message)
+
+        self._meter.arrived(exchange.route)
+        try:
+            if _is_utf8(scope):
+                await self._app(scope, receive, send_with_id)
+            else:
+                fault = InvalidRequest("The URL is not valid UTF-8 after percent-decoding.")
+                await error_reply(fault)(scope, receive, send_with_id)
+        except Exception:
+            # The process's edge: whatever was not foreseen is a fault of ours, logged whole and answered without details.
+            _log.exception("unforeseen fault", extra={"request_id": exchange.request_id, "route": exchange.route})
+            exchange.outcome = 500
+            if sent_status is not None:
+                raise  # A broken-off body must look broken off: the server closes the connection.
+            await internal_error_reply()(scope, receive, send_with_id)
+        finally:
+            self._conclude(scope, exchange, sent_status)
+
+    def _exchange(self, scope: Scope) -> Exchange:
+        sent_id = traceparent = None
+        for name, value in scope["headers"]:
+            if name == b"x-request-id" and _REQUEST_ID.fullmatch(value):
+                sent_id = value.decode()
+            elif name == b"traceparent" and _TRACEPARENT.fullmatch(value):
+                traceparent = value.decode("latin-1")
+        return Exchange(
+            request_id=sent_id or self._new_id(),
+            route=self._routes.label(scope["path"]),
+            arrived_s=self._clock.monotonic_s(),
+            traceparent=traceparent,
+        )
+
+    def _conclude(self, scope: Scope, exchange: Exchange, sent_status: int | None) -> None:
+        status = exchange.outcome or sent_status or 499
+        duration_s = self._clock.monotonic_s() - exchange.arrived_s
+        self._meter.ended(exchange.route, status, duration_s)
+        level = logging.DEBUG if exchange.route in self._quiet else logging.INFO
+        if _log.isEnabledFor(level):
+            _log.log(
+                level,
+                "%s %s %d",
+                scope["method"],
+                scope["path"],
+                status,
+                extra={
+                    "request_id": exchange.request_id,
+                    "caller": exchange.caller,
+                    "tenant": exchange.tenant,
+                    "duration_ms": round(duration_s * 1000, 1),
+                },
+            )
+
+
+def _is_utf8(scope: Scope) -> bool:
+    # The server replaces what it cannot decode, and two different paths would then name one document.
+    for raw in (scope.get("raw_path") or b"", scope["query_string"]):
+        if b"%" in raw or not raw.isascii():
+            try:
+                unquote_to_bytes(raw).decode()
+            except UnicodeDecodeError:
+                return False
+    return True

@@ -1,0 +1,100 @@
+"""Questions answered from documents, over OpenAI's chat completions."""
+
+from collections.abc import Callable
+from typing import Any
+from uuid import uuid4
+
+from fastapi import APIRouter, Request
+from starlette.responses import Response
+
+from tandem.domain.answer import Answered, Found
+from tandem.domain.context import RequestContext
+from tandem.domain.errors import UnknownModel, UpstreamFailed
+from tandem.domain.generation import Token
+from tandem.domain.question import Question
+from tandem.http.answer_stream import AnswerStream
+from tandem.http.answering import AnswerMeter, Answers
+from tandem.http.exchange import context_of
+from tandem.http.json_route import JsonRoute
+from tandem.http.presence import while_wanted
+from tandem.http.reply import json_reply
+from tandem.http.wire.chat_answer import ChatCompletion, Stamp, whole_answer
+from tandem.http.wire.chat_request import ChatRequest
+from tandem.http.wire.errors import BEHIND, faults
+from tandem.ports.clock import Clock
+from tandem.ports.generator import Generator
+
+ALIAS = "tandem"
+_STREAM: dict[int | str, dict[str, Any]] = {
+    200: {
+        "model": ChatCompletion,
+        "description": "The answer; with stream: true as server-sent events of chat.completion.chunk objects.",
+        "content": {"text/event-stream": {"schema": {"type": "string"}}},
+    }
+}
+
+
+def chat_router(
+    answering: Answers,
+    generator: Generator,
+    *,
+    collection: str,
+    clock: Clock,
+    meter: AnswerMeter,
+    keep_alive_s: float = 15.0,
+    new_id: Callable[[], str] = lambda: uuid4().hex,
+) -> APIRouter:
+    """`collection` is asked when a request names none; `generator` only tells which model's name is known."""
+    router = APIRouter(tags=["chat"], route_class=JsonRoute)
+
+    @router.post("/v1/chat/completions", responses=_STREAM | faults(404, 409, 415, *BEHIND), summary="Ask a question")
+    async def complete(body: ChatRequest, request: Request) -> Response:
+        question = body.question(collection)
+        if body.model != ALIAS:
+            await _check_model(generator, body.model)
+        stamp = Stamp(f"chatcmpl-{new_id()}", int(clock.epoch_s()))
+        context = context_of(request)
+        if body.stream:
+            usage = bool(body.stream_options and body.stream_options.include_usage)
+            return AnswerStream(
+                answering.answer(question, context),
+                stamp=stamp,
+                usage=usage,
+                clock=clock,
+                meter=meter,
+                keep_alive_s=keep_alive_s,
+            )
+        left_s = None if context.deadline_s is None else context.deadline_s - clock.monotonic_s()
+        found, text, end = await while_wanted(
+            _whole(answering, question, context), request.receive, left_s=left_s, stage="answering"
+        )
+        meter.answered(end.outcome)
+        return json_reply(whole_answer(stamp, found, text, end))
+
+    return router
+
+
+async def _whole(answering: Answers, question: Question, context: RequestContext) -> tuple[Found, str, Answered]:
+    found: Found | None = None
+    end: Answered | None = None
+    pieces: list[str] = []
+    async with answering.answer(question, context) as events:
+        async for event in events:
+            match event:
+                case Found():
+                    found = event
+                case Token(text):
+                    pieces.append(text)
+                case Answered():
+                    end = event
+    if found is None or end is None:
+        raise UpstreamFailed("The answer was cut short.")
+    return found, "".join(pieces), end
+
+
+async def _check_model(generator: Generator, name: str) -> None:
+    card = await generator.card()
+    if name != card.id:
+        raise UnknownModel(
+            f"There is no model {name[:100]!r} here.", hint=f"Ask for {card.id} or {ALIAS}.", param="model"
+        )

@@ -1,0 +1,81 @@
+"""The web application: routers, the layers around them, and one shape for every error."""
+
+from collections.abc import Callable, Mapping, Sequence
+from uuid import uuid4
+
+from fastapi import APIRouter, FastAPI
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import Response
+
+from tandem.admission.identity import Identity
+from tandem.domain.errors import TandemError
+from tandem.http.documentation import DOCUMENTATION, describe, documentation_router
+from tandem.http.errors import GONE, on_invalid, on_tandem_error, routing_reply
+from tandem.http.middleware.arrival import Arrival, RequestMeter
+from tandem.http.middleware.body_limit import BodyLimit
+from tandem.http.middleware.deadline import Deadline
+from tandem.http.middleware.identified import Identified
+from tandem.http.middleware.security_headers import SecurityHeaders
+from tandem.http.route_table import RouteTable
+from tandem.http.routers.operations import OPERATIONS
+from tandem.ports.clock import Clock
+
+
+def web_app(
+    routers: Sequence[APIRouter],
+    *,
+    version: str,
+    clock: Clock,
+    meter: RequestMeter,
+    identity: Identity,
+    max_body_bytes: int,
+    max_document_bytes: int | None = None,
+    request_timeout_s: float,
+    open_paths: Sequence[str] = (),
+    title: str = "Tandem",
+    new_id: Callable[[], str] = lambda: uuid4().hex,
+) -> FastAPI:
+    """An ASGI application over these routers (without prefixes), with `/openapi.json` and `/docs`.
+
+    Operations, documentation and `open_paths` (exact, or prefixes ending in a slash) need no key; everything else does
+    when `identity` knows any. `max_document_bytes` is the limit below `/v1/documents`, `max_body_bytes` everywhere else.
+    """
+    routers = [*routers, documentation_router()]
+    routes = RouteTable(route for router in routers for route in router.routes)
+    special: Mapping[str, int] = {} if max_document_bytes is None else {"/v1/documents": max_document_bytes}
+    layers = [
+        Middleware(
+            Arrival, routes=routes, clock=clock, meter=meter, new_id=new_id, quiet=frozenset({*OPERATIONS, *DOCUMENTATION})
+        ),
+        Middleware(SecurityHeaders),
+        Middleware(Identified, identity=identity, open_paths=(*OPERATIONS, *DOCUMENTATION, *open_paths)),
+        Middleware(Deadline, budget_s=request_timeout_s),
+        Middleware(BodyLimit, limit=max_body_bytes, special=special),
+    ]
+    app = FastAPI(
+        title=title,
+        version=version,
+        openapi_url=None,
+        docs_url=None,
+        redoc_url=None,
+        # A redirect would be an answer that no route documents, and clients drop bodies on it.
+        redirect_slashes=False,
+        middleware=layers,
+    )
+
+    async def on_routing(request: Request, fault: Exception) -> Response:
+        assert isinstance(fault, HTTPException)
+        return routing_reply(fault, routes.allowed(request.scope["path"]))
+
+    app.add_exception_handler(TandemError, on_tandem_error)
+    app.add_exception_handler(RequestValidationError, on_invalid)
+    app.add_exception_handler(HTTPException, on_routing)
+    for kind, handler in GONE.items():
+        app.add_exception_handler(kind, handler)
+    for router in routers:
+        app.include_router(router)
+    describe(app, keys=identity.required)
+    return app

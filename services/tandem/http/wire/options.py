@@ -1,0 +1,79 @@
+"""How a request says what to retrieve: the `tandem` object of a chat, the body of `/v1/retrieve`."""
+
+from typing import Annotated, Any
+
+from pydantic import Field, FiniteFloat
+
+from tandem.domain.errors import InvalidRequest
+from tandem.domain.filters import FILTER_FIELDS, Condition, Filter
+from tandem.domain.question import RetrievalOptions
+from tandem.http.wire.text import CollectionName, Ours, QuestionText, ShortText
+
+
+class Range(Ours):
+    """Inclusive bounds, epoch seconds."""
+
+    gte: FiniteFloat | None = None
+    lte: FiniteFloat | None = None
+
+
+Filters = dict[str, ShortText | Annotated[list[ShortText], Field(min_length=1, max_length=100)] | Range]
+
+
+class RetrievalFields(Ours):
+    """What both objects share; a field that is left out means the configured default."""
+
+    collection: CollectionName | None = Field(default=None, description="Collection to search.")
+    top_k: int | None = Field(default=None, ge=1, le=50, description="Passages to return.")
+    filters: Filters | None = Field(
+        default=None,
+        description=f"Conditions that all must hold. Fields: {', '.join(FILTER_FIELDS)}. "
+        'A value, a list of values, or for modified_at {"gte": seconds, "lte": seconds}.',
+    )
+    rerank: bool | None = Field(default=None, description="Take a second look at the candidates.")
+    expand: bool | None = Field(default=None, description="Search for reworded questions too.")
+    explain: bool = Field(default=False, description="Return the whole trace of the retrieval.")
+
+    def options(self, default_collection: str, *, param: str = "") -> RetrievalOptions:
+        """The domain's options; `param` is the path of this object, for errors."""
+        return RetrievalOptions(
+            collection=self.collection or default_collection,
+            top_k=self.top_k,
+            filters=_conditions(self.filters or {}, f"{param}filters"),
+            rerank=self.rerank,
+            expand=self.expand,
+            explain=self.explain,
+        )
+
+
+class TandemOptions(RetrievalFields):
+    """Tandem's own part of a chat request."""
+
+    prompt: str | None = Field(
+        default=None, pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,99}(@[0-9]{1,9})?$", description="Template, name@version."
+    )
+
+
+class RetrieveRequest(RetrievalFields):
+    """Body of `POST /v1/retrieve`."""
+
+    query: QuestionText = Field(description="The question, standing alone.")
+
+
+def _conditions(filters: dict[str, Any], path: str) -> Filter:
+    return tuple(_condition(field, value, f"{path}.{field}") for field, value in filters.items())
+
+
+def _condition(field: str, value: str | list[str] | Range, param: str) -> Condition:
+    if field not in FILTER_FIELDS:
+        raise InvalidRequest(
+            f"There is no filter field of that name; the fields are {', '.join(FILTER_FIELDS)}.", param=param
+        )
+    if (field == "modified_at") != isinstance(value, Range):
+        wanted = "bounds such as {\"gte\": 0}" if field == "modified_at" else "a text or a list of texts"
+        raise InvalidRequest(f"{param}: this field is compared with {wanted}.", param=param)
+    if isinstance(value, Range):
+        if value.gte is None and value.lte is None:
+            raise InvalidRequest(f"{param}: at least one bound is needed.", param=param)
+        return Condition("modified_at", at_least=value.gte, at_most=value.lte)
+    return Condition(field, any_of=(value,) if isinstance(value, str) else tuple(value))  # type: ignore[arg-type]

@@ -1,0 +1,77 @@
+"""A retriever and an ingestor that are counted."""
+
+import time
+from collections.abc import Callable
+
+from tandem.domain.context import RequestContext
+from tandem.domain.document import CollectionInfo, DocumentPage, IngestOutcome, RawDocument, StoredDocument
+from tandem.domain.errors import TandemError
+from tandem.domain.passage import Retrieval
+from tandem.domain.question import RetrievalOptions
+from tandem.observe.metrics import Metrics
+from tandem.ports.ingestor import Ingestor
+from tandem.ports.retriever import Retriever
+
+
+class MeasuredRetriever:
+    """`ports/retriever.py` around another one; changes nothing but the metrics."""
+
+    def __init__(self, inner: Retriever, metrics: Metrics, now_s: Callable[[], float] = time.monotonic) -> None:
+        self._inner = inner
+        self._metrics = metrics
+        self._now_s = now_s
+
+    async def retrieve(self, question: str, options: RetrievalOptions, context: RequestContext) -> Retrieval:
+        """The inner retriever's."""
+        began = self._now_s()
+        try:
+            return await self._inner.retrieve(question, options, context)
+        except TandemError as error:
+            self._metrics.retrieval_failures.labels(error.code).inc()
+            raise
+        finally:
+            self._metrics.retrieval_seconds.observe(self._now_s() - began)
+
+
+class MeasuredIngestor:
+    """`ports/ingestor.py` around another one; changes nothing but the metrics."""
+
+    def __init__(self, inner: Ingestor, metrics: Metrics) -> None:
+        self._inner = inner
+        self._metrics = metrics
+
+    async def put(self, collection: str, document: RawDocument, context: RequestContext) -> IngestOutcome:
+        """The inner ingestor's, counted by status."""
+        try:
+            outcome = await self._inner.put(collection, document, context)
+        except TandemError as error:
+            self._metrics.documents.labels(error.code).inc()
+            raise
+        self._metrics.documents.labels(outcome.status).inc()
+        return outcome
+
+    async def delete(self, collection: str, document_id: str, context: RequestContext) -> bool:
+        """The inner ingestor's."""
+        return await self._inner.delete(collection, document_id, context)
+
+    async def document(self, collection: str, document_id: str, context: RequestContext) -> StoredDocument:
+        """The inner ingestor's."""
+        return await self._inner.document(collection, document_id, context)
+
+    async def documents(
+        self, collection: str, context: RequestContext, *, limit: int, after: str | None = None
+    ) -> DocumentPage:
+        """The inner ingestor's."""
+        return await self._inner.documents(collection, context, limit=limit, after=after)
+
+    async def collections(self, context: RequestContext) -> list[CollectionInfo]:
+        """The inner ingestor's."""
+        return await self._inner.collections(context)
+
+    async def drop_collection(self, collection: str, context: RequestContext) -> None:
+        """The inner ingestor's."""
+        await self._inner.drop_collection(collection, context)
+
+    async def settle(self, collection: str) -> None:
+        """The inner ingestor's."""
+        await self._inner.settle(collection)

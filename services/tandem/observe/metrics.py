@@ -1,0 +1,65 @@
+"""Every metric's name, in one place. Labels come from routes, codes and configuration, never from request bodies."""
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, PlatformCollector, ProcessCollector
+
+_FIRST_TOKEN_S = (0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
+_DURATION_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0)
+
+
+class Metrics:
+    """The counters of one process, in a registry of their own. Its methods are what the HTTP surface reports to."""
+
+    def __init__(self, version: str, target: str) -> None:
+        self.registry = CollectorRegistry()
+        ProcessCollector(registry=self.registry)
+        PlatformCollector(registry=self.registry)
+        Gauge("tandem_build_info", "1, labelled with what runs.", ["version", "target"], registry=self.registry).labels(
+            version, target
+        ).set(1)
+        self._requests = self._counter("tandem_requests", "Requests that arrived, counted before admission.", "route")
+        self._responses = self._counter("tandem_responses", "Requests that ended, by outcome.", "route", "status")
+        self._seconds = self._histogram("tandem_request_seconds", "From arrival to the last byte.", _DURATION_S, "route")
+        self._in_flight = Gauge("tandem_requests_in_flight", "Requests being served.", registry=self.registry)
+        self._first_token = self._histogram(
+            "tandem_time_to_first_token_seconds", "From arrival to the first text of an answer.", _FIRST_TOKEN_S
+        )
+        self._answers = self._counter("tandem_answers", "Answers by outcome.", "outcome")
+        self.generation_demand = Gauge(
+            "tandem_generation_demand", "Generations running and waiting.", registry=self.registry
+        )
+        self.generation_first_token = self._histogram(
+            "tandem_generation_first_token_seconds", "From asking the model to its first token.", _FIRST_TOKEN_S
+        )
+        self.generation_seconds = self._histogram(
+            "tandem_generation_seconds", "From asking the model to the end.", _DURATION_S
+        )
+        self.generation_tokens = self._counter("tandem_generation_tokens", "Tokens by the model's count.", "kind")
+        self.generation_failures = self._counter("tandem_generation_failures", "Generations that failed.", "code")
+        self.retrieval_seconds = self._histogram("tandem_retrieval_seconds", "One retrieval.", _DURATION_S)
+        self.retrieval_failures = self._counter("tandem_retrieval_failures", "Retrievals that failed.", "code")
+        self.documents = self._counter("tandem_documents", "Documents put, by what became of them.", "status")
+
+    def arrived(self, route: str) -> None:
+        """A request came in: before identity, limits and admission, since this rate drives autoscaling."""
+        self._requests.labels(route).inc()
+        self._in_flight.inc()
+
+    def ended(self, route: str, status: int, duration_s: float) -> None:
+        """It is over; `status` is the outcome, which differs from the sent status when a stream broke off."""
+        self._in_flight.dec()
+        self._responses.labels(route, str(status)).inc()
+        self._seconds.labels(route).observe(duration_s)
+
+    def first_token(self, since_arrival_s: float) -> None:
+        """The first text of an answer left."""
+        self._first_token.observe(since_arrival_s)
+
+    def answered(self, outcome: str) -> None:
+        """An answer was given whole."""
+        self._answers.labels(outcome).inc()
+
+    def _counter(self, name: str, meaning: str, *labels: str) -> Counter:
+        return Counter(name, meaning, labels, registry=self.registry)
+
+    def _histogram(self, name: str, meaning: str, buckets: tuple[float, ...], *labels: str) -> Histogram:
+        return Histogram(name, meaning, labels, buckets=buckets, registry=self.registry)

@@ -1,0 +1,65 @@
+"""The whole HTTP surface over doubles."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from fastapi import FastAPI
+
+from fakes.answers import OneModel, OneRetrieval, ScriptedAnswers
+from tandem.adapters.scripted.ingestor import ScriptedIngestor
+from tandem.admission.identity import Identity, Key
+from tandem.app.clock import SystemClock
+from tandem.http.lifecycle import Lifecycle
+from tandem.http.routers.chat import chat_router
+from tandem.http.routers.collections import collections_router
+from tandem.http.routers.documents import documents_router
+from tandem.http.routers.models import models_router
+from tandem.http.routers.operations import operations_router
+from tandem.http.routers.retrieval import retrieval_router
+from tandem.http.web import web_app
+from tandem.observe.metrics import Metrics
+
+
+class Api:
+    """Doubles, and the application over them."""
+
+    def __init__(
+        self,
+        *,
+        answers: ScriptedAnswers | None = None,
+        model: OneModel | None = None,
+        retriever: Any = None,
+        ingestor: Any = None,
+        keys: Sequence[Key] = (),
+        trust_tenant: bool = False,
+        keep_alive_s: float = 15.0,
+        max_body_bytes: int = 2_000_000,
+        max_document_bytes: int = 5_000_000,
+        request_timeout_s: float = 30.0,
+    ) -> None:
+        self.clock = SystemClock()
+        self.metrics = Metrics("0.0.0", "test")
+        self.lifecycle = Lifecycle()
+        self.answers = answers or ScriptedAnswers()
+        self.retriever = retriever or OneRetrieval()
+        self.ingestor = ingestor or ScriptedIngestor()
+        generator: Any = model or OneModel()
+        self.app: FastAPI = web_app(
+            [
+                chat_router(
+                    self.answers, generator, collection="docs", clock=self.clock, meter=self.metrics, keep_alive_s=keep_alive_s
+                ),
+                models_router(generator),
+                retrieval_router(self.retriever, collection="docs", clock=self.clock),
+                documents_router(self.ingestor, collection="docs"),
+                collections_router(self.ingestor),
+                operations_router(self.lifecycle, self.metrics.registry, version="0.0.0", target="test"),
+            ],
+            version="0.0.0",
+            clock=self.clock,
+            meter=self.metrics,
+            identity=Identity(keys, trust_tenant=trust_tenant),
+            max_body_bytes=max_body_bytes,
+            max_document_bytes=max_document_bytes,
+            request_timeout_s=request_timeout_s,
+        )
