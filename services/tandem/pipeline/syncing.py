@@ -14,6 +14,7 @@ from tandem.ports.source import DocumentRef, Listing, Source
 
 _PAGE = 500
 _TRIES = 4
+_FIRST_PAUSE_S = 1.0
 _MAX_PAUSE_S = 10.0
 
 Watch = Callable[[SyncEvent], None]
@@ -120,7 +121,7 @@ async def _patiently(
         except Overloaded as error:
             pause_s = min(error.retry_after_s, _MAX_PAUSE_S)
         except UpstreamUnavailable:
-            pause_s = 0.5 * 2**attempt
+            pause_s = _FIRST_PAUSE_S * 2 ** (attempt - 1)
         await asyncio.sleep(pause_s)
     return await ingestor.put(collection, document, context)
 
