@@ -1,5 +1,7 @@
 """From a folder on disk to a collection: what is found, what is told, what is written, run after run."""
 
+# ruff: noqa: ASYNC240 - nothing else runs on a test's loop
+
 import asyncio
 import os
 from collections.abc import AsyncIterator, Iterator
@@ -9,8 +11,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pytest
-from fakes.broken_files import docx, docx_bomb, pdf
 
+from fakes.broken_files import docx, docx_bomb, pdf
 from tandem.adapters.scripted.embedder import HashingEmbedder, HashingSparse
 from tandem.adapters.scripted.vectors import MemoryVectors
 from tandem.adapters.sources.loader import document_loader

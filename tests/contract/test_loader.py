@@ -1,12 +1,14 @@
 """Every format becomes text, and whatever is broken or hostile becomes a typed refusal, at bounded cost."""
 
+# ruff: noqa: ASYNC240 - nothing else runs on a test's loop
+
 import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from fakes.broken_files import docx, docx_bomb, docx_laughs, pdf
 
+from fakes.broken_files import docx, docx_bomb, docx_laughs, pdf
 from tandem.adapters.sources.loader import FormatLoader, document_loader
 from tandem.domain.document import RawDocument
 from tandem.domain.errors import DocumentRejected
@@ -168,12 +170,11 @@ async def test_one_that_takes_too_much_memory_is_ended_and_the_next_is_read() ->
 
 async def test_a_reader_that_dies_takes_one_document_with_it(loader: FormatLoader) -> None:
     assert await _text(loader, "a.txt", b"words")
-    process = loader._readers[0]._process
-    assert process is not None
+    worker = loader._readers[0]._worker
+    assert worker is not None
     loading = asyncio.create_task(_refused(loader, "a.md", b"<!--" * 1_000_000))
-    while not process.stdin or loader._idle.qsize():
-        await asyncio.sleep(0)
-    process.kill()
+    await asyncio.sleep(0)
+    worker.process.kill()
     assert (await loading).reason == "damaged"
     assert await _text(loader, "a.txt", b"words") == "words"
 
@@ -193,9 +194,9 @@ async def test_nothing_of_the_environment_reaches_the_reader(
 ) -> None:
     monkeypatch.setenv("TANDEM_PREDICTOR__API_KEY", "secret")
     assert await _text(loader, "a.txt", b"words")
-    process = loader._readers[0]._process
-    assert process is not None
-    assert b"secret" not in Path(f"/proc/{process.pid}/environ").read_bytes()
+    worker = loader._readers[0]._worker
+    assert worker is not None
+    assert b"secret" not in Path(f"/proc/{worker.process.pid}/environ").read_bytes()
 
 
 _SHARED = Path(__file__).parents[2].parent / "shared"

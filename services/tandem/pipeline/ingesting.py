@@ -30,7 +30,7 @@ from tandem.ports.vectors import EmbeddedChunk, Vectors
 T = TypeVar("T")
 
 # Small enough that a question asked meanwhile gets its turn at the model.
-_BATCH = 32
+_BATCH = 64
 
 
 class Ingesting:
@@ -101,7 +101,7 @@ class Ingesting:
         """All collections, ordered by name."""
         return await self._vectors.collections(context.tenant)
 
-    async def drop_collection(self, collection: str, context: RequestContext) -> None:
+    async def drop_collection(self, collection: str, context: RequestContext) -> None:  # noqa: ARG002 - the port's
         """Raises `UnknownCollection`."""
         await finish(self._vectors.drop_collection(collection))
 

@@ -44,7 +44,7 @@ async def sync(
     skipped = sum((Counter(listing.skipped) for listing in listings), Counter[str]())
     watch(Listed(len(refs), sum(ref.size or 0 for ref in refs), skipped))
     faults = [fault for listing in listings for fault in listing.faults] + clashes
-    outcomes = await _put_all(ingestor, refs, collection, context, concurrency, watch)
+    outcomes = await _put_all(ingestor, refs, collection, context, width=concurrency, watch=watch)
     removed: list[IngestOutcome] = []
     complete = all(listing.complete for listing in listings)
     if prune and complete:
@@ -73,7 +73,13 @@ def _distinct(listings: Sequence[Listing]) -> tuple[list[DocumentRef], list[Inge
 
 
 async def _put_all(
-    ingestor: Ingestor, refs: Sequence[DocumentRef], collection: str, context: RequestContext, width: int, watch: Watch
+    ingestor: Ingestor,
+    refs: Sequence[DocumentRef],
+    collection: str,
+    context: RequestContext,
+    *,
+    width: int,
+    watch: Watch,
 ) -> list[IngestOutcome]:
     outcomes: dict[int, IngestOutcome] = {}
     waiting = iter(enumerate(refs))

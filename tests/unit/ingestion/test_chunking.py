@@ -1,5 +1,6 @@
 """Chunks: exact offsets, a kept budget, nothing lost, headings above each."""
 
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -46,7 +47,7 @@ def test_cutting_keeps_its_promises(text: str, media_type: str, tokens: int, sha
         assert chunk.title_path[0] == "T"
         covered[chunk.start : chunk.end] = [True] * (chunk.end - chunk.start)
     assert not [c for c, seen in zip(text, covered, strict=True) if not seen and not c.isspace()]
-    for left, right in zip(chunks, chunks[1:], strict=False):
+    for left, right in pairwise(chunks):
         assert left.start < right.start
         assert left.end < right.end
         assert COUNT(text[right.start : left.end]) <= overlap

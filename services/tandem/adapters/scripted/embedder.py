@@ -27,7 +27,7 @@ class HashingEmbedder:
         """What this embedder is."""
         return self._card
 
-    async def embed(self, texts: Sequence[str], kind: EmbedKind) -> list[DenseVector]:
+    async def embed(self, texts: Sequence[str], kind: EmbedKind) -> list[DenseVector]:  # noqa: ARG002 - the port's
         """One unit vector per text."""
         self.calls += len(texts)
         return [self._vector(text) for text in texts]

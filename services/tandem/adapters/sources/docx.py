@@ -11,9 +11,9 @@ from selectolax.lexbor import LexborHTMLParser
 
 from tandem.adapters.sources.formats import DOCX_TYPE
 from tandem.adapters.sources.html import html_to_markdown
-from tandem.adapters.sources.naming import tidy_title
 from tandem.adapters.sources.limits import LoadLimits
 from tandem.adapters.sources.markdown import first_heading
+from tandem.adapters.sources.naming import tidy_title
 from tandem.domain.document import LoadedDocument, RawDocument
 from tandem.domain.errors import DocumentRejected
 

@@ -26,7 +26,7 @@ _MAX_CONTROL_SHARE = 0.02
 
 
 def decode(body: bytes, declared: str | None = None) -> str:
-    """Text with `\\n` line ends and without control characters.
+    r"""Text with `\n` line ends and without control characters.
 
     A byte order mark wins, then UTF-8, then the declared charset (a media type's parameter, an HTML meta tag), then
     what the bytes look like. Raises `DocumentRejected`: `unsupported` for binary data, `undecodable` for text whose

@@ -31,7 +31,7 @@ class FileRef:
             ) from error
 
     def _read(self) -> RawDocument:
-        with open(self.path, "rb", opener=_open_without_waiting) as file:  # noqa: PTH123 - Path.open takes no opener
+        with open(self.path, "rb", opener=_open_without_waiting) as file:
             stat = os.fstat(file.fileno())
             if stat.st_size > self.max_bytes:
                 raise DocumentRejected(

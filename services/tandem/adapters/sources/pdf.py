@@ -15,7 +15,7 @@ from tandem.domain.errors import DocumentRejected
 _NO_TITLE = re.compile(
     r"untitled|anonymous|\(anonymous\)|microsoft word - .*|.*\.(docx?|pdf|tex|indd|qxd)", re.IGNORECASE
 )
-_LIST_ITEM = re.compile(r"[•·▪◦‣*–-]\s|\(?\d+[.)]\s|\d+(\.\d+)+\s")
+_LIST_ITEM = re.compile(r"[•·▪◦‣*\u2013-]\s|\(?\d+[.)]\s|\d+(\.\d+)+\s")
 _WRAPPED_SHARE = 0.8
 _LONG_LINE = 40
 

@@ -5,7 +5,7 @@ import contextlib
 import json
 import os
 import sys
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -27,16 +27,16 @@ class Reader:
 
     def __init__(self, limits: LoadLimits) -> None:
         self._limits = limits
-        self._process: asyncio.subprocess.Process | None = None
+        self._worker: _Worker | None = None
         self._served = 0
 
     async def read(self, document: RawDocument) -> dict[str, Any]:
         """The worker's answer. Raises `DocumentRejected` when the worker died or took too long."""
         whole = False
         try:
-            process = await self._running()
+            worker = await self._running()
             async with asyncio.timeout(self._limits.timeout_s):
-                answer = await self._exchange(process, document)
+                answer = await self._exchange(worker, document)
             whole = True
         except TimeoutError as error:
             raise DocumentRejected(
@@ -54,46 +54,53 @@ class Reader:
 
     async def close(self) -> None:
         """Kill the process, if there is one."""
-        process, self._process, self._served = self._process, None, 0
-        if process is None:
+        worker, self._worker, self._served = self._worker, None, 0
+        if worker is None:
             return
-        if process.returncode is None:
-            process.kill()
-        await asyncio.shield(process.wait())
+        if worker.process.returncode is None:
+            worker.process.kill()
+        await asyncio.shield(worker.process.wait())
 
-    async def _exchange(self, process: asyncio.subprocess.Process, document: RawDocument) -> dict[str, Any]:
-        assert process.stdin is not None
+    async def _exchange(self, worker: "_Worker", document: RawDocument) -> dict[str, Any]:
         header = json.dumps({"id": document.id, "media_type": document.media_type, "title": document.title}).encode()
         # A worker that gave up in the midst of a body has still said why.
         with contextlib.suppress(ConnectionError):
             for frame in (header, document.body):
-                process.stdin.write(LENGTH.pack(len(frame)))
-                process.stdin.write(frame)
-            await process.stdin.drain()
-        answer: dict[str, Any] = json.loads(await _frame(process, self._limits.text_chars * _BYTES_PER_CHAR + 65_536))
+                worker.requests.write(LENGTH.pack(len(frame)))
+                worker.requests.write(frame)
+            await worker.requests.drain()
+        answer: dict[str, Any] = json.loads(await worker.answer(self._limits.text_chars * _BYTES_PER_CHAR + 65_536))
         self._served += 1
         return answer
 
-    async def _running(self) -> asyncio.subprocess.Process:
-        if self._process is None or self._process.returncode is not None:
-            self._process, self._served = await _start(self._limits), 0
+    async def _running(self) -> "_Worker":
+        if self._worker is None or self._worker.process.returncode is not None:
+            self._worker, self._served = await _start(self._limits), 0
             async with asyncio.timeout(_START_S):
-                await _frame(self._process, 0)
-        return self._process
+                await self._worker.answer(0)
+        return self._worker
 
 
-async def _frame(process: asyncio.subprocess.Process, most: int) -> bytes:
-    assert process.stdout is not None
-    (length,) = LENGTH.unpack(await process.stdout.readexactly(LENGTH.size))
-    if length > most:
-        raise asyncio.IncompleteReadError(b"", length)
-    return await process.stdout.readexactly(length)
+@dataclass(frozen=True, slots=True)
+class _Worker:
+    process: asyncio.subprocess.Process
+    requests: asyncio.StreamWriter
+    answers: asyncio.StreamReader
+
+    async def answer(self, most: int) -> bytes:
+        """The next frame; one of more than `most` bytes is as bad as none."""
+        (length,) = LENGTH.unpack(await self.answers.readexactly(LENGTH.size))
+        if length > most:
+            raise asyncio.IncompleteReadError(b"", length)
+        return await self.answers.readexactly(length)
 
 
-async def _start(limits: LoadLimits) -> asyncio.subprocess.Process:
-    """Its environment is empty but for where our code lies: a parser gone wrong finds no secrets. Its own session keeps
-    Ctrl-C from reaching it."""
-    return await asyncio.create_subprocess_exec(
+async def _start(limits: LoadLimits) -> _Worker:
+    """A worker in an environment that holds nothing but where our code lies: a parser gone wrong finds no secrets.
+
+    A session of its own keeps Ctrl-C from reaching it.
+    """
+    process = await asyncio.create_subprocess_exec(
         sys.executable,
         "-m",
         _WORKER,
@@ -104,6 +111,9 @@ async def _start(limits: LoadLimits) -> asyncio.subprocess.Process:
         env={"PYTHONPATH": os.pathsep.join(path for path in (_package_root(), *sys.path) if path), "PYTHONUTF8": "1"},
         start_new_session=True,
     )
+    if process.stdin is None or process.stdout is None:
+        raise RuntimeError("a process that was given pipes has none")
+    return _Worker(process, process.stdin, process.stdout)
 
 
 def _package_root() -> str:

@@ -11,11 +11,16 @@ _IGNORED = frozenset(
 )
 # Files that hold no text; they are passed over and counted, not failed: a folder of documents is full of pictures.
 _NO_TEXT = frozenset(
-    ".png .jpg .jpeg .gif .webp .bmp .ico .icns .tif .tiff .svg .heic .avif .psd .ai .eps .mp3 .wav .flac .ogg .m4a .aac .mp4 .m4v "
-    ".mov .avi .mkv .webm .woff .woff2 .ttf .otf .eot .zip .gz .tgz .bz2 .xz .zst .7z .rar .tar .jar .war .whl .egg .pyc .pyo .so "
-    ".o .a .dylib .dll .exe .bin .class .wasm .db .sqlite .sqlite3 .parquet .arrow .npy .npz .onnx .gguf .safetensors .pt .pkl .lock "
-    ".map .iso .dmg .deb .rpm .apk .ds_store .swp".split()
-)
+    {
+        ".png", ".jpg", ".jpeg", ".gif", ".webp", ".bmp", ".ico", ".icns", ".tif", ".tiff", ".svg", ".heic", ".avif",
+        ".psd", ".ai", ".eps", ".mp3", ".wav", ".flac", ".ogg", ".m4a", ".aac", ".mp4", ".m4v", ".mov", ".avi",
+        ".mkv", ".webm", ".woff", ".woff2", ".ttf", ".otf", ".eot", ".zip", ".gz", ".tgz", ".bz2", ".xz", ".zst",
+        ".7z", ".rar", ".tar", ".jar", ".war", ".whl", ".egg", ".pyc", ".pyo", ".so", ".o", ".a", ".dylib", ".dll",
+        ".exe", ".bin", ".class", ".wasm", ".db", ".sqlite", ".sqlite3", ".parquet", ".arrow", ".npy", ".npz",
+        ".onnx", ".gguf", ".safetensors", ".pt", ".pkl", ".lock", ".map", ".iso", ".dmg", ".deb", ".rpm", ".apk",
+        ".ds_store", ".swp",
+    }
+)  # fmt: skip
 
 
 @dataclass(slots=True)
