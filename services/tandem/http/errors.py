@@ -79,9 +79,10 @@ def internal_error_reply() -> Response:
 
 
 def invalid_reply(fault: RequestValidationError) -> Response:
-    """A request that does not fit its schema: the first fault, with the path to what is wrong."""
-    found = fault.errors()[0]
-    place = [str(part) for part in found["loc"][1:] if not _is_union_branch(part)]
+    """A request that does not fit its schema: one fault, with the path to what is wrong."""
+    # Where a value may take several shapes there is a fault for each; the deepest one is of the shape that was meant.
+    found = max(fault.errors(), key=lambda one: len(_place(one["loc"])))
+    place = _place(found["loc"])
     if found["type"] == "json_invalid":
         reason = found.get("ctx", {}).get("error", "")
         return error_reply(errors.InvalidRequest(f"The body is not valid JSON: {reason}."))
@@ -131,6 +132,10 @@ def _body(message: str, type_: str, code: str, param: str | None, **more: str) -
     return {"error": {"message": message, "type": type_, "code": code, "param": param, **more}}
 
 
+def _place(loc: tuple[int | str, ...]) -> list[str]:
+    return [str(part) for part in loc[1:] if not _is_union_branch(part)]
+
+
 def _is_union_branch(part: object) -> bool:
     # pydantic names the branch of a union in the path: `str`, `list[…]`, a model's class. No field of ours is called so.
-    return isinstance(part, str) and (part in {"str", "int", "float", "bool", "constrained-str"} or part[:1].isupper() or "[" in part)
+    return isinstance(part, str) and (part in {"str", "constrained-str"} or part[:1].isupper() or "[" in part)

@@ -22,8 +22,8 @@ def failure(status: int, body: bytes, retry_after: str | None) -> TandemError:
     told = _told(body)
     if told is None:
         # Not our shape: something stands in between, such as a proxy that found no living peer.
-        kind = UpstreamUnavailable if status in {502, 503, 504} else UpstreamFailed
-        return kind(f"The retriever answered {status} without saying why.")
+        between: type[TandemError] = UpstreamUnavailable if status in {502, 503, 504} else UpstreamFailed
+        return between(f"The retriever answered {status} without saying why.")
     message, code = str(told.get("message", "")), told.get("code")
     if code == Unauthenticated.code:
         # Passed on as it is, it would tell the caller that the caller's own key is wrong.

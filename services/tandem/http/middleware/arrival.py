@@ -18,6 +18,8 @@ _log = logging.getLogger("tandem.access")
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._:@/+=-]{1,128}")
 _TRACEPARENT = re.compile(rb"[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}(-.*)?")
 
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+
 
 class RequestMeter(Protocol):
     """Where requests are counted; `observe/metrics.py` is one."""
@@ -63,11 +65,9 @@ class Arrival:
 
         self._meter.arrived(exchange.route)
         try:
-            if _is_utf8(scope):
-                await self._app(scope, receive, send_with_id)
-            else:
-                fault = InvalidRequest("The URL is not valid UTF-8 after percent-decoding.")
-                await error_reply(fault)(scope, receive, send_with_id)
+            fault = _fault(scope)
+            handle = self._app if fault is None else error_reply(InvalidRequest(fault))
+            await handle(scope, receive, send_with_id)
         except Exception:
             # The process's edge: whatever was not foreseen is a fault of ours, logged whole and answered without details.
             _log.exception("unforeseen fault", extra={"request_id": exchange.request_id, "route": exchange.route})
@@ -113,12 +113,14 @@ class Arrival:
             )
 
 
-def _is_utf8(scope: Scope) -> bool:
+def _fault(scope: Scope) -> str | None:
+    if _CONTROL.search(scope["path"]):
+        return "The URL's path has control characters."
     # The server replaces what it cannot decode, and two different paths would then name one document.
     for raw in (scope.get("raw_path") or b"", scope["query_string"]):
         if b"%" in raw or not raw.isascii():
             try:
                 unquote_to_bytes(raw).decode()
             except UnicodeDecodeError:
-                return False
-    return True
+                return "The URL is not valid UTF-8 after percent-decoding."
+    return None

@@ -1,0 +1,130 @@
+"""What an ingestor behind a socket must keep of the one it stands for."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+
+import pytest
+
+from fakes.api import Api
+from fakes.live import live
+from tandem.adapters.remote.ingestor import remote_ingestor
+from tandem.adapters.scripted.ingestor import ScriptedIngestor
+from tandem.domain import errors
+from tandem.domain.context import RequestContext
+from tandem.domain.document import RawDocument
+from tandem.domain.errors import TandemError
+from tandem.ports.ingestor import Ingestor
+
+ME = RequestContext("req-1")
+OTHER = RequestContext("req-2", tenant="north")
+TEXT = "One line.\n\nAnother “ü” 🚢."
+DOCUMENT = RawDocument(
+    "guide/a.md", TEXT.encode(), "folder/guide/a.md", "text/markdown", "A title & more", 1_700_000_000.25, ("x", "ü=&+ y")
+)
+IDS = ["plain", "guide/install.md", "https://host.example/a/b?c=d&e#f", "50% off/ü ñ.txt", "a+b c", "x" * 512, "~/%2e%2e/x"]
+FAILURES: list[TandemError] = [
+    errors.DocumentRejected("It is locked.", reason="encrypted", hint="Unlock it."),
+    errors.StoreFull("full"),
+    errors.StoreMismatch("other recipe", hint="Use another collection."),
+    errors.StoreBusy("held"),
+    errors.Overloaded("full", retry_after_s=3),
+]
+
+
+@asynccontextmanager
+async def local(double: ScriptedIngestor) -> AsyncIterator[Ingestor]:
+    yield double
+
+
+@asynccontextmanager
+async def remote(double: ScriptedIngestor) -> AsyncIterator[Ingestor]:
+    async with live(Api(ingestor=double, trust_tenant=True).app) as url, remote_ingestor(url, timeout_s=10) as ingestor:
+        yield ingestor
+
+
+@pytest.fixture(params=[local, remote])
+def standing_for(request: pytest.FixtureRequest):  # noqa: ANN201 a context manager of either kind
+    return request.param
+
+
+@pytest.fixture
+async def ingestor(standing_for) -> AsyncIterator[Ingestor]:  # noqa: ANN001
+    async with standing_for(ScriptedIngestor()) as opened:
+        yield opened
+
+
+async def test_a_document_is_added_kept_replaced_and_deleted(ingestor: Ingestor) -> None:
+    added = await ingestor.put("docs", DOCUMENT, ME)
+    assert (added.document_id, added.status, added.chunks) == ("guide/a.md", "added", 2)
+    assert (await ingestor.put("docs", DOCUMENT, ME)).status == "unchanged"
+    stored = await ingestor.document("docs", "guide/a.md", ME)
+    assert [TEXT[c.start : c.end] for c in stored.chunks] == [c.text for c in stored.chunks] == TEXT.split("\n\n")
+    record = stored.record
+    assert (record.title, record.source, record.media_type) == ("A title & more", "folder/guide/a.md", "text/markdown")
+    assert (record.tags, record.modified_at, record.characters) == (("x", "ü=&+ y"), 1_700_000_000.25, len(TEXT))
+    assert (await ingestor.put("docs", replace(DOCUMENT, body=b"new"), ME)).status == "updated"
+    assert await ingestor.delete("docs", "guide/a.md", ME) is True
+    assert await ingestor.delete("docs", "guide/a.md", ME) is False
+    with pytest.raises(errors.UnknownDocument):
+        await ingestor.document("docs", "guide/a.md", ME)
+
+
+@pytest.mark.parametrize("document_id", IDS)
+async def test_any_id_survives_the_way(ingestor: Ingestor, document_id: str) -> None:
+    await ingestor.put("docs", RawDocument(document_id, b"text", "s"), ME)
+    assert (await ingestor.document("docs", document_id, ME)).record.id == document_id
+    assert [r.id for r in (await ingestor.documents("docs", ME, limit=5)).records] == [document_id]
+    assert await ingestor.delete("docs", document_id, ME)
+
+
+async def test_pages_follow_each_other(ingestor: Ingestor) -> None:
+    for name in ("c", "a&b", "b", "d"):
+        await ingestor.put("docs", RawDocument(name, b"text", name), ME)
+    first = await ingestor.documents("docs", ME, limit=2)
+    assert [r.id for r in first.records] == ["a&b", "b"]
+    second = await ingestor.documents("docs", ME, limit=2, after=first.next_after)
+    assert [r.id for r in second.records] == ["c", "d"] and second.next_after is None
+    assert first.records[0] == (await ingestor.document("docs", "a&b", ME)).record
+
+
+async def test_tenants_do_not_see_each_other(ingestor: Ingestor) -> None:
+    await ingestor.put("docs", DOCUMENT, ME)
+    with pytest.raises(errors.UnknownDocument):
+        await ingestor.document("docs", DOCUMENT.id, OTHER)
+    assert (await ingestor.documents("docs", OTHER, limit=5)).records == ()
+    [info] = await ingestor.collections(OTHER)
+    assert (info.name, info.documents, info.chunks) == ("docs", 0, 0)
+
+
+async def test_collections_are_listed_and_dropped(ingestor: Ingestor) -> None:
+    assert await ingestor.collections(ME) == []
+    for name in ("notes", "docs"):
+        await ingestor.put(name, DOCUMENT, ME)
+    found = await ingestor.collections(ME)
+    assert [(i.name, i.documents, i.chunks) for i in found] == [("docs", 1, 2), ("notes", 1, 2)]
+    assert found[0].recipe.chunker == "paragraphs"
+    await ingestor.drop_collection("notes", ME)
+    with pytest.raises(errors.UnknownCollection):
+        await ingestor.drop_collection("notes", ME)
+    with pytest.raises(errors.UnknownCollection):
+        await ingestor.documents("notes", ME, limit=1)
+
+
+async def test_settling_reaches_the_store(standing_for) -> None:  # noqa: ANN001
+    double = ScriptedIngestor()
+    async with standing_for(double) as ingestor:
+        await ingestor.put("docs", DOCUMENT, ME)
+        await ingestor.settle("docs")
+    assert double.settled == ["docs"]
+
+
+@pytest.mark.parametrize("error", FAILURES, ids=lambda error: error.code)
+async def test_the_same_error_comes_out(standing_for, error: TandemError) -> None:  # noqa: ANN001
+    async with standing_for(ScriptedIngestor({"guide/a.md": error})) as ingestor:
+        with pytest.raises(type(error)) as caught:
+            await ingestor.put("docs", DOCUMENT, ME)
+    told = caught.value
+    assert type(told) is type(error) and (told.message, told.hint) == (error.message, error.hint)
+    for more in ("reason", "retry_after_s"):
+        assert getattr(told, more, None) == getattr(error, more, None)

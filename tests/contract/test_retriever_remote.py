@@ -1,0 +1,172 @@
+"""What a retriever behind a socket must keep of the one it stands for."""
+
+import hashlib
+import socket
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+
+import pytest
+
+from fakes.answers import PASSAGE, OneRetrieval
+from fakes.api import Api
+from fakes.live import live
+from tandem.adapters.remote.retriever import remote_retriever
+from tandem.admission.identity import Key
+from tandem.domain import errors
+from tandem.domain.context import RequestContext
+from tandem.domain.errors import TandemError
+from tandem.domain.filters import Condition
+from tandem.domain.passage import Dropped, Passage, Retrieval, Scores, Trace
+from tandem.domain.question import RetrievalOptions
+from tandem.ports.retriever import Retriever
+
+OTHER = Passage(replace(PASSAGE.chunk, ordinal=4, page=2, title_path=()), "Guide", "https://host/a?b=c", Scores(rerank=-3.5))
+FOUND = Retrieval((PASSAGE, OTHER), 0.875, ("rerank_skipped",))
+TRACED = replace(
+    FOUND,
+    trace=Trace(
+        queries=("a", "b"),
+        dense=(PASSAGE,),
+        sparse=(OTHER,),
+        fused=(PASSAGE, OTHER),
+        reranked=(OTHER,),
+        dropped=(Dropped(OTHER, "near_duplicate", PASSAGE.chunk.id), Dropped(PASSAGE, "over_top_k")),
+        timings_s={"embed": 0.0123},
+        reranker="words",
+        threshold=0.25,
+    ),
+)
+FILTERS = (Condition("tags", any_of=("a", "ü")), Condition("modified_at", at_least=1.5), Condition("source", any_of=("s",)))
+FULL = RetrievalOptions("notes", 7, FILTERS, rerank=False, expand=True, explain=True)
+CONTEXT = RequestContext("req-1", traceparent="00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01")
+ERRORS: list[TandemError] = [
+    errors.InvalidRequest("no", hint="do", param="filters.tags"),
+    errors.UnknownCollection("none", param="collection"),
+    errors.ContextTooLong("long"),
+    errors.PayloadTooLarge("big"),
+    errors.Overloaded("full", retry_after_s=7),
+    errors.DeadlineExceeded("embedding"),
+    errors.UpstreamUnavailable("away"),
+    errors.UpstreamFailed("broke"),
+    errors.StoreBusy("held", hint="stop it"),
+    errors.StoreFull("full"),
+    errors.StoreMismatch("other"),
+]
+
+
+@asynccontextmanager
+async def local(double: OneRetrieval) -> AsyncIterator[Retriever]:
+    yield double
+
+
+@asynccontextmanager
+async def remote(double: OneRetrieval) -> AsyncIterator[Retriever]:
+    async with live(Api(retriever=double, trust_tenant=True).app) as url, remote_retriever(url, timeout_s=10) as retriever:
+        yield retriever
+
+
+@pytest.fixture(params=[local, remote])
+def standing_for(request: pytest.FixtureRequest):  # noqa: ANN201 a context manager of either kind
+    return request.param
+
+
+@pytest.mark.parametrize(("result", "options"), [(FOUND, RetrievalOptions()), (TRACED, FULL), (Retrieval((), 0.1), FULL)])
+async def test_what_goes_in_and_out_is_the_same(standing_for, result: Retrieval, options: RetrievalOptions) -> None:  # noqa: ANN001
+    double = OneRetrieval(result)
+    async with standing_for(double) as retriever:
+        assert await retriever.retrieve("When? “ü” 🚢", options, CONTEXT) == result
+    [(question, asked, context)] = double.asked
+    assert (question, asked) == ("When? “ü” 🚢", options)
+    assert (context.request_id, context.tenant, context.traceparent) == ("req-1", "default", CONTEXT.traceparent)
+
+
+@pytest.mark.parametrize("error", ERRORS, ids=lambda error: error.code)
+async def test_the_same_error_comes_out(standing_for, error: TandemError) -> None:  # noqa: ANN001
+    async with standing_for(OneRetrieval(error)) as retriever:
+        with pytest.raises(type(error)) as caught:
+            await retriever.retrieve("q", RetrievalOptions(), CONTEXT)
+    told = caught.value
+    assert type(told) is type(error)
+    assert (told.message, told.hint, told.param) == (error.message, error.hint, error.param)
+    for more in ("retry_after_s", "stage"):
+        assert getattr(told, more, None) == getattr(error, more, None)
+
+
+async def test_the_rest_of_the_deadline_travels() -> None:
+    double = OneRetrieval()
+    async with remote(double) as retriever:
+        await retriever.retrieve("q", RetrievalOptions(), replace(CONTEXT, deadline_s=time.monotonic() + 20))
+        with pytest.raises(errors.DeadlineExceeded):
+            await retriever.retrieve("q", RetrievalOptions(), replace(CONTEXT, deadline_s=time.monotonic() - 1))
+    [(_, _, context)] = double.asked
+    assert context.deadline_s is not None and 0 < context.deadline_s - time.monotonic() <= 20
+
+
+async def test_nobody_listening_is_unavailable() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as closed:
+        port = closed.getsockname()[1]
+    async with remote_retriever(f"http://127.0.0.1:{port}", timeout_s=5) as retriever:
+        with pytest.raises(errors.UpstreamUnavailable, match="cannot be reached"):
+            await retriever.retrieve("q", RetrievalOptions(), CONTEXT)
+
+
+@pytest.mark.parametrize(("left_s", "timeout_s", "kind"), [(None, 0.05, errors.UpstreamUnavailable), (0.05, 5, errors.DeadlineExceeded)])
+async def test_silence_ends_at_the_nearer_bound(left_s: float | None, timeout_s: float, kind: type[TandemError]) -> None:
+    # It accepts connections into its backlog and never answers.
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        async with remote_retriever(url, timeout_s=timeout_s) as retriever:
+            context = CONTEXT if left_s is None else replace(CONTEXT, deadline_s=time.monotonic() + left_s)
+            with pytest.raises(kind):
+                await retriever.retrieve("q", RetrievalOptions(), context)
+
+
+@pytest.mark.parametrize(
+    ("status", "content", "kind"),
+    [
+        (200, b"{}", errors.UpstreamFailed),
+        (200, b"<html>", errors.UpstreamFailed),
+        (502, b"bad gateway", errors.UpstreamUnavailable),
+        (404, b"", errors.UpstreamFailed),
+        (301, b"", errors.UpstreamFailed),
+    ],
+)
+async def test_something_that_is_no_tandem(status: int, content: bytes, kind: type[TandemError]) -> None:
+    async def app(scope, receive, send) -> None:  # noqa: ANN001
+        await send({"type": "http.response.start", "status": status, "headers": [(b"location", b"/elsewhere")]})
+        await send({"type": "http.response.body", "body": content})
+
+    async with live(app) as url, remote_retriever(url, timeout_s=5) as retriever:
+        with pytest.raises(kind):
+            await retriever.retrieve("q", RetrievalOptions(), CONTEXT)
+
+
+def key(name: str, secret: str, **more) -> Key:  # noqa: ANN003
+    return Key(name, hashlib.sha256(secret.encode()).hexdigest(), **more)
+
+
+async def test_only_a_peer_s_key_speaks_for_tenants() -> None:
+    double = OneRetrieval()
+    keys = [key("gateway", "g-secret", peer=True), key("someone", "s-secret", tenant="acme")]
+    ask = ("q", RetrievalOptions(), replace(CONTEXT, tenant="north"))
+    async with live(Api(retriever=double, keys=keys).app) as url:
+        async with remote_retriever(url, api_key="g-secret", timeout_s=5) as gateway:
+            await gateway.retrieve(*ask)
+        for wrong in ("s-secret", "unknown", None):
+            async with remote_retriever(url, api_key=wrong, timeout_s=5) as other:
+                with pytest.raises(errors.UpstreamFailed, match="refuses the key"):
+                    await other.retrieve(*ask)
+    assert [context.tenant for _, _, context in double.asked] == ["north"]
+
+
+async def test_without_keys_a_tenant_is_believed_only_when_told_so() -> None:
+    double = OneRetrieval()
+    ask = ("q", RetrievalOptions(), replace(CONTEXT, tenant="north"))
+    async with live(Api(retriever=double).app) as url, remote_retriever(url, timeout_s=5) as retriever:
+        with pytest.raises(errors.UpstreamFailed, match="tenant"):
+            await retriever.retrieve(*ask)
+    async with remote(double) as retriever:
+        await retriever.retrieve(*ask)
+    assert [context.tenant for _, _, context in double.asked] == ["north"]
