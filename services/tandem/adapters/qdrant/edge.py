@@ -1,0 +1,191 @@
+"""Qdrant's engine in this process: a folder per collection, one process per store."""
+
+import asyncio
+import errno
+import fcntl
+import os
+import shutil
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+from tandem.adapters.qdrant.conditions import Where
+from tandem.adapters.qdrant.engine import Legs
+from tandem.adapters.qdrant.payload import NewPoint, Payload
+from tandem.adapters.qdrant.recipes import FILE, read_recipe, write_recipe
+from tandem.adapters.qdrant.shard import BUSY_HINT, Shard, create_shard, load_shard
+from tandem.adapters.qdrant.store import QdrantVectors, unknown
+from tandem.domain.document import Recipe
+from tandem.domain.errors import ConfigurationError, StoreBusy, StoreFull
+from tandem.ports.embedder import DenseVector, SparseVector
+
+T = TypeVar("T")
+
+_LOCK = ".lock"
+_SHARD = "shard"
+_READERS = 4
+
+
+@dataclass(frozen=True, slots=True)
+class _Open:
+    shard: Shard
+    recipe: Recipe
+    writer: ThreadPoolExecutor
+
+
+class EdgeEngine:
+    """Collections are opened when first used. Each has one thread that writes; all share the threads that read."""
+
+    def __init__(self, root: Path, readers: ThreadPoolExecutor) -> None:
+        self._root = root
+        self._readers = readers
+        self._opened: dict[str, _Open] = {}
+        self._opening = asyncio.Lock()
+
+    async def names(self) -> list[str]:
+        """Folders whose recipe is there."""
+        return await self._read(lambda: [file.parent.name for file in self._root.glob(f"*/{FILE}")])
+
+    async def recipe(self, name: str) -> Recipe:
+        """From the file, once."""
+        return (await self._collection(name)).recipe
+
+    async def create(self, name: str, recipe: Recipe) -> None:
+        """The recipe is written last, so a folder without one is what a crash left: it is made anew."""
+        async with self._opening:
+            if name not in self._opened:
+                shard = await self._read(lambda: _create(self._root / name, recipe))
+                self._opened[name] = _opened(name, shard, recipe)
+
+    async def drop(self, name: str) -> None:
+        """The recipe goes first: without it the rest is no collection any more."""
+        collection = await self._collection(name)
+        async with self._opening:
+            if self._opened.pop(name, None) is None:
+                raise unknown(name)
+            folder = self._root / name
+            await self._read((folder / FILE).unlink)
+            await self._read(lambda: _close(collection))
+            await self._read(lambda: shutil.rmtree(folder))
+
+    async def upsert(self, name: str, points: Sequence[NewPoint]) -> None:
+        """See `Engine`."""
+        await self._write(name, lambda shard: shard.upsert(points))
+
+    async def delete(self, name: str, where: Where) -> None:
+        """See `Engine`."""
+        await self._write(name, lambda shard: shard.delete(where))
+
+    async def retrieve(self, name: str, ids: Sequence[str]) -> list[Payload]:
+        """See `Engine`."""
+        shard = (await self._collection(name)).shard
+        return await self._read(lambda: shard.retrieve(ids))
+
+    async def scroll(self, name: str, where: Where) -> list[Payload]:
+        """See `Engine`."""
+        shard = (await self._collection(name)).shard
+        return await self._read(lambda: shard.scroll(where))
+
+    async def values(self, name: str, key: str, where: Where) -> list[str]:
+        """See `Engine`."""
+        shard = (await self._collection(name)).shard
+        return await self._read(lambda: shard.values(key, where))
+
+    async def count(self, name: str, where: Where) -> int:
+        """See `Engine`."""
+        shard = (await self._collection(name)).shard
+        return await self._read(lambda: shard.count(where))
+
+    async def query(self, name: str, dense: DenseVector, sparse: SparseVector, where: Where, limit: int) -> Legs:
+        """See `Engine`."""
+        shard = (await self._collection(name)).shard
+        return await self._read(lambda: shard.query(dense, sparse, where, limit))
+
+    async def optimize(self, name: str) -> None:
+        """See `Engine`."""
+        await self._write(name, lambda shard: shard.optimize())
+
+    async def close(self) -> None:
+        """Let running writes end, then flush and close every collection."""
+        while self._opened:
+            _, collection = self._opened.popitem()
+            await self._read(lambda collection=collection: _close(collection))
+
+    async def _collection(self, name: str) -> _Open:
+        if found := self._opened.get(name):
+            return found
+        async with self._opening:
+            if name not in self._opened:
+                try:
+                    recipe = await self._read(lambda: read_recipe(self._root / name))
+                except FileNotFoundError:
+                    raise unknown(name) from None
+                shard = await self._read(lambda: load_shard(self._root / name / _SHARD))
+                self._opened[name] = _opened(name, shard, recipe)
+            return self._opened[name]
+
+    async def _read(self, work: Callable[[], T]) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._readers, work)
+
+    async def _write(self, name: str, work: Callable[[Shard], None]) -> None:
+        collection = await self._collection(name)
+        loop = asyncio.get_running_loop()
+        await loop.run_in_executor(collection.writer, work, collection.shard)
+
+
+@asynccontextmanager
+async def edge_vectors(path: Path) -> AsyncIterator[QdrantVectors]:
+    """The store in the folder `path`, made when missing. Raises `StoreBusy`, `StoreFull`, `ConfigurationError`."""
+    with _held(path), ThreadPoolExecutor(_READERS, "qdrant-read") as readers:
+        engine = EdgeEngine(path, readers)
+        try:
+            yield QdrantVectors(engine)
+        finally:
+            await engine.close()
+
+
+def _opened(name: str, shard: Shard, recipe: Recipe) -> _Open:
+    return _Open(shard, recipe, ThreadPoolExecutor(1, f"qdrant-write-{name}"))
+
+
+def _create(folder: Path, recipe: Recipe) -> Shard:
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir()
+    shard = create_shard(folder / _SHARD, recipe.dimensions)
+    write_recipe(folder, recipe)
+    return shard
+
+
+def _close(collection: _Open) -> None:
+    collection.writer.shutdown(wait=True, cancel_futures=True)
+    collection.shard.close()
+
+
+@contextmanager
+def _held(path: Path) -> Iterator[None]:
+    """The whole store is this process's until the end, however it ends: the kernel lets go of the lock."""
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        handle = os.open(path / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise _cannot_open(path, error) from error
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        os.close(handle)
+        raise StoreBusy(f"Another process holds the vector store in {path}.", hint=BUSY_HINT) from error
+    try:
+        yield
+    finally:
+        os.close(handle)
+
+
+def _cannot_open(path: Path, error: OSError) -> StoreFull | ConfigurationError:
+    if error.errno == errno.ENOSPC:
+        return StoreFull(f"No space is left where the vector store lives ({path}).", hint="Free some space.")
+    return ConfigurationError(
+        f"The vector store's folder {path} cannot be used: {error.strerror}.", hint="Set data_dir to one you can write."
+    )

@@ -1,0 +1,73 @@
+"""What the embedded engine and a server have in common: points in, points out, one collection at a time."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from tandem.adapters.qdrant.conditions import Where
+from tandem.adapters.qdrant.payload import Hit, NewPoint, Payload
+from tandem.domain.document import Recipe
+from tandem.ports.embedder import DenseVector, SparseVector
+
+
+@dataclass(frozen=True, slots=True)
+class Legs:
+    """The hits of one hybrid query, each list best first; `fused` comes without payloads."""
+
+    dense: list[Hit]
+    sparse: list[Hit]
+    fused: list[Hit]
+
+
+class Engine(Protocol):
+    """Every call but `names` and `create` raises `UnknownCollection`; writes are durable when they return."""
+
+    async def names(self) -> list[str]:
+        """All collections."""
+        ...
+
+    async def recipe(self, name: str) -> Recipe:
+        """How the collection's points are made."""
+        ...
+
+    async def create(self, name: str, recipe: Recipe) -> None:
+        """Make an empty collection with its indexes; nothing half-made is left by a crash."""
+        ...
+
+    async def drop(self, name: str) -> None:
+        """Delete it with everything in it."""
+        ...
+
+    async def upsert(self, name: str, points: Sequence[NewPoint]) -> None:
+        """Write or overwrite by id. Raises `StoreFull`."""
+        ...
+
+    async def delete(self, name: str, where: Where) -> None:
+        """Delete what matches, all or nothing."""
+        ...
+
+    async def retrieve(self, name: str, ids: Sequence[str]) -> list[Payload]:
+        """The payloads of those that exist, in no order."""
+        ...
+
+    async def scroll(self, name: str, where: Where) -> list[Payload]:
+        """The payloads of all that match, in no order."""
+        ...
+
+    async def values(self, name: str, key: str, where: Where) -> list[str]:
+        """The distinct values of a keyword field among all that match, in no order."""
+        ...
+
+    async def count(self, name: str, where: Where) -> int:
+        """How many match, exactly."""
+        ...
+
+    async def query(
+        self, name: str, dense: DenseVector, sparse: SparseVector, where: Where, limit: int
+    ) -> Legs:
+        """Both legs and their fusion (RRF, k = 60); a leg without terms is empty."""
+        ...
+
+    async def optimize(self, name: str) -> None:
+        """Index what was written since."""
+        ...

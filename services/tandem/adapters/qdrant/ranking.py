@@ -1,0 +1,63 @@
+"""Equal searches give equal lists: what the engine leaves open is settled here."""
+
+from collections.abc import Iterable, Sequence
+from itertools import pairwise
+
+from tandem.adapters.qdrant.engine import Legs
+from tandem.adapters.qdrant.payload import Hit, Payload, passage_of
+from tandem.domain.passage import Passage, Scores
+from tandem.ports.vectors import SearchHits
+
+RRF_K = 60
+
+
+def ranked(legs: Legs, limit: int) -> SearchHits:
+    """Passages with the scores of every list they are in, ties ordered by chunk id."""
+    payloads = {hit.id: hit.payload for hit in (*legs.dense, *legs.sparse) if hit.payload is not None}
+    dense, sparse = (_settled(_scores(leg), payloads) for leg in (legs.dense, legs.sparse))
+    fused = _settled(_fused(legs, dense, sparse, payloads), payloads)[:limit]
+    by_leg = (dict(dense), dict(sparse), dict(fused))
+
+    def passages(hits: Iterable[tuple[str, float]]) -> tuple[Passage, ...]:
+        return tuple(_passage(each, payloads[each], by_leg) for each, _ in hits)
+
+    return SearchHits(dense=passages(dense), sparse=passages(sparse), fused=passages(fused))
+
+
+def _scores(hits: Sequence[Hit]) -> list[tuple[str, float]]:
+    return [(hit.id, hit.score) for hit in hits]
+
+
+def _settled(hits: Iterable[tuple[str, float]], payloads: dict[str, Payload]) -> list[tuple[str, float]]:
+    return sorted(hits, key=lambda hit: (-hit[1], _chunk_id(payloads[hit[0]])))
+
+
+def _fused(
+    legs: Legs, dense: list[tuple[str, float]], sparse: list[tuple[str, float]], payloads: dict[str, Payload]
+) -> list[tuple[str, float]]:
+    """The engine's fusion, unless it ranked by chance.
+
+    Reciprocal ranks depend on the order of a leg's ties, which an engine returns in any order (and cuts anywhere);
+    the same sum is then taken over the settled legs.
+    """
+    known = all(hit.id in payloads for hit in legs.fused)
+    if known and not _has_ties(dense) and not _has_ties(sparse):
+        return _scores(legs.fused)
+    sums: dict[str, float] = {}
+    for leg in (dense, sparse):
+        for rank, (each, _) in enumerate(leg):
+            sums[each] = sums.get(each, 0.0) + 1 / (RRF_K + rank)
+    return list(sums.items())
+
+
+def _has_ties(hits: list[tuple[str, float]]) -> bool:
+    return any(one[1] == other[1] for one, other in pairwise(hits))
+
+
+def _chunk_id(payload: Payload) -> str:
+    return f"{payload['document_id']}#{payload['ordinal']}"
+
+
+def _passage(each: str, payload: Payload, by_leg: tuple[dict[str, float], ...]) -> Passage:
+    dense, sparse, fused = (leg.get(each) for leg in by_leg)
+    return passage_of(payload, Scores(dense=dense, sparse=sparse, fused=fused))

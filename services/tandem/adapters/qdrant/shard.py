@@ -1,0 +1,193 @@
+"""One embedded shard: our words to the engine's types and back. Every call blocks."""
+
+import shutil
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import qdrant_edge as edge
+
+from tandem.adapters.qdrant.conditions import Clause, OneOf, Where
+from tandem.adapters.qdrant.engine import Legs
+from tandem.adapters.qdrant.payload import (
+    DENSE,
+    FLOAT_FIELDS,
+    INTEGER_FIELDS,
+    KEYWORD_FIELDS,
+    SPARSE,
+    TENANT,
+    Hit,
+    NewPoint,
+    Payload,
+)
+from tandem.adapters.qdrant.ranking import RRF_K
+from tandem.domain.errors import StoreBusy, StoreFull, TandemError, UpstreamFailed
+from tandem.ports.embedder import DenseVector, SparseVector
+
+# The engine maps its files into memory: a disk that fills up would end the process by SIGBUS. So a write is refused
+# while there is still room for what the engine sets aside (a log segment and a page of vectors, 32 MB each).
+_HEADROOM_BYTES = 96 * 1024 * 1024
+_PAGE = 1_000
+# Vectors are compared by 4-bit codes, and twice as many as wanted then by their floats: all of the exact nearest
+# neighbours were found so, at a fifth of the cost.
+_EXACT = edge.SearchParams(quantization=edge.QuantizationSearchParams(rescore=True, oversampling=2.0))
+
+BUSY_HINT = "Stop the other process, or talk to it: `--url http://127.0.0.1:8000`."
+
+
+class Shard:
+    """A collection's points. Reads may run side by side; writes come from one thread at a time."""
+
+    def __init__(self, path: Path, shard: Any) -> None:
+        self._path = path
+        self._shard = shard
+
+    def upsert(self, points: Sequence[NewPoint]) -> None:
+        """Durable when it returns."""
+        _require_room(self._path)
+        with _translated(self._path):
+            self._shard.update(edge.UpdateOperation.upsert_points([_point(point) for point in points]))
+            self._shard.flush()
+
+    def delete(self, where: Where) -> None:
+        """One entry of the engine's log: all or nothing."""
+        _require_room(self._path, _HEADROOM_BYTES // 4)
+        with _translated(self._path):
+            self._shard.update(edge.UpdateOperation.delete_points_by_filter(_filter(where)))
+            self._shard.flush()
+
+    def retrieve(self, ids: Sequence[str]) -> list[Payload]:
+        """The payloads of those that exist."""
+        with _translated(self._path):
+            found = self._shard.retrieve(list(ids), with_payload=True, with_vector=False)
+        return [point.payload for point in found]
+
+    def scroll(self, where: Where) -> list[Payload]:
+        """The payloads of all that match."""
+        payloads: list[Payload] = []
+        offset: Any = None
+        while True:
+            request = edge.ScrollRequest(offset=offset, limit=_PAGE, filter=_filter(where), with_payload=True)
+            with _translated(self._path):
+                found, offset = self._shard.scroll(request)
+            payloads += [point.payload for point in found]
+            if offset is None:
+                return payloads
+
+    def values(self, key: str, where: Where) -> list[str]:
+        """Distinct values of a keyword field."""
+        limit = max(1, self.count(where))
+        with _translated(self._path):
+            response = self._shard.facet(edge.FacetRequest(key=key, limit=limit, exact=True, filter=_filter(where)))
+        return [str(hit.value) for hit in response.hits]
+
+    def count(self, where: Where) -> int:
+        """How many match, exactly."""
+        with _translated(self._path):
+            return int(self._shard.count(edge.CountRequest(exact=True, filter=_filter(where))))
+
+    def query(self, dense: DenseVector, sparse: SparseVector, where: Where, limit: int) -> Legs:
+        """Both legs and their fusion, planned as one batch."""
+        chosen = _filter(where)
+        nearest = [edge.Query.Nearest(list(dense), using=DENSE)]
+        if sparse.indices:
+            words = edge.SparseVector(list(sparse.indices), list(sparse.values))
+            nearest.append(edge.Query.Nearest(words, using=SPARSE))
+        legs = [
+            edge.QueryRequest(query=each, filter=chosen, limit=limit, with_payload=True, params=_EXACT) for each in nearest
+        ]
+        fused = edge.QueryRequest(
+            prefetches=[edge.Prefetch(query=each, filter=chosen, limit=limit, params=_EXACT) for each in nearest],
+            query=edge.Fusion.Rrf(k=RRF_K),
+            limit=limit,
+        )
+        with _translated(self._path):
+            found = [_hits(hits) for hits in self._shard.query_batch(edge.QueryBatchRequest([*legs, fused]))]
+        return Legs(dense=found[0], sparse=found[1] if sparse.indices else [], fused=found[-1])
+
+    def optimize(self) -> None:
+        """Rebuild segments where the engine sees fit."""
+        with _translated(self._path):
+            self._shard.optimize()
+
+    def close(self) -> None:
+        """Flush and let go of the files."""
+        with _translated(self._path):
+            self._shard.close()
+
+
+def create_shard(path: Path, dimensions: int) -> Shard:
+    """An empty shard at a path that must not exist, with an index on every field that filters use."""
+    path.mkdir()
+    _require_room(path)
+    codes = edge.TurboQuantQuantizationConfig(bits=edge.TurboQuantBitSize.Bits4, memory=edge.Memory.Pinned)
+    config = edge.EdgeConfig(
+        vectors={DENSE: edge.EdgeVectorParams(size=dimensions, distance=edge.Distance.Cosine, quantization_config=codes)},
+        sparse_vectors={SPARSE: edge.EdgeSparseVectorParams(modifier=edge.Modifier.Idf)},
+    )
+    with _translated(path):
+        shard = edge.EdgeShard.create(str(path), config)
+        for field, schema in _indexes():
+            shard.update(edge.UpdateOperation.create_field_index(field, schema))
+        shard.flush()
+    return Shard(path, shard)
+
+
+def load_shard(path: Path) -> Shard:
+    """The shard at `path`, after whatever ended the process that wrote it. Raises `StoreBusy`."""
+    with _translated(path):
+        return Shard(path, edge.EdgeShard.load(str(path)))
+
+
+def _indexes() -> Iterator[tuple[str, Any]]:
+    yield TENANT, edge.KeywordIndexParams(is_tenant=True)
+    yield from ((field, edge.PayloadSchemaType.Keyword) for field in KEYWORD_FIELDS)
+    yield from ((field, edge.PayloadSchemaType.Integer) for field in INTEGER_FIELDS)
+    yield from ((field, edge.PayloadSchemaType.Float) for field in FLOAT_FIELDS)
+
+
+def _point(point: NewPoint) -> Any:
+    words = edge.SparseVector(list(point.chunk.sparse.indices), list(point.chunk.sparse.values))
+    return edge.Point(point.id, {DENSE: list(point.chunk.dense), SPARSE: words}, point.payload)
+
+
+def _filter(where: Where) -> Any:
+    return edge.Filter(must=[_condition(clause) for clause in where.must])
+
+
+def _condition(clause: Clause) -> Any:
+    if isinstance(clause, OneOf):
+        return edge.FieldCondition(clause.key, match=edge.MatchAny(list(clause.values)))
+    return edge.FieldCondition(clause.key, range=edge.RangeFloat(gte=clause.at_least, lte=clause.at_most))
+
+
+def _hits(points: Sequence[Any]) -> list[Hit]:
+    return [Hit(str(point.id), float(point.score), point.payload) for point in points]
+
+
+def _require_room(path: Path, needed: int = _HEADROOM_BYTES) -> None:
+    free = shutil.disk_usage(path).free
+    if free < needed:
+        raise StoreFull(
+            f"Only {free // 2**20} MB are left where the vector store lives ({path.parent}).",
+            hint=f"Free some space: {needed // 2**20} MB must be left for the store to write safely.",
+        )
+
+
+@contextmanager
+def _translated(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except (MemoryError, TypeError):
+        raise
+    except Exception as error:  # the engine raises nothing more specific
+        raise _translation(path, str(error)) from error
+
+
+def _translation(path: Path, message: str) -> TandemError:
+    if "WouldBlock" in message:
+        return StoreBusy(f"Another process holds the vector store in {path.parent}.", hint=BUSY_HINT)
+    if any(sign in message for sign in ("No space left", "os error 28", "File too large", "os error 27")):
+        return StoreFull(f"No space is left where the vector store lives ({path.parent}).", hint="Free some space.")
+    return UpstreamFailed(f"The embedded vector store failed: {message}")

@@ -1,0 +1,67 @@
+"""What a Qdrant server answers when it cannot, in Tandem's words."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from grpc import StatusCode
+from grpc.aio import AioRpcError
+from qdrant_client.common.client_exceptions import ResourceExhaustedResponse
+from qdrant_client.http.exceptions import ResponseHandlingException, UnexpectedResponse
+
+from tandem.adapters.qdrant.store import unknown
+from tandem.domain.errors import Overloaded, StoreFull, TandemError, UpstreamFailed, UpstreamUnavailable
+
+_AWAY = frozenset({StatusCode.UNAVAILABLE, StatusCode.DEADLINE_EXCEEDED})
+_GATEWAY_STATUSES = frozenset({502, 503, 504})
+
+
+@asynccontextmanager
+async def translated(collection: str = "") -> AsyncIterator[None]:
+    """Errors of qdrant-client, over any of its transports, as Tandem's."""
+    try:
+        yield
+    except ResourceExhaustedResponse as error:
+        raise Overloaded("The Qdrant server limits requests.", retry_after_s=error.retry_after_s) from error
+    except ResponseHandlingException as error:
+        raise _away(str(error.source) or type(error.source).__name__) from error
+    except UnexpectedResponse as error:
+        raise _of_rest(collection, error) from error
+    except AioRpcError as error:
+        raise _of_grpc(collection, error) from error
+    except ValueError as error:
+        # The in-memory engine knows no other error.
+        if "not found" not in str(error):
+            raise
+        raise unknown(collection) from error
+
+
+def _of_rest(collection: str, error: UnexpectedResponse) -> TandemError:
+    said = error.content.decode("utf-8", "replace")[:300]
+    if error.status_code == 404:
+        return unknown(collection)
+    if error.status_code in _GATEWAY_STATUSES:
+        return _away(f"status {error.status_code}")
+    return _failed(said, refused=error.status_code in {401, 403})
+
+
+def _of_grpc(collection: str, error: AioRpcError) -> TandemError:
+    said = (error.details() or error.code().name)[:300]
+    if error.code() is StatusCode.NOT_FOUND:
+        return unknown(collection)
+    if error.code() in _AWAY:
+        return _away(said)
+    return _failed(said, refused=error.code() in {StatusCode.UNAUTHENTICATED, StatusCode.PERMISSION_DENIED})
+
+
+def _away(said: str) -> UpstreamUnavailable:
+    return UpstreamUnavailable(
+        f"The Qdrant server cannot be reached: {said}.", hint="Check vectors.url and that the server runs."
+    )
+
+
+def _failed(said: str, *, refused: bool) -> TandemError:
+    if refused:
+        return UpstreamFailed("The Qdrant server refused the API key.", hint="Check vectors.api_key.")
+    if "No space left" in said or "disk space" in said:
+        return StoreFull("The Qdrant server has no space left.", hint="Free some space on its volume.")
+    return UpstreamFailed(f"The Qdrant server failed: {said}")
