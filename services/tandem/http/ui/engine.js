@@ -1,0 +1,24 @@
+// Which model answers, and what kind of thing it is, in words.
+import { $, el } from "./dom.js";
+import * as api from "./api.js";
+
+const KINDS = {
+  extractive: "quotes sentences of your documents, no language model",
+  gguf: "a language model on this machine",
+  tgi: "a language model served by Text Generation Inference",
+  openai: "a language model behind an OpenAI-compatible server",
+};
+
+export const kindOf = (engine) => KINDS[engine] ?? null;
+
+// "extractive — quotes sentences…"; the engine is named only where the model's name does not say it.
+export function modelLine(id, engine) {
+  const kind = kindOf(engine) ?? (engine === id ? null : engine);
+  return [el("strong", {}, id), kind && ` — ${kind}`];
+}
+
+export async function showModel() {
+  const models = await api.models();
+  const served = models.find((model) => !model.root) ?? models[0];
+  if (served) $("#model").replaceChildren(...modelLine(served.id, served.engine).filter(Boolean));
+}

@@ -1,0 +1,129 @@
+// One question with its answer, as it grows and as it stays.
+import { button, el, icon, plural, seconds } from "./dom.js";
+import { SentenceReader } from "./announcer.js";
+import { modelLine } from "./engine.js";
+import { Rendering } from "./markdown.js";
+import { faultNotice } from "./notice.js";
+import { openPassage } from "./panel.js";
+import { score } from "./scores.js";
+import { passageLink, traceView } from "./trace.js";
+
+const NEAREST = 3;
+const DEGRADED = {
+  rerank_skipped: "Reranking was skipped to save time.",
+  expansion_skipped: "The question was searched as it is: rewording was skipped to save time.",
+};
+
+// `turn` is {id, question, answer, state, result?, usage?, fault?}; state is asking, done, stopped, failed or interrupted.
+export class TurnView {
+  #turn;
+  #again;
+  #rendering;
+  #reader = new SentenceReader();
+  #frame = 0;
+
+  constructor(turn, again) {
+    this.#turn = turn;
+    this.#again = again;
+    this.answer = el("div.answer");
+    this.after = el("div.after");
+    this.heading = el("h2.question", { tabindex: "-1" }, turn.question);
+    this.element = el("article.turn", { "aria-label": "Question and answer", dataset: { state: turn.state } }, this.heading, this.answer, this.after);
+    this.#rendering = new Rendering(this.answer);
+    if (turn.state === "asking") this.#searching();
+    else this.settle();
+  }
+
+  #searching() {
+    this.after.replaceChildren(el("p.waiting", {}, el("span.dots", { "aria-hidden": "true" }, el("i"), el("i"), el("i")), "Looking through the documents"));
+  }
+
+  // Drawn once a frame, however many pieces arrive.
+  grow() {
+    this.#reader.grow(this.#turn.answer);
+    this.#frame ||= requestAnimationFrame(() => {
+      this.#frame = 0;
+      if (this.#turn.state !== "asking") return;
+      if (this.#turn.answer) this.after.replaceChildren();
+      this.#rendering.show(this.#turn.answer, (number) => el("span.cite.pending", {}, String(number)));
+    });
+  }
+
+  settle() {
+    const { result, answer, state } = this.#turn;
+    this.element.dataset.state = state;
+    this.element.classList.toggle("abstained", result?.outcome === "abstained");
+    this.#rendering.show(answer, (number) => this.#citation(number), true);
+    this.after.replaceChildren(...[this.#note(), result && this.#outcome(result), result && this.#facts(result)].filter(Boolean));
+  }
+
+  announceEnd() { this.#reader.finish(this.#turn.answer); }
+
+  #citation(number) {
+    const found = this.#turn.result?.citations?.find((citation) => citation.number === number);
+    if (!found) return this.#turn.result ? `[${number}]` : el("span.cite.pending", {}, String(number));
+    const control = button(".cite", String(number), () => openPassage(found, found, control), {
+      "aria-label": `Source ${number}: ${found.title}`, "aria-haspopup": "dialog", title: found.title });
+    return control;
+  }
+
+  #note() {
+    const { state, fault } = this.#turn;
+    if (state === "failed") return faultNotice(fault, { retry: this.#again });
+    if (state !== "stopped" && state !== "interrupted") return null;
+    const words = state === "stopped" ? "You stopped this answer." : "The page was left before this answer was complete.";
+    return el("div.notice", {}, el("p", {}, words), el("p.actions", {}, button(".outline", "", this.#again, {}, icon("retry"), "Ask again")));
+  }
+
+  #outcome(result) { return result.outcome === "abstained" ? nearest(result) : this.#sources(result.citations); }
+
+  #sources(citations) {
+    if (!citations.length) return null;
+    return el("section.sources", {}, el("h3.small-caps", {}, "Sources"),
+      el("ol", {}, citations.map((citation) => el("li", {}, sourceCard(citation)))));
+  }
+
+  #facts(result) {
+    const total = result.timings_s.total ?? sum(result.timings_s);
+    const facts = [
+      el("span", {}, ...modelLine(result.model, result.engine).filter(Boolean)),
+      el("span", { title: "Prompt template" }, result.prompt),
+      el("span", { title: "Calibrated relevance of the best passage, 0 to 1" }, `relevance ${score(result.relevance)}`),
+      total > 0 && el("span", {}, seconds(total)),
+      this.#turn.usage && el("span", { title: `${plural(this.#turn.usage.prompt_tokens, "token")} of prompt` }, plural(this.#turn.usage.completion_tokens, "token")),
+    ];
+    return el("footer.facts", {},
+      result.degraded.map((note) => el("p.degraded", {}, DEGRADED[note] ?? `Not everything was done: ${note.replaceAll("_", " ")}.`)),
+      reworded(this.#turn.question, result.question),
+      el("p.fact-line", {}, facts),
+      result.explain && traceView(result));
+  }
+}
+
+const sum = (timings) => Object.values(timings).reduce((whole, value) => whole + value, 0);
+
+const reworded = (asked, searched) =>
+  searched && searched !== asked && el("p.fine", {}, "Understood as: ", el("em", {}, searched));
+
+function sourceCard(citation) {
+  const path = citation.title_path.filter((part) => part !== citation.title);
+  const control = button(".source-card", "", () => openPassage(citation, citation, control), { "aria-haspopup": "dialog" },
+    el("span.source-number", { "aria-hidden": "true" }, String(citation.number)),
+    el("span.source-title", {}, citation.title),
+    el("span.source-path", {}, [...path, citation.page && `page ${citation.page}`].filter(Boolean).join(" › ")),
+    el("span.source-quote.source", {}, citation.quote));
+  return control;
+}
+
+// An abstention is an answer too: it says what came nearest, and lets the reader judge.
+function nearest(result) {
+  const below = (result.explain?.dropped ?? []).filter((drop) => drop.reason === "below_threshold").map((drop) => drop.passage);
+  const best = below.sort((a, b) => (b.scores?.relevance ?? 0) - (a.scores?.relevance ?? 0)).slice(0, NEAREST);
+  if (!best.length) return el("div.notice", {}, el("p", {}, "Nothing in the documents comes near this question."), addHint());
+  return el("div.notice", {},
+    el("p", {}, `Nothing found is close enough to answer from. The nearest, with relevance ${score(result.relevance)}`,
+      result.explain.threshold === null ? ":" : ` where ${score(result.explain.threshold)} is needed:`),
+    el("ul.nearest", {}, best.map((passage) => el("li", {}, passageLink(passage)))), addHint());
+}
+
+const addHint = () => el("p.fine", {}, "Try other words, or ", el("a", { href: "#documents" }, "add documents"), " that know.");
