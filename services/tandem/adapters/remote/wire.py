@@ -13,7 +13,7 @@ from tandem.domain.document import (
     Recipe,
     StoredDocument,
 )
-from tandem.domain.errors import UpstreamFailed
+from tandem.domain.errors import InvalidRequest, UpstreamFailed
 from tandem.domain.filters import Condition, Filter
 from tandem.domain.passage import Dropped, DropReason, Passage, Retrieval, Scores, Trace
 
@@ -220,7 +220,9 @@ class InCollections(_In):
 
 
 def filters_body(filters: Filter) -> dict[str, Any]:
-    """Conditions as the request says them."""
+    """Conditions as the request says them: one per field. Raises `InvalidRequest` for more, rather than losing one."""
+    if len({condition.field for condition in filters}) < len(filters):
+        raise InvalidRequest("A remote retriever takes one condition per field.", param="filters")
     return {condition.field: _condition(condition) for condition in filters}
 
 
