@@ -58,7 +58,11 @@ BAD_CHATS: list[tuple[Any, str, str | None]] = [
     (chat(7), "invalid_request", "messages.0.content"),
     (chat([]), "invalid_request", "messages.0.content"),
     (chat([IMAGE]), "unsupported_content", "messages.0.content.0"),
-    (chat([{"type": "text", "text": "a"}, {"type": "input_audio", "input_audio": {}}]), "unsupported_content", "messages.0.content.1"),
+    (
+        chat([{"type": "text", "text": "a"}, {"type": "input_audio", "input_audio": {}}]),
+        "unsupported_content",
+        "messages.0.content.1",
+    ),
     (chat([{"type": "text"}]), "invalid_request", "messages.0.content.0.text"),
     (chat(stream="yes"), "invalid_request", "stream"),
     (chat(stream=1), "invalid_request", "stream"),
@@ -133,9 +137,13 @@ async def test_bad_bytes(http: aiohttp.ClientSession, raw: bytes, path: str) -> 
         await told(reply, 400, "invalid_request")
 
 
-@pytest.mark.parametrize("content_type", ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x", ""])
+@pytest.mark.parametrize(
+    "content_type", ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x", ""]
+)
 async def test_a_body_that_is_not_declared_as_json(http: aiohttp.ClientSession, content_type: str) -> None:
-    async with http.post("/v1/chat/completions", data=json.dumps(chat()).encode(), headers={"content-type": content_type}) as reply:
+    async with http.post(
+        "/v1/chat/completions", data=json.dumps(chat()).encode(), headers={"content-type": content_type}
+    ) as reply:
         await told(reply, 415, "unsupported_media_type")
 
 
@@ -160,7 +168,15 @@ async def test_bad_retrievals(http: aiohttp.ClientSession, body: Any, param: str
 
 
 async def test_unknown_openai_fields_are_ignored(http: aiohttp.ClientSession) -> None:
-    more = {"user": "u", "store": True, "metadata": {"a": "b"}, "frequency_penalty": 0.5, "invented": [1], "tools": [], "n": 1}
+    more = {
+        "user": "u",
+        "store": True,
+        "metadata": {"a": "b"},
+        "frequency_penalty": 0.5,
+        "invented": [1],
+        "tools": [],
+        "n": 1,
+    }
     async with http.post("/v1/chat/completions", json=chat([{"type": "text", "text": "When?"}], **more)) as reply:
         assert reply.status == 200
 
@@ -190,7 +206,9 @@ async def test_bad_document_ids(http: aiohttp.ClientSession, url: str, method: s
         await told(reply, status, "invalid_request")
 
 
-@pytest.mark.parametrize("query", ["limit=false", "limit=0", "limit=1001", "limit=x", "collection=..%2Fx", "after=%00", "after=%FF"])
+@pytest.mark.parametrize(
+    "query", ["limit=false", "limit=0", "limit=1001", "limit=x", "collection=..%2Fx", "after=%00", "after=%FF"]
+)
 async def test_bad_listings(http: aiohttp.ClientSession, url: str, query: str) -> None:
     async with http.get(yarl.URL(f"{url}/v1/documents?{query}", encoded=True)) as reply:
         await told(reply, 400, "invalid_request")
@@ -231,7 +249,9 @@ async def test_bad_batches_write_nothing(http: aiohttp.ClientSession, documents:
         ("DELETE", "/livez", "GET"),
     ],
 )
-async def test_a_wrong_method_is_told_the_right_ones(http: aiohttp.ClientSession, method: str, path: str, allow: str) -> None:
+async def test_a_wrong_method_is_told_the_right_ones(
+    http: aiohttp.ClientSession, method: str, path: str, allow: str
+) -> None:
     async with http.request(method, path) as reply:
         await told(reply, 405, "method_not_allowed")
         assert reply.headers["allow"] == allow
@@ -250,13 +270,18 @@ async def test_bad_deadlines(http: aiohttp.ClientSession, value: str) -> None:
 
 
 @pytest.mark.parametrize("chunked", [False, True])
-@pytest.mark.parametrize(("method", "path"), [("POST", "/v1/chat/completions"), ("PUT", "/v1/documents/a"), ("PUT", "/v1/documents")])
+@pytest.mark.parametrize(
+    ("method", "path"), [("POST", "/v1/chat/completions"), ("PUT", "/v1/documents/a"), ("PUT", "/v1/documents")]
+)
 async def test_a_body_over_its_limit(chunked: bool, method: str, path: str) -> None:
     async def pieces() -> AsyncIterator[bytes]:
         for _ in range(20):
             yield b"x" * 1_000
 
-    async with live(Api(max_body_bytes=10_000, max_document_bytes=15_000).app) as url, aiohttp.ClientSession(url) as http:
+    async with (
+        live(Api(max_body_bytes=10_000, max_document_bytes=15_000).app) as url,
+        aiohttp.ClientSession(url) as http,
+    ):
         async with http.request(method, path, data=pieces() if chunked else b"x" * 20_000, headers=JSON) as reply:
             answer = await told(reply, 413, "payload_too_large")
         assert ("15,000" if "documents" in path else "10,000") in answer["error"]["message"]

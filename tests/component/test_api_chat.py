@@ -11,7 +11,15 @@ import pytest
 from fakes.answers import ANSWERED, FOUND, OneModel, ScriptedAnswers
 from fakes.api import Api
 from fakes.live import live
-from tandem.domain.errors import ContextTooLong, DocumentRejected, Overloaded, StoreBusy, TandemError, UpstreamFailed, UpstreamUnavailable
+from tandem.domain.errors import (
+    ContextTooLong,
+    DocumentRejected,
+    Overloaded,
+    StoreBusy,
+    TandemError,
+    UpstreamFailed,
+    UpstreamUnavailable,
+)
 from tandem.domain.generation import Token
 
 QUESTION = [{"role": "user", "content": "When does it open?"}]
@@ -82,7 +90,10 @@ async def test_the_stream_s_bytes() -> None:
     assert text.endswith("data: [DONE]\n\n")
     found = events(text)
     assert all("usage" not in event for event in found[:-1])
-    assert [c["delta"] for e in found[:2] for c in e["choices"]] == [{"role": "assistant", "content": ""}, {"content": "At "}]
+    assert [c["delta"] for e in found[:2] for c in e["choices"]] == [
+        {"role": "assistant", "content": ""},
+        {"content": "At "},
+    ]
 
 
 FAILURES = [
@@ -139,7 +150,9 @@ async def test_a_stream_that_breaks_off_says_so(script: list[Any], code: str) ->
 async def test_an_unforeseen_fault_is_a_500_without_details(stream: bool, caplog: pytest.LogCaptureFixture) -> None:
     api = Api(answers=ScriptedAnswers([FOUND, RuntimeError("the secret path")]))
     async with live(api.app) as url, aiohttp.ClientSession(url) as http:
-        async with http.post("/v1/chat/completions", json=body(stream=stream), headers={"x-request-id": "r-1"}) as reply:
+        async with http.post(
+            "/v1/chat/completions", json=body(stream=stream), headers={"x-request-id": "r-1"}
+        ) as reply:
             text = await reply.text()
     assert (reply.status, json.loads(text)["error"]["code"]) == (500, "internal_error")
     assert "secret" not in text

@@ -14,7 +14,10 @@ from tandem.domain.errors import DocumentRejected, StoreFull
 
 @pytest.fixture
 def api() -> Api:
-    failures = {"locked.pdf": DocumentRejected("It is locked.", reason="encrypted"), "last": StoreFull("No space is left.")}
+    failures = {
+        "locked.pdf": DocumentRejected("It is locked.", reason="encrypted"),
+        "last": StoreFull("No space is left."),
+    }
     return Api(ingestor=ScriptedIngestor(failures))
 
 
@@ -27,7 +30,9 @@ async def http(api: Api) -> AsyncIterator[aiohttp.ClientSession]:
 async def test_a_raw_document(http: aiohttp.ClientSession) -> None:
     query = [("title", "Guide"), ("tags", "a"), ("tags", "b"), ("source", "folder/g.md"), ("modified_at", "12.5")]
     put = "/v1/documents/guide/g.md"
-    async with http.put(put, params=query, data=b"One.\n\nTwo.", headers={"content-type": "text/markdown; charset=utf-8"}) as reply:
+    async with http.put(
+        put, params=query, data=b"One.\n\nTwo.", headers={"content-type": "text/markdown; charset=utf-8"}
+    ) as reply:
         assert await reply.json() == {"id": "guide/g.md", "status": "added", "chunks": 2, "collection": "docs"}
     async with http.get(put) as reply:
         found = await reply.json()
@@ -44,7 +49,9 @@ async def test_a_raw_document(http: aiohttp.ClientSession) -> None:
 
 
 @pytest.mark.parametrize("content_type", ["application/octet-stream", "application/x-www-form-urlencoded"])
-async def test_what_clients_say_by_default_is_not_taken_for_a_format(http: aiohttp.ClientSession, content_type: str) -> None:
+async def test_what_clients_say_by_default_is_not_taken_for_a_format(
+    http: aiohttp.ClientSession, content_type: str
+) -> None:
     async with http.put("/v1/documents/a.md", data=b"x", headers={"content-type": content_type}):
         pass
     async with http.get("/v1/documents/a.md") as reply:
@@ -52,7 +59,11 @@ async def test_what_clients_say_by_default_is_not_taken_for_a_format(http: aioht
 
 
 async def test_a_batch_tells_of_each_document_and_settles_once(http: aiohttp.ClientSession, api: Api) -> None:
-    documents = [{"id": "a", "text": "x", "tags": ["t"]}, {"id": "locked.pdf", "text": "x"}, {"id": "b", "text": "y\n\nz"}]
+    documents = [
+        {"id": "a", "text": "x", "tags": ["t"]},
+        {"id": "locked.pdf", "text": "x"},
+        {"id": "b", "text": "y\n\nz"},
+    ]
     async with http.put("/v1/documents", json={"documents": documents, "collection": "notes"}) as reply:
         assert (await reply.json())["results"] == [
             {"id": "a", "status": "added", "chunks": 1},
@@ -65,7 +76,9 @@ async def test_a_batch_tells_of_each_document_and_settles_once(http: aiohttp.Cli
 
 
 async def test_a_full_disk_is_told_as_such(http: aiohttp.ClientSession) -> None:
-    async with http.put("/v1/documents", json={"documents": [{"id": "a", "text": "x"}, {"id": "last", "text": "x"}]}) as reply:
+    async with http.put(
+        "/v1/documents", json={"documents": [{"id": "a", "text": "x"}, {"id": "last", "text": "x"}]}
+    ) as reply:
         assert (reply.status, (await reply.json())["error"]["code"]) == (507, "storage_full")
 
 
@@ -104,7 +117,9 @@ async def test_collections(http: aiohttp.ClientSession) -> None:
 
 async def test_retrieval(http: aiohttp.ClientSession, api: Api) -> None:
     filters = {"tags": ["a", "b"], "source": "s", "modified_at": {"gte": 1, "lte": 2.5}}
-    async with http.post("/v1/retrieve", json={"query": "when?", "top_k": 2, "filters": filters, "explain": True}) as reply:
+    async with http.post(
+        "/v1/retrieve", json={"query": "when?", "top_k": 2, "filters": filters, "explain": True}
+    ) as reply:
         found = await reply.json()
     [passage] = found["passages"]
     assert passage["id"] == "guide/harbour.md#3" and passage["title_path"] == ["Guide", "Harbour"]

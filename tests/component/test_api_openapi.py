@@ -71,6 +71,7 @@ def test_made_up_requests(url: str, subtests: pytest.Subtests) -> None:
 
 def _try(operation: schemathesis.APIOperation, mode: schemathesis.GenerationMode) -> None:
     """A few requests that fit the description, or a few that do not; the same ones in every run."""
+
     @settings(max_examples=10, derandomize=True, deadline=None, database=None, suppress_health_check=list(HealthCheck))
     @given(operation.as_strategy(generation_mode=mode))
     def send(case: schemathesis.Case) -> None:
@@ -87,7 +88,9 @@ def test_every_operation_documents_its_errors() -> None:
             assert operation.get("summary") and operation.get("tags"), (method, path)
             if path.startswith("/v1/"):
                 assert {"200", "400", "401", "413", "500"} <= set(operation["responses"]), (method, path)
-                assert operation["responses"]["401"]["content"]["application/json"]["schema"]["$ref"].endswith("/ErrorBody")
+                assert operation["responses"]["401"]["content"]["application/json"]["schema"]["$ref"].endswith(
+                    "/ErrorBody"
+                )
 
 
 def test_without_keys_none_are_described() -> None:

@@ -14,7 +14,10 @@ from fakes.live import live
 from tandem.admission.identity import Key
 from tandem.domain.errors import Overloaded
 
-KEYS = [Key("ci", hashlib.sha256(b"s3cret").hexdigest(), "acme"), Key("other", hashlib.sha256(b"0ther").hexdigest(), "north")]
+KEYS = [
+    Key("ci", hashlib.sha256(b"s3cret").hexdigest(), "acme"),
+    Key("other", hashlib.sha256(b"0ther").hexdigest(), "north"),
+]
 BODY = {"model": "tandem", "messages": [{"role": "user", "content": "When?"}]}
 
 
@@ -141,7 +144,15 @@ async def test_operations_need_no_key(path: str) -> None:
 
 @pytest.mark.parametrize(
     ("sent", "echoed"),
-    [("abc-123", True), ("x" * 128, True), ("x" * 129, False), ("a b", False), ("a\tb", False), ("<script>", False), ("", False)],
+    [
+        ("abc-123", True),
+        ("x" * 128, True),
+        ("x" * 129, False),
+        ("a b", False),
+        ("a\tb", False),
+        ("<script>", False),
+        ("", False),
+    ],
 )
 async def test_a_sane_request_id_is_kept(sent: str, echoed: bool) -> None:
     api = Api()

@@ -20,9 +20,23 @@ ME = RequestContext("req-1")
 OTHER = RequestContext("req-2", tenant="north")
 TEXT = "One line.\n\nAnother “ü” 🚢."
 DOCUMENT = RawDocument(
-    "guide/a.md", TEXT.encode(), "folder/guide/a.md", "text/markdown", "A title & more", 1_700_000_000.25, ("x", "ü=&+ y")
+    "guide/a.md",
+    TEXT.encode(),
+    "folder/guide/a.md",
+    "text/markdown",
+    "A title & more",
+    1_700_000_000.25,
+    ("x", "ü=&+ y"),
 )
-IDS = ["plain", "guide/install.md", "https://host.example/a/b?c=d&e#f", "50% off/ü ñ.txt", "a+b c", "x" * 512, "~/%2e%2e/x"]
+IDS = [
+    "plain",
+    "guide/install.md",
+    "https://host.example/a/b?c=d&e#f",
+    "50% off/ü ñ.txt",
+    "a+b c",
+    "x" * 512,
+    "~/%2e%2e/x",
+]
 FAILURES: list[TandemError] = [
     errors.DocumentRejected("It is locked.", reason="encrypted", hint="Unlock it."),
     errors.StoreFull("full"),

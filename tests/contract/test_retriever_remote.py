@@ -22,7 +22,9 @@ from tandem.domain.passage import Dropped, Passage, Retrieval, Scores, Trace
 from tandem.domain.question import RetrievalOptions
 from tandem.ports.retriever import Retriever
 
-OTHER = Passage(replace(PASSAGE.chunk, ordinal=4, page=2, title_path=()), "Guide", "https://host/a?b=c", Scores(rerank=-3.5))
+OTHER = Passage(
+    replace(PASSAGE.chunk, ordinal=4, page=2, title_path=()), "Guide", "https://host/a?b=c", Scores(rerank=-3.5)
+)
 FOUND = Retrieval((PASSAGE, OTHER), 0.875, ("rerank_skipped",))
 TRACED = replace(
     FOUND,
@@ -38,7 +40,11 @@ TRACED = replace(
         threshold=0.25,
     ),
 )
-FILTERS = (Condition("tags", any_of=("a", "ü")), Condition("modified_at", at_least=1.5), Condition("source", any_of=("s",)))
+FILTERS = (
+    Condition("tags", any_of=("a", "ü")),
+    Condition("modified_at", at_least=1.5),
+    Condition("source", any_of=("s",)),
+)
 FULL = RetrievalOptions("notes", 7, FILTERS, rerank=False, expand=True, explain=True)
 CONTEXT = RequestContext("req-1", traceparent="00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01")
 ERRORS: list[TandemError] = [
@@ -63,7 +69,10 @@ async def local(double: OneRetrieval) -> AsyncIterator[Retriever]:
 
 @asynccontextmanager
 async def remote(double: OneRetrieval) -> AsyncIterator[Retriever]:
-    async with live(Api(retriever=double, trust_tenant=True).app) as url, remote_retriever(url, timeout_s=10) as retriever:
+    async with (
+        live(Api(retriever=double, trust_tenant=True).app) as url,
+        remote_retriever(url, timeout_s=10) as retriever,
+    ):
         yield retriever
 
 
@@ -72,7 +81,9 @@ def standing_for(request: pytest.FixtureRequest):  # noqa: ANN201 a context mana
     return request.param
 
 
-@pytest.mark.parametrize(("result", "options"), [(FOUND, RetrievalOptions()), (TRACED, FULL), (Retrieval((), 0.1), FULL)])
+@pytest.mark.parametrize(
+    ("result", "options"), [(FOUND, RetrievalOptions()), (TRACED, FULL), (Retrieval((), 0.1), FULL)]
+)
 async def test_what_goes_in_and_out_is_the_same(standing_for, result: Retrieval, options: RetrievalOptions) -> None:  # noqa: ANN001
     double = OneRetrieval(result)
     async with standing_for(double) as retriever:
@@ -112,8 +123,12 @@ async def test_nobody_listening_is_unavailable() -> None:
             await retriever.retrieve("q", RetrievalOptions(), CONTEXT)
 
 
-@pytest.mark.parametrize(("left_s", "timeout_s", "kind"), [(None, 0.05, errors.UpstreamUnavailable), (0.05, 5, errors.DeadlineExceeded)])
-async def test_silence_ends_at_the_nearer_bound(left_s: float | None, timeout_s: float, kind: type[TandemError]) -> None:
+@pytest.mark.parametrize(
+    ("left_s", "timeout_s", "kind"), [(None, 0.05, errors.UpstreamUnavailable), (0.05, 5, errors.DeadlineExceeded)]
+)
+async def test_silence_ends_at_the_nearer_bound(
+    left_s: float | None, timeout_s: float, kind: type[TandemError]
+) -> None:
     # It accepts connections into its backlog and never answers.
     with socket.create_server(("127.0.0.1", 0)) as silent:
         url = f"http://127.0.0.1:{silent.getsockname()[1]}"

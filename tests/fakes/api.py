@@ -47,7 +47,12 @@ class Api:
         self.app: FastAPI = web_app(
             [
                 chat_router(
-                    self.answers, generator, collection="docs", clock=self.clock, meter=self.metrics, keep_alive_s=keep_alive_s
+                    self.answers,
+                    generator,
+                    collection="docs",
+                    clock=self.clock,
+                    meter=self.metrics,
+                    keep_alive_s=keep_alive_s,
                 ),
                 models_router(generator),
                 retrieval_router(self.retriever, collection="docs", clock=self.clock),

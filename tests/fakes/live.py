@@ -13,7 +13,9 @@ from starlette.types import ASGIApp
 async def live(app: ASGIApp) -> AsyncIterator[str]:
     """The URL of the application while the context is open."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        server = _Server(uvicorn.Config(app, lifespan="off", log_config=None, access_log=False, timeout_graceful_shutdown=2))
+        server = _Server(
+            uvicorn.Config(app, lifespan="off", log_config=None, access_log=False, timeout_graceful_shutdown=2)
+        )
         serving = asyncio.create_task(server.serve(sockets=[listener]))
         await server.listening.wait()
         try:

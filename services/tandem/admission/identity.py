@@ -69,7 +69,9 @@ class Identity:
             raise Unauthenticated("No API key was given.", hint="Send it as Authorization: Bearer KEY.")
         scheme, _, secret = authorization.partition(" ")
         if scheme.lower() != "bearer" or not secret.strip():
-            raise Unauthenticated("The Authorization header holds no Bearer key.", hint="Send Authorization: Bearer KEY.")
+            raise Unauthenticated(
+                "The Authorization header holds no Bearer key.", hint="Send Authorization: Bearer KEY."
+            )
         digest = hashlib.sha256(secret.strip().encode()).digest()
         found: Key | None = None
         # Every key is compared, so that the time taken tells nothing about which one was near.

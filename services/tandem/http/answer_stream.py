@@ -68,7 +68,9 @@ class AnswerStream(Response):
             if not outlet.started:
                 raise
             exchange.outcome = status_of(error)
-            _log.warning("an answer broke off: %s", error.message, extra={"request_id": exchange.request_id, "code": error.code})
+            _log.warning(
+                "an answer broke off: %s", error.message, extra={"request_id": exchange.request_id, "code": error.code}
+            )
             await outlet.write(b"data: " + orjson.dumps(error_body(error)) + b"\n\n")
         await outlet.close()
 
@@ -133,5 +135,3 @@ class _Outlet:
 
     async def close(self) -> None:
         await self._send({"type": "http.response.body", "body": b"", "more_body": False})
-
-

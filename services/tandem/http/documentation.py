@@ -12,9 +12,11 @@ from tandem.http.reply import json_reply
 
 DOCUMENTATION = ("/openapi.json", "/docs")
 _STYLE = (
-    ":root{color-scheme:light dark;font:16px/1.5 system-ui,sans-serif}body{max-width:60rem;margin:2rem auto;padding:0 1rem}"
+    ":root{color-scheme:light dark;font:16px/1.5 system-ui,sans-serif}"
+    "body{max-width:60rem;margin:2rem auto;padding:0 1rem}"
     "code{font-family:ui-monospace,monospace}h2{margin:2rem 0 .5rem}table{border-collapse:collapse;width:100%}"
-    "td{padding:.35rem .75rem .35rem 0;border-top:1px solid #8884;vertical-align:top}td:first-child{width:5rem;font-weight:600}"
+    "td{padding:.35rem .75rem .35rem 0;border-top:1px solid #8884;vertical-align:top}"
+    "td:first-child{width:5rem;font-weight:600}"
 )
 _HASH = base64.b64encode(hashlib.sha256(_STYLE.encode()).digest()).decode()
 _POLICY = f"default-src 'none'; style-src 'sha256-{_HASH}'; base-uri 'none'; frame-ancestors 'none'"
@@ -74,8 +76,8 @@ def _page(schema: dict[str, Any]) -> str:
         for method, operation in operations.items():
             statuses = ", ".join(operation["responses"])
             row = (
-                f"<tr><td>{method.upper()}</td><td><code>{escape(path)}</code><br>{escape(operation.get('summary', ''))}"
-                f"<br><small>{escape(statuses)}</small></td></tr>"
+                f"<tr><td>{method.upper()}</td><td><code>{escape(path)}</code>"
+                f"<br>{escape(operation.get('summary', ''))}<br><small>{escape(statuses)}</small></td></tr>"
             )
             groups.setdefault(operation.get("tags", ["other"])[0], []).append(row)
     tables = "".join(f"<h2>{escape(name)}</h2><table>{''.join(rows)}</table>" for name, rows in groups.items())

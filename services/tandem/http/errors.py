@@ -137,5 +137,5 @@ def _place(loc: tuple[int | str, ...]) -> list[str]:
 
 
 def _is_union_branch(part: object) -> bool:
-    # pydantic names the branch of a union in the path: `str`, `list[…]`, a model's class. No field of ours is called so.
+    # pydantic names the branch of a union in the path: `str`, `list[…]`, a model's class. No field is called so.
     return isinstance(part, str) and (part in {"str", "constrained-str"} or part[:1].isupper() or "[" in part)

@@ -12,8 +12,10 @@ _KEY = "tandem.exchange"
 
 @dataclass(slots=True)
 class Exchange:
-    """`arrived_s` and `deadline_s` are instants of the injected clock; `outcome` replaces the sent status in metrics
-    and log when what happened after it was sent tells more."""
+    """`arrived_s` and `deadline_s` are instants of the injected clock.
+
+    `outcome` replaces the sent status in metrics and log when what happened after it was sent tells more.
+    """
 
     request_id: str
     route: str

@@ -1,4 +1,4 @@
-"""Routes whose JSON bodies are read by orjson: a fifth of the standard library's cost, strict about UTF-8 and numbers."""
+"""Routes whose JSON is read by orjson: a fifth of the standard library's cost, strict about UTF-8 and numbers."""
 
 from collections.abc import Callable, Coroutine
 from typing import Any

@@ -12,7 +12,7 @@ class State(StrEnum):
 
 
 class Lifecycle:
-    """Set by the process that owns the listener, shown by the probes: ready once everything is open, draining on SIGTERM."""
+    """Set by whoever owns the listener, shown by the probes: ready once everything is open, draining on SIGTERM."""
 
     def __init__(self) -> None:
         self._state = State.starting

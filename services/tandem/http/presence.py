@@ -12,9 +12,7 @@ from tandem.http.errors import ClientGone
 T = TypeVar("T")
 
 
-async def while_wanted(
-    work: Coroutine[Any, Any, T], receive: Receive, *, left_s: float | None, stage: str
-) -> T:
+async def while_wanted(work: Coroutine[Any, Any, T], receive: Receive, *, left_s: float | None, stage: str) -> T:
     """What `work` returns. It is cancelled, and has ended, before this raises.
 
     Raises `ClientGone` when the client disconnects first and `DeadlineExceeded` when `left_s` seconds are over; the

@@ -20,6 +20,8 @@ class Json(Response):
         return orjson.dumps(content)
 
 
-def json_reply(content: BaseModel | Mapping[str, Any], status: int = 200, headers: Mapping[str, str] | None = None) -> Json:
+def json_reply(
+    content: BaseModel | Mapping[str, Any], status: int = 200, headers: Mapping[str, str] | None = None
+) -> Json:
     """A JSON reply."""
     return Json(content, status_code=status, headers=headers)

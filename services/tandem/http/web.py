@@ -41,14 +41,19 @@ def web_app(
     """An ASGI application over these routers (without prefixes), with `/openapi.json` and `/docs`.
 
     Operations, documentation and `open_paths` (exact, or prefixes ending in a slash) need no key; everything else does
-    when `identity` knows any. `max_document_bytes` is the limit below `/v1/documents`, `max_body_bytes` everywhere else.
+    when `identity` knows any. `max_document_bytes` is the limit below `/v1/documents`, `max_body_bytes` elsewhere.
     """
     routers = [*routers, documentation_router()]
     routes = RouteTable(route for router in routers for route in router.routes)
     special: Mapping[str, int] = {} if max_document_bytes is None else {"/v1/documents": max_document_bytes}
     layers = [
         Middleware(
-            Arrival, routes=routes, clock=clock, meter=meter, new_id=new_id, quiet=frozenset({*OPERATIONS, *DOCUMENTATION})
+            Arrival,
+            routes=routes,
+            clock=clock,
+            meter=meter,
+            new_id=new_id,
+            quiet=frozenset({*OPERATIONS, *DOCUMENTATION}),
         ),
         Middleware(SecurityHeaders),
         Middleware(Identified, identity=identity, open_paths=(*OPERATIONS, *DOCUMENTATION, *open_paths)),

@@ -18,7 +18,9 @@ class Metrics:
         ).set(1)
         self._requests = self._counter("tandem_requests", "Requests that arrived, counted before admission.", "route")
         self._responses = self._counter("tandem_responses", "Requests that ended, by outcome.", "route", "status")
-        self._seconds = self._histogram("tandem_request_seconds", "From arrival to the last byte.", _DURATION_S, "route")
+        self._seconds = self._histogram(
+            "tandem_request_seconds", "From arrival to the last byte.", _DURATION_S, "route"
+        )
         self._in_flight = Gauge("tandem_requests_in_flight", "Requests being served.", registry=self.registry)
         self._first_token = self._histogram(
             "tandem_time_to_first_token_seconds", "From arrival to the first text of an answer.", _FIRST_TOKEN_S

@@ -20,7 +20,9 @@ def test_a_known_key_names_its_caller(header: str) -> None:
     assert KNOWN.caller(header) == Caller("ci", "acme")
 
 
-@pytest.mark.parametrize("header", [None, "", "Bearer", "Bearer ", "Basic one", "one", "Bearer three", "Bearer One", "Bearer ö"])
+@pytest.mark.parametrize(
+    "header", [None, "", "Bearer", "Bearer ", "Basic one", "one", "Bearer three", "Bearer One", "Bearer ö"]
+)
 def test_anything_else_is_refused(header: str | None) -> None:
     with pytest.raises(Unauthenticated):
         KNOWN.caller(header)

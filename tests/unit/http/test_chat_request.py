@@ -19,7 +19,9 @@ def test_the_last_user_message_is_the_question() -> None:
 
 
 def test_developer_is_system_and_parts_are_joined() -> None:
-    asked = question(("developer", "Be brief."), ("user", [{"type": "text", "text": "One "}, {"type": "text", "text": "two?"}]))
+    asked = question(
+        ("developer", "Be brief."), ("user", [{"type": "text", "text": "One "}, {"type": "text", "text": "two?"}])
+    )
     assert asked.text == "One two?" and asked.conversation == (Message("system", "Be brief."),)
 
 
@@ -34,7 +36,14 @@ def test_everything_that_is_asked_for_arrives() -> None:
         "prompt": "brief@2",
     }  # fmt: skip
     asked = question(
-        ("user", "One?"), max_tokens=5, max_completion_tokens=7, temperature=0, top_p=0.5, stop="END", seed=-3, tandem=tandem
+        ("user", "One?"),
+        max_tokens=5,
+        max_completion_tokens=7,
+        temperature=0,
+        top_p=0.5,
+        stop="END",
+        seed=-3,
+        tandem=tandem,
     )
     assert asked.sampling == Sampling(7, 0, 0.5, ("END",), -3)
     assert asked.retrieval == RetrievalOptions("notes", 3, (Condition("tags", ("a",)),), False, True, True)

@@ -119,7 +119,9 @@ async def test_documents_are_counted_by_what_became_of_them(metrics: Metrics) ->
         await measured.put("docs", RawDocument("b", b"", "b"), CONTEXT)
     with pytest.raises(UpstreamFailed):
         await measured.put("docs", RawDocument("bad", b"x", "b"), CONTEXT)
-    counted = {s: value(metrics, "tandem_documents_total", status=s) for s in ("added", "unchanged", "document_rejected")}
+    counted = {
+        s: value(metrics, "tandem_documents_total", status=s) for s in ("added", "unchanged", "document_rejected")
+    }
     assert counted == {"added": 1, "unchanged": 1, "document_rejected": 1}
     assert (await measured.document("docs", "a", CONTEXT)).record.id == "a"
     assert len((await measured.documents("docs", CONTEXT, limit=3)).records) == 1

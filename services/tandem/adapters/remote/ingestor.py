@@ -43,7 +43,9 @@ class RemoteIngestor:
         """True when there was one there."""
         query = {"collection": collection}
         try:
-            await self._peer.call("DELETE", _document_path(document_id), context, timeout_s=self._timeout_s, query=query)
+            await self._peer.call(
+                "DELETE", _document_path(document_id), context, timeout_s=self._timeout_s, query=query
+            )
         except UnknownDocument:
             return False
         return True

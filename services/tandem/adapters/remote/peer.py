@@ -1,6 +1,5 @@
 """One Tandem as seen from another: the connection, the headers that travel, and failures in our own terms."""
 
-import asyncio
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
@@ -61,7 +60,7 @@ class Peer:
                 if reply.status != 200:
                     raise failure(reply.status, content, reply.headers.get("retry-after"))
                 return content
-        except asyncio.TimeoutError as error:
+        except TimeoutError as error:
             if limit_s == left_s:
                 raise DeadlineExceeded("retrieval") from error
             raise UpstreamUnavailable(f"The retriever at {self._url} did not answer in {limit_s:.1f} s.") from error
@@ -73,14 +72,14 @@ class Peer:
 
 
 @asynccontextmanager
-async def peer(
-    url: str, api_key: str | None, now_s: Callable[[], float] = time.monotonic
-) -> AsyncIterator[Peer]:
+async def peer(url: str, api_key: str | None, now_s: Callable[[], float] = time.monotonic) -> AsyncIterator[Peer]:
     """A peer with its connections, closed on leaving."""
     headers = {"authorization": f"Bearer {api_key}"} if api_key else {}
     # Admission bounds the requests; a second bound here would only queue them out of sight.
     connector = aiohttp.TCPConnector(limit=0)
-    async with aiohttp.ClientSession(connector=connector, headers=headers, cookie_jar=aiohttp.DummyCookieJar()) as session:
+    async with aiohttp.ClientSession(
+        connector=connector, headers=headers, cookie_jar=aiohttp.DummyCookieJar()
+    ) as session:
         yield Peer(session, url, now_s)
 
 

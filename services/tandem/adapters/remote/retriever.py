@@ -41,6 +41,6 @@ class RemoteRetriever:
 async def remote_retriever(
     url: str, *, api_key: str | None = None, timeout_s: float = 30.0, now_s: Callable[[], float] = time.monotonic
 ) -> AsyncIterator[RemoteRetriever]:
-    """A retriever at `url` (a Tandem of target `retriever` or `all`). `now_s` is the clock that deadlines are told by."""
+    """A retriever at `url`, any Tandem that owns documents. `now_s` is the clock that deadlines are told by."""
     async with peer(url, api_key, now_s) as connected:
         yield RemoteRetriever(connected, timeout_s)

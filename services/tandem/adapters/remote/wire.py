@@ -1,4 +1,4 @@
-"""What a Tandem answers, read back into the domain; fields that we do not know are ignored, so that versions may differ."""
+"""What a Tandem answers, read back into the domain; unknown fields are ignored, so that versions may differ."""
 
 from typing import Any, Literal, TypeVar
 

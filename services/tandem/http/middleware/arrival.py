@@ -37,7 +37,14 @@ class Arrival:
     """Opens the exchange; an id that the client sent is honoured when it is sane, else one is made; it is echoed."""
 
     def __init__(
-        self, app: ASGIApp, *, routes: RouteTable, clock: Clock, meter: RequestMeter, new_id: Callable[[], str], quiet: frozenset[str]
+        self,
+        app: ASGIApp,
+        *,
+        routes: RouteTable,
+        clock: Clock,
+        meter: RequestMeter,
+        new_id: Callable[[], str],
+        quiet: frozenset[str],
     ) -> None:
         self._app = app
         self._routes = routes
@@ -69,7 +76,7 @@ class Arrival:
             handle = self._app if fault is None else error_reply(InvalidRequest(fault))
             await handle(scope, receive, send_with_id)
         except Exception:
-            # The process's edge: whatever was not foreseen is a fault of ours, logged whole and answered without details.
+            # The process's edge: what was not foreseen is a fault of ours, logged whole and answered without details.
             _log.exception("unforeseen fault", extra={"request_id": exchange.request_id, "route": exchange.route})
             exchange.outcome = 500
             if sent_status is not None:

@@ -21,7 +21,9 @@ def collections_router(ingestor: Ingestor) -> APIRouter:
     router = APIRouter(tags=["collections"])
 
     @router.get(
-        "/v1/collections", responses={200: {"model": wire.WireCollections}, **faults(*BEHIND)}, summary="List collections"
+        "/v1/collections",
+        responses={200: {"model": wire.WireCollections}, **faults(*BEHIND)},
+        summary="List collections",
     )
     async def listing(request: Request) -> Response:
         found = await ingestor.collections(context_of(request))

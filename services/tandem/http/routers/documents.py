@@ -58,6 +58,7 @@ def documents_router(ingestor: Ingestor, *, collection: str) -> APIRouter:
     async def put(
         document_id: str,
         request: Request,
+        *,
         collection: Collection = None,
         title: Annotated[ShortText | None, Query()] = None,
         source: Annotated[ShortText | None, Query(description="Where it came from; the id if unset.")] = None,
@@ -140,7 +141,9 @@ async def _put_item(
 
 def _accepted(outcome: IngestOutcome) -> IngestOutcome:
     if outcome.status == "failed":
-        raise DocumentRejected(outcome.message or "The document could not be read.", reason=outcome.reason or "unreadable")
+        raise DocumentRejected(
+            outcome.message or "The document could not be read.", reason=outcome.reason or "unreadable"
+        )
     return outcome
 
 

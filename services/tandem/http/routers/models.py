@@ -44,7 +44,9 @@ def models_router(generator: Generator, *, created: int = 0) -> APIRouter:
         return json_reply(WireModels(data=_names(await generator.card(), created)))
 
     @router.get(
-        "/v1/models/{model:path}", responses={200: {"model": WireModel}, **errors, **faults(404)}, summary="Show a model"
+        "/v1/models/{model:path}",
+        responses={200: {"model": WireModel}, **errors, **faults(404)},
+        summary="Show a model",
     )
     async def model(model: str) -> Response:
         named = {entry.id: entry for entry in _names(await generator.card(), created)}

@@ -60,7 +60,9 @@ def operations_router(lifecycle: Lifecycle, registry: CollectorRegistry, *, vers
         return json_reply(Version(version=version, target=target))
 
     @router.get(
-        "/metrics", responses={200: {"content": {"text/plain": {"schema": {"type": "string"}}}}}, summary="Prometheus metrics"
+        "/metrics",
+        responses={200: {"content": {"text/plain": {"schema": {"type": "string"}}}}},
+        summary="Prometheus metrics",
     )
     async def metrics() -> Response:
         return Response(generate_latest(registry), media_type=CONTENT_TYPE_PLAIN_0_0_4)

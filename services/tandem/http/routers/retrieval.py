@@ -27,8 +27,6 @@ def retrieval_router(retriever: Retriever, *, collection: str, clock: Clock) -> 
         context = context_of(request)
         left_s = None if context.deadline_s is None else context.deadline_s - clock.monotonic_s()
         work = retriever.retrieve(body.query, body.options(collection), context)
-        return json_reply(
-            wire_retrieval(await while_wanted(work, request.receive, left_s=left_s, stage="retrieval"))
-        )
+        return json_reply(wire_retrieval(await while_wanted(work, request.receive, left_s=left_s, stage="retrieval")))
 
     return router

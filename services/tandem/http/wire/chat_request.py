@@ -43,7 +43,10 @@ Stop = Annotated[Text, Field(min_length=1, max_length=256)]
 
 
 class ChatRequest(_Theirs):
-    """Body of `POST /v1/chat/completions`. The last user message is the question, what came before is the conversation."""
+    """Body of `POST /v1/chat/completions`: the last user message is the question, the rest the conversation.
+
+    At most 256 messages, a question of at most 32,000 characters.
+    """
 
     model: Text = Field(default="tandem", description="The served model's id, or its alias tandem.")
     messages: list[ChatMessage] = Field(min_length=1, max_length=MAX_MESSAGES)
@@ -109,7 +112,10 @@ class ChatRequest(_Theirs):
         if message.role not in _ROLES:
             raise UnsupportedContent(f"Messages of role {message.role} are not supported.", param=f"{path}.role")
         if isinstance(message.content, list):
-            return Message(_ROLES[message.role], "".join(_text_of(part, f"{path}.content.{i}") for i, part in enumerate(message.content)))
+            return Message(
+                _ROLES[message.role],
+                "".join(_text_of(part, f"{path}.content.{i}") for i, part in enumerate(message.content)),
+            )
         if message.content is None and message.role != "assistant":
             raise InvalidRequest(f"{path}.content: a text is needed.", param=f"{path}.content")
         return Message(_ROLES[message.role], message.content or "")

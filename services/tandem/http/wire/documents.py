@@ -17,7 +17,9 @@ class PutItem(Ours):
     id: str
     text: Text
     title: ShortText | None = None
-    media_type: ShortText | None = Field(default=None, description="Format of the text; by the id's extension if unset.")
+    media_type: ShortText | None = Field(
+        default=None, description="Format of the text; by the id's extension if unset."
+    )
     source: ShortText | None = Field(default=None, description="Where it came from; the id if unset.")
     tags: list[Tag] = Field(default=[], max_length=100)
     modified_at: FiniteFloat | None = Field(default=None, description="Epoch seconds.")

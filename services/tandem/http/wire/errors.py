@@ -49,6 +49,4 @@ BEHIND = (429, 502, 503, 504)
 
 def faults(*statuses: int) -> dict[int | str, dict[str, Any]]:
     """The documented error responses of a route."""
-    return {
-        status: {"model": ErrorBody, "description": _MEANINGS[status]} for status in sorted({*_ALWAYS, *statuses})
-    }
+    return {status: {"model": ErrorBody, "description": _MEANINGS[status]} for status in sorted({*_ALWAYS, *statuses})}

@@ -70,7 +70,7 @@ def _condition(field: str, value: str | list[str] | Range, param: str) -> Condit
             f"There is no filter field of that name; the fields are {', '.join(FILTER_FIELDS)}.", param=param
         )
     if (field == "modified_at") != isinstance(value, Range):
-        wanted = "bounds such as {\"gte\": 0}" if field == "modified_at" else "a text or a list of texts"
+        wanted = 'bounds such as {"gte": 0}' if field == "modified_at" else "a text or a list of texts"
         raise InvalidRequest(f"{param}: this field is compared with {wanted}.", param=param)
     if isinstance(value, Range):
         if value.gte is None and value.lte is None:
