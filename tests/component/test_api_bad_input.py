@@ -39,7 +39,7 @@ async def http(url: str) -> AsyncIterator[aiohttp.ClientSession]:
 
 
 async def told(reply: aiohttp.ClientResponse, status: int, code: str, param: str | None = "any") -> dict[str, Any]:
-    answer = await reply.json()
+    answer: dict[str, Any] = await reply.json()
     assert (reply.status, answer["error"]["code"]) == (status, code), answer
     assert set(answer["error"]) >= {"message", "type", "code", "param"}
     assert answer["error"]["message"].strip()

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from dataclasses import replace
 from typing import Any
 
 import aiohttp
@@ -22,7 +23,7 @@ from tandem.domain.errors import (
 )
 from tandem.domain.generation import Token
 
-QUESTION = [{"role": "user", "content": "When does it open?"}]
+QUESTION: list[Any] = [{"role": "user", "content": "When does it open?"}]
 TEXT = "At seven “h” 🚢 [1]."
 
 
@@ -67,7 +68,7 @@ async def test_openai_client_gets_a_whole_answer() -> None:
 async def test_openai_client_streams(usage: bool) -> None:
     async with live(Api().app) as url, client(url) as stock:
         options: Any = {"stream_options": {"include_usage": True}} if usage else {}
-        stream = await stock.chat.completions.create(model="scripted-1", messages=QUESTION, stream=True, **options)
+        stream: Any = await stock.chat.completions.create(model="scripted-1", messages=QUESTION, stream=True, **options)
         chunks = [chunk async for chunk in stream]
     pieces = [choice.delta.content or "" for chunk in chunks for choice in chunk.choices]
     assert "".join(pieces) == TEXT
@@ -233,11 +234,9 @@ async def test_the_deadline_ends_an_answer_that_does_not_come(stream: bool) -> N
 
 
 async def test_an_abstention_streams_like_any_answer() -> None:
-    from dataclasses import replace
-
     ending = replace(ANSWERED, outcome="abstained", citations=())
     async with live(Api(answers=ScriptedAnswers([FOUND, ending])).app) as url, client(url) as stock:
-        stream = await stock.chat.completions.create(model="tandem", messages=QUESTION, stream=True)
+        stream: Any = await stock.chat.completions.create(model="tandem", messages=QUESTION, stream=True)
         chunks = [chunk async for chunk in stream]
     assert chunks[0].choices[0].delta.role == "assistant"
     assert chunks[-1].model_extra["tandem"]["outcome"] == "abstained"  # type: ignore[index]

@@ -4,11 +4,13 @@ import asyncio
 import hashlib
 import threading
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 import schemathesis
 from hypothesis import HealthCheck, given, settings
 from schemathesis.checks import not_a_server_error, unsupported_method
+from schemathesis.core.result import Ok
 from schemathesis.specs.openapi.checks import (
     content_type_conformance,
     response_schema_conformance,
@@ -22,13 +24,13 @@ from tandem.domain.context import RequestContext
 from tandem.domain.document import RawDocument
 
 KEY = "schema-key"
-CHECKS = (
+CHECKS: list[Any] = [
     not_a_server_error,
     status_code_conformance,
     content_type_conformance,
     response_schema_conformance,
     unsupported_method,
-)
+]
 
 
 def api() -> Api:
@@ -61,7 +63,7 @@ def url() -> Iterator[str]:
 
 def test_made_up_requests(url: str, subtests: pytest.Subtests) -> None:
     schema = schemathesis.openapi.from_url(f"{url}/openapi.json")
-    operations = [found.ok() for found in schema.get_all_operations()]
+    operations = [found.ok() for found in schema.get_all_operations() if isinstance(found, Ok)]
     assert len(operations) >= 15
     for operation in operations:
         for mode in schemathesis.GenerationMode:
@@ -69,12 +71,12 @@ def test_made_up_requests(url: str, subtests: pytest.Subtests) -> None:
                 _try(operation, mode)
 
 
-def _try(operation: schemathesis.APIOperation, mode: schemathesis.GenerationMode) -> None:
+def _try(operation: schemathesis.APIOperation[Any, Any, Any, Any], mode: schemathesis.GenerationMode) -> None:
     """A few requests that fit the description, or a few that do not; the same ones in every run."""
 
     @settings(max_examples=10, derandomize=True, deadline=None, database=None, suppress_health_check=list(HealthCheck))
     @given(operation.as_strategy(generation_mode=mode))
-    def send(case: schemathesis.Case) -> None:
+    def send(case: schemathesis.Case[Any]) -> None:
         case.call_and_validate(checks=CHECKS, headers={"authorization": f"Bearer {KEY}"}, timeout=20)
 
     send()

@@ -1,7 +1,7 @@
 """What an ingestor behind a socket must keep of the one it stands for."""
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import replace
 
 import pytest
@@ -45,6 +45,8 @@ FAILURES: list[TandemError] = [
     errors.Overloaded("full", retry_after_s=3),
 ]
 
+StandIn = Callable[[ScriptedIngestor], AbstractAsyncContextManager[Ingestor]]
+
 
 @asynccontextmanager
 async def local(double: ScriptedIngestor) -> AsyncIterator[Ingestor]:
@@ -58,12 +60,13 @@ async def remote(double: ScriptedIngestor) -> AsyncIterator[Ingestor]:
 
 
 @pytest.fixture(params=[local, remote])
-def standing_for(request: pytest.FixtureRequest):  # noqa: ANN201 a context manager of either kind
-    return request.param
+def standing_for(request: pytest.FixtureRequest) -> StandIn:
+    found: StandIn = request.param
+    return found
 
 
 @pytest.fixture
-async def ingestor(standing_for) -> AsyncIterator[Ingestor]:  # noqa: ANN001
+async def ingestor(standing_for: StandIn) -> AsyncIterator[Ingestor]:
     async with standing_for(ScriptedIngestor()) as opened:
         yield opened
 
@@ -125,7 +128,7 @@ async def test_collections_are_listed_and_dropped(ingestor: Ingestor) -> None:
         await ingestor.documents("notes", ME, limit=1)
 
 
-async def test_settling_reaches_the_store(standing_for) -> None:  # noqa: ANN001
+async def test_settling_reaches_the_store(standing_for: StandIn) -> None:
     double = ScriptedIngestor()
     async with standing_for(double) as ingestor:
         await ingestor.put("docs", DOCUMENT, ME)
@@ -134,7 +137,7 @@ async def test_settling_reaches_the_store(standing_for) -> None:  # noqa: ANN001
 
 
 @pytest.mark.parametrize("error", FAILURES, ids=lambda error: error.code)
-async def test_the_same_error_comes_out(standing_for, error: TandemError) -> None:  # noqa: ANN001
+async def test_the_same_error_comes_out(standing_for: StandIn, error: TandemError) -> None:
     async with standing_for(ScriptedIngestor({"guide/a.md": error})) as ingestor:
         with pytest.raises(type(error)) as caught:
             await ingestor.put("docs", DOCUMENT, ME)

@@ -3,11 +3,12 @@
 import hashlib
 import socket
 import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import replace
 
 import pytest
+from starlette.types import Receive, Scope, Send
 
 from fakes.answers import PASSAGE, OneRetrieval
 from fakes.api import Api
@@ -61,6 +62,8 @@ ERRORS: list[TandemError] = [
     errors.StoreMismatch("other"),
 ]
 
+StandIn = Callable[[OneRetrieval], AbstractAsyncContextManager[Retriever]]
+
 
 @asynccontextmanager
 async def local(double: OneRetrieval) -> AsyncIterator[Retriever]:
@@ -77,14 +80,17 @@ async def remote(double: OneRetrieval) -> AsyncIterator[Retriever]:
 
 
 @pytest.fixture(params=[local, remote])
-def standing_for(request: pytest.FixtureRequest):  # noqa: ANN201 a context manager of either kind
-    return request.param
+def standing_for(request: pytest.FixtureRequest) -> StandIn:
+    found: StandIn = request.param
+    return found
 
 
 @pytest.mark.parametrize(
     ("result", "options"), [(FOUND, RetrievalOptions()), (TRACED, FULL), (Retrieval((), 0.1), FULL)]
 )
-async def test_what_goes_in_and_out_is_the_same(standing_for, result: Retrieval, options: RetrievalOptions) -> None:  # noqa: ANN001
+async def test_what_goes_in_and_out_is_the_same(
+    standing_for: StandIn, result: Retrieval, options: RetrievalOptions
+) -> None:
     double = OneRetrieval(result)
     async with standing_for(double) as retriever:
         assert await retriever.retrieve("When? “ü” 🚢", options, CONTEXT) == result
@@ -94,7 +100,7 @@ async def test_what_goes_in_and_out_is_the_same(standing_for, result: Retrieval,
 
 
 @pytest.mark.parametrize("error", ERRORS, ids=lambda error: error.code)
-async def test_the_same_error_comes_out(standing_for, error: TandemError) -> None:  # noqa: ANN001
+async def test_the_same_error_comes_out(standing_for: StandIn, error: TandemError) -> None:
     async with standing_for(OneRetrieval(error)) as retriever:
         with pytest.raises(type(error)) as caught:
             await retriever.retrieve("q", RetrievalOptions(), CONTEXT)
@@ -149,7 +155,7 @@ async def test_silence_ends_at_the_nearer_bound(
     ],
 )
 async def test_something_that_is_no_tandem(status: int, content: bytes, kind: type[TandemError]) -> None:
-    async def app(scope, receive, send) -> None:  # noqa: ANN001
+    async def app(_: Scope, __: Receive, send: Send) -> None:
         await send({"type": "http.response.start", "status": status, "headers": [(b"location", b"/elsewhere")]})
         await send({"type": "http.response.body", "body": content})
 
@@ -158,8 +164,8 @@ async def test_something_that_is_no_tandem(status: int, content: bytes, kind: ty
             await retriever.retrieve("q", RetrievalOptions(), CONTEXT)
 
 
-def key(name: str, secret: str, **more) -> Key:  # noqa: ANN003
-    return Key(name, hashlib.sha256(secret.encode()).hexdigest(), **more)
+def key(name: str, secret: str, tenant: str = "default", *, peer: bool = False) -> Key:
+    return Key(name, hashlib.sha256(secret.encode()).hexdigest(), tenant, peer)
 
 
 async def test_only_a_peer_s_key_speaks_for_tenants() -> None:

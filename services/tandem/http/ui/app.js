@@ -1,7 +1,7 @@
 // Puts the page together.
 import { $, icon } from "./dom.js";
 import { onKeyNeeded } from "./api.js";
-import { isEmptyServer, loadCollections, onCollections, setUpCollections } from "./collections.js";
+import { corpusLine, currentInfo, isEmptyServer, loadCollections, onCollections, setUpCollections } from "./collections.js";
 import { setUpComposer } from "./composer.js";
 import { isAnswering, restoreConversation, stop } from "./conversation.js";
 import { setUpDeleteDialog, setUpDocuments, showDocuments } from "./documents.js";
@@ -63,7 +63,11 @@ setUpDocuments();
 restoreConversation();
 setUpComposer();
 setUpKeys();
-onCollections(() => $("#no-documents").toggleAttribute("hidden", !isEmptyServer()));
+onCollections(() => {
+  $("#no-documents").hidden = !isEmptyServer();
+  const info = currentInfo();
+  $("#corpus").textContent = info?.documents ? corpusLine(info) : "";
+});
 addEventListener("hashchange", showView);
 showView();
 meetServer();

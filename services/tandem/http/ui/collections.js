@@ -1,5 +1,5 @@
 // Which collection is asked and listed. None chosen means the server's default.
-import { $, el } from "./dom.js";
+import { $, el, plural } from "./dom.js";
 import * as api from "./api.js";
 import * as store from "./store.js";
 
@@ -14,6 +14,8 @@ export const currentInfo = () =>
   known.find((info) => info.name === currentCollection()) ?? (known.length === 1 && !currentCollection() ? known[0] : null);
 
 export const isEmptyServer = () => known.every((info) => info.documents === 0);
+
+export const corpusLine = (info) => `${plural(info.documents, "document")} · ${plural(info.chunks, "chunk")} · in “${info.name}”`;
 
 export async function loadCollections() {
   known = await api.collections();

@@ -37,6 +37,7 @@ function showState() {
   $("#send").hidden = answering;
   $("#stop").hidden = !answering;
   $("#new").hidden = isEmpty();
+  $("#keys").hidden = !isEmpty();
   $("#welcome").hidden = !isEmpty();
   document.body.classList.toggle("answering", answering);
 }

@@ -24,6 +24,7 @@ export function restoreConversation() {
   turns = store.turns.get().map((turn) =>
     turn.state === "asking" ? { ...turn, state: "interrupted" } : { ...turn, fault: turn.fault && new ApiError(turn.fault.message, { ...turn.fault, retryAfter: null }) });
   $("#turns").replaceChildren(...turns.map((turn) => new TurnView(turn, () => askAgain(turn)).element));
+  $("#turns").lastElementChild?.scrollIntoView();
   addEventListener("pagehide", save);
   changed();
 }

@@ -1,8 +1,8 @@
 // The documents view: what is there, adding, looking into, and deleting.
-import { $, button, el, icon, iconButton, plural } from "./dom.js";
+import { $, button, el, heads, icon, iconButton } from "./dom.js";
 import { announce } from "./announcer.js";
 import * as api from "./api.js";
-import { currentCollection, currentInfo, loadCollections, onCollections } from "./collections.js";
+import { corpusLine, currentCollection, currentInfo, loadCollections, onCollections } from "./collections.js";
 import { chosenFiles, droppedFiles } from "./dropped_files.js";
 import { faultNotice } from "./notice.js";
 import { openDocument } from "./panel.js";
@@ -90,8 +90,7 @@ async function firstPage() {
 
 function count(page) {
   const info = currentInfo();
-  const words = info && [plural(info.documents, "document"), plural(info.chunks, "chunk"), `in “${info.name}”`, `embedded with ${info.recipe.embedder}`].join(" · ");
-  $("#document-count").textContent = page.data.length ? words ?? "" : "";
+  $("#document-count").textContent = info && page.data.length ? `${corpusLine(info)} · embedded with ${info.recipe.embedder}` : "";
 }
 
 const empty = () => el("div.empty", {}, icon("file"), el("p", {}, "No documents yet."),
@@ -99,10 +98,9 @@ const empty = () => el("div.empty", {}, icon("file"), el("p", {}, "No documents 
 
 function listing(page) {
   const body = el("tbody", {}, page.data.map(row));
-  const head = ["Document", "Kind", "Chunks", "Added"].map((name) => el("th", { scope: "col" }, name));
   const more = button(".outline.more", "Show more", () => nextPage(page.next_after, body, more), { hidden: !page.has_more });
   return [el("table.documents", {}, el("caption.hidden", {}, "Documents"),
-    el("thead", {}, el("tr", {}, head, el("th", { scope: "col" }, el("span.hidden", {}, "Actions")))), body), more];
+    heads("Document", "Kind", "Chunks", "Added", el("span.hidden", {}, "Actions")), body), more];
 }
 
 async function nextPage(after, body, more) {

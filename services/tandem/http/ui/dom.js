@@ -10,7 +10,6 @@ const PATHS = {
   upload: "M10 13V3M6 7l4-4 4 4M4 13v3h12v-3",
   trash: "M4 6h12M8 6V4h4v2M6 6l.6 10h6.8L14 6M8.5 9v4.5M11.5 9v4.5",
   retry: "M15.5 10a5.5 5.5 0 1 1-1.8-4.1M15.5 3.5v3.2h-3.2",
-  copy: "M7 7V4h9v9h-3M4 7h9v9H4z",
   sun: "M10 6.5a3.5 3.5 0 1 0 0 7 3.5 3.5 0 0 0 0-7zM10 2v1.6M10 16.4V18M2 10h1.6M16.4 10H18M4.3 4.3l1.2 1.2M14.5 14.5l1.2 1.2M4.3 15.7l1.2-1.2M14.5 5.5l1.2-1.2",
   moon: "M16 11.6A6.6 6.6 0 0 1 8.4 4a6.6 6.6 0 1 0 7.6 7.6z",
   auto: "M10 3a7 7 0 1 0 0 14zM10 3a7 7 0 0 1 0 14",
@@ -54,6 +53,9 @@ export const button = (spec, label, onclick, props = {}, ...children) =>
 
 export const iconButton = (name, label, onclick, spec = ".icon-button") =>
   el(`button${spec}`, { type: "button", onclick, "aria-label": label, title: label }, icon(name));
+
+export const heads = (...names) =>
+  el("thead", {}, el("tr", {}, names.map((name) => el(/^(Score|Relevance|Chunks)$/.test(name) ? "th.number" : "th", { scope: "col" }, name))));
 
 export const plural = (count, one, many = `${one}s`) => `${count.toLocaleString()} ${count === 1 ? one : many}`;
 

@@ -11,14 +11,13 @@ const KINDS = {
 
 export const kindOf = (engine) => KINDS[engine] ?? null;
 
-// "extractive — quotes sentences…"; the engine is named only where the model's name does not say it.
-export function modelLine(id, engine) {
-  const kind = kindOf(engine) ?? (engine === id ? null : engine);
-  return [el("strong", {}, id), kind && ` — ${kind}`];
-}
+// The engine is named only where the model's name does not say it.
+export const named = (id, engine) => (engine === id ? id : `${id} (${engine})`);
 
 export async function showModel() {
   const models = await api.models();
   const served = models.find((model) => !model.root) ?? models[0];
-  if (served) $("#model").replaceChildren(...modelLine(served.id, served.engine).filter(Boolean));
+  if (!served) return;
+  const kind = kindOf(served.engine);
+  $("#model").replaceChildren(el("strong", {}, named(served.id, served.engine)), kind ? ` — ${kind}` : "");
 }

@@ -3,58 +3,37 @@
 export class ApiError extends Error {
   constructor(message, { code, status = 0, advice = null, retryAfter = null } = {}) {
     super(message);
-    Object.assign(this, { name: "ApiError", code, status, advice, retryAfter });
+    Object.assign(this, { code, status, advice, retryAfter });
   }
 }
 
-const TITLES = {
-  network: "The server cannot be reached",
-  incomplete: "The answer is incomplete",
-  invalid_request: "The request was not accepted",
-  invalid_api_key: "An API key is needed",
-  overloaded: "The server is busy",
-  upstream_unavailable: "The model is not available",
-  upstream_failed: "The model failed",
-  store_busy: "The document store is busy",
-  storage_full: "The disk is full",
-  store_mismatch: "The collection does not fit this server",
-  deadline_exceeded: "It took too long",
-  document_rejected: "The document could not be read",
-  document_not_found: "The document is not there",
-  collection_not_found: "There is no such collection",
-  model_not_found: "There is no such model",
-  prompt_not_found: "There is no such prompt",
-  context_length_exceeded: "The conversation is too long for the model",
-  payload_too_large: "This is too large",
+// code: [title, what to do]. A hint that the server sends comes first: it knows the case.
+const KNOWN = {
+  network: ["The server cannot be reached", "Check that it is running and that you are connected, then try again."],
+  incomplete: ["This answer is incomplete", "What had arrived is kept. Ask again for the whole answer."],
+  invalid_api_key: ["An API key is needed", "Enter the key you were given for this server."],
+  overloaded: ["The server is busy", "It has all the work it can take and asks to wait a moment."],
+  upstream_unavailable: ["The model is not available", "It may be starting. Wait a moment and try again."],
+  upstream_failed: ["The model failed", "Try again; if it stays so, the predictor's log tells more."],
+  store_busy: ["The document store is busy", "Another process holds it. Stop that one, or wait until it is done."],
+  storage_full: ["The disk is full", "Free some space where the server keeps its data."],
+  store_mismatch: ["The collection does not fit this server", "Choose another collection, or ingest this one again."],
+  deadline_exceeded: ["It took too long", "Try again, or ask for something smaller."],
+  document_rejected: ["The document could not be read", "Markdown, text, HTML, PDF, DOCX and source code can be read."],
+  document_not_found: ["The document is not there", "It may have been deleted meanwhile."],
+  collection_not_found: ["There is no such collection", "Choose another one."],
+  context_length_exceeded: ["The conversation is too long", "Start a new one, or ask something shorter."],
+  payload_too_large: ["This is too large", "Split it into smaller pieces."],
+  internal_error: ["Something went wrong on the server", "Its log tells more."],
 };
+const BY_STATUS = { 401: "invalid_api_key", 413: "payload_too_large", 429: "overloaded", 503: "upstream_unavailable", 504: "deadline_exceeded" };
 
-const ADVICE = {
-  network: "Check that it is running and that you are connected, then try again.",
-  incomplete: "What had arrived is kept above. Try again for the whole answer.",
-  invalid_api_key: "Enter the key you were given for this server.",
-  overloaded: "It has as much to do as it can take. It asks to wait a moment.",
-  upstream_unavailable: "It may be starting. Wait a moment and try again.",
-  upstream_failed: "Try again; if it stays so, the log of the predictor tells more.",
-  store_busy: "Another process holds the store. Stop it, or wait until it is done.",
-  storage_full: "Free some space where the server keeps its data, then try again.",
-  store_mismatch: "It was built with another embedding model. Choose another collection, or ingest it again.",
-  deadline_exceeded: "Try again, or ask for something smaller.",
-  document_rejected: "Markdown, text, HTML, PDF, DOCX and source code can be read.",
-  document_not_found: "It may have been deleted meanwhile. Reload the list.",
-  collection_not_found: "Choose another collection in the list above.",
-  context_length_exceeded: "Start a new conversation, or ask something shorter.",
-  payload_too_large: "Split it into smaller pieces.",
-  internal_error: "This is a fault of the server; its log tells more.",
-};
+export const titleOf = (fault) => KNOWN[fault.code]?.[0] ?? "The request was not accepted";
 
-const STATUS_CODES = { 401: "invalid_api_key", 413: "payload_too_large", 429: "overloaded", 503: "upstream_unavailable", 504: "deadline_exceeded" };
-
-export const titleOf = (fault) => TITLES[fault.code] ?? "Something went wrong";
-
-// The error object of an answer or of a stream. The server's own hint is better than ours: it knows the case.
+// From the error object of an answer, or of an event in a stream.
 export function faultOf(error, status = 0, retryAfter = null) {
-  const code = error.code ?? STATUS_CODES[status] ?? "internal_error";
-  return new ApiError(error.message || titleOf({ code }), { code, status, retryAfter, advice: error.hint ?? ADVICE[code] ?? null });
+  const code = error.code ?? BY_STATUS[status] ?? "internal_error";
+  return new ApiError(error.message || titleOf({ code }), { code, status, retryAfter, advice: error.hint ?? KNOWN[code]?.[1] });
 }
 
 export function faultFrom(status, body, retryAfterHeader) {
@@ -65,5 +44,5 @@ export function faultFrom(status, body, retryAfterHeader) {
   return faultOf(error ?? { message: `The server answered with status ${status}.` }, status, retryAfter);
 }
 
-export const offline = () => new ApiError("No answer came from the server.", { code: "network", advice: ADVICE.network });
-export const incomplete = (message) => new ApiError(message, { code: "incomplete", advice: ADVICE.incomplete });
+export const offline = () => faultOf({ code: "network", message: "No answer came from the server." });
+export const incomplete = (message) => faultOf({ code: "incomplete", message });

@@ -83,7 +83,7 @@ function inline(text, cite) {
     from = match.index + match[0].length;
     if (match[2] !== undefined) parts.push(el("code", {}, match[2]));
     else if (match[3] !== undefined) parts.push(el("strong", {}, inline(match[3], cite)));
-    else parts.push(match[4].split(",").map((number) => cite(Number(number))));
+    else parts.push(parts.pop().trimEnd(), match[4].split(",").map((number) => cite(Number(number))));
   }
   parts.push(text.slice(from));
   return parts.flat().filter((part) => part !== "");

@@ -3,17 +3,19 @@ import { button, el, icon } from "./dom.js";
 import { titleOf } from "./faults.js";
 
 // `retry` is offered after the wait that the server asked for.
-export function faultNotice(fault, { retry = null, label = "Try again" } = {}) {
+export function faultNotice(fault, { retry = null, title = null } = {}) {
   return el("div.notice.fault", { role: "alert" },
-    el("p.notice-title", {}, titleOf(fault)),
+    el("p.notice-title", {}, title || titleOf(fault)),
     el("p", {}, fault.message),
     fault.advice && fault.advice !== fault.message && el("p.advice", {}, fault.advice),
-    retry && el("p.actions", {}, retryButton(fault, retry, label)));
+    retry && el("p.actions", {}, retryButton(fault, retry)));
 }
 
-function retryButton(fault, retry, label) {
-  const text = el("span", {}, fault.code === "invalid_api_key" ? "Enter a key" : label);
-  const control = button(".outline", "", () => retry(), {}, icon(fault.code === "invalid_api_key" ? "key" : "retry"), text);
+function retryButton(fault, retry) {
+  const locked = fault.code === "invalid_api_key";
+  const label = locked ? "Enter a key" : "Try again";
+  const text = el("span", {}, label);
+  const control = button(".outline", "", () => retry(), {}, icon(locked ? "key" : "retry"), text);
   if (fault.retryAfter) countDown(control, text, label, fault.retryAfter);
   return control;
 }

@@ -11,6 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 INDEX = "index.html"
+THEME = "theme.js"  # the one classic script
 CONTENT_SECURITY_POLICY = "; ".join(
     (
         "default-src 'none'",
@@ -42,11 +43,13 @@ class _Asset:
 def ui_router() -> APIRouter:
     """`/` and `/ui/{file}`; an unknown file is a 404. Other security headers are the web app's, see `middleware/`."""
     assets = {path.name: _asset(path) for path in Path(__file__).parent.iterdir() if path.suffix in _TYPES}
+    # The browser learns of all modules with the page, rather than import by import.
+    link = ", ".join(f"</ui/{name}>; rel=modulepreload" for name in sorted(assets) if name.endswith(".js") and name != THEME)
     router = APIRouter(include_in_schema=False)
 
     @router.api_route("/", methods=["GET", "HEAD"])
     async def page(request: Request) -> Response:
-        return _reply(assets[INDEX], request)
+        return _reply(assets[INDEX], request, link=link)
 
     @router.api_route("/ui/{file}", methods=["GET", "HEAD"])
     async def asset(file: str, request: Request) -> Response:
@@ -64,7 +67,7 @@ def _asset(path: Path) -> _Asset:
     )
 
 
-def _reply(asset: _Asset, request: Request) -> Response:
+def _reply(asset: _Asset, request: Request, **more: str) -> Response:
     packed = "gzip" in request.headers.get("accept-encoding", "").lower()
     etag = f'"{asset.digest}{"-gz" if packed else ""}"'
     headers = {
@@ -73,6 +76,7 @@ def _reply(asset: _Asset, request: Request) -> Response:
         "cache-control": "no-cache",
         "etag": etag,
         "vary": "accept-encoding",
+        **more,
     }
     if _is_known(request.headers.get("if-none-match", ""), etag):
         return Response(status_code=304, headers=headers)

@@ -3,9 +3,10 @@ import { el } from "./dom.js";
 
 const FENCE = /^\s{0,3}(```|~~~)/;
 const HEADING = /^\s{0,3}#{1,6}\s/;
+const SIGNS = /^\s{0,3}(?:#{1,6}|>)\s|\*\*|`/g;
 
 // The source text of a passage as a fragment. `base` is the offset of its first character, `ranges` are
-// [start, end, tag spec] in the same count; they may overlap. Nothing of the text is left out.
+// [start, end, tag spec] in the same count; they may overlap. Nothing is left out: Markdown's signs are only dimmed.
 export function sourceText(text, ranges = [], base = 0) {
   const fragment = document.createDocumentFragment();
   let offset = base;
@@ -15,11 +16,18 @@ export function sourceText(text, ranges = [], base = 0) {
     const fence = FENCE.test(line);
     const spec = fenced || fence ? "span.code-line" : HEADING.test(line) ? "span.heading-line" : null;
     if (fence) fenced = !fenced;
-    const pieces = cut(characters, offset, ranges);
+    const pieces = cut(characters, offset, fenced || fence ? ranges : [...signs(line, offset), ...ranges]);
     fragment.append(...(spec ? [el(spec, {}, ...pieces)] : pieces));
     offset += characters.length;
   }
   return fragment;
+}
+
+function* signs(line, offset) {
+  for (const { 0: sign, index } of line.matchAll(SIGNS)) {
+    const start = offset + Array.from(line.slice(0, index)).length;
+    yield [start, start + sign.length, "span.sign"];
+  }
 }
 
 function cut(characters, offset, ranges) {

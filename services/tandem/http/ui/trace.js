@@ -1,5 +1,5 @@
 // How an answer was found: the queries, what each stage ranked, what was left out and why, and how long it took.
-import { button, el, plural, seconds } from "./dom.js";
+import { button, el, heads, plural, seconds } from "./dom.js";
 import { openPassage } from "./panel.js";
 import { score } from "./scores.js";
 
@@ -21,7 +21,7 @@ const REASONS = {
 export function traceView(result) {
   const details = el("details.trace", {}, el("summary", {}, "How this was found"));
   details.addEventListener("toggle", () => {
-    if (details.open && details.childElementCount === 1) details.append(...content(result));
+    if (details.open && details.childElementCount === 1) details.append(el("div.trace-body", {}, ...content(result).filter(Boolean)));
   });
   return details;
 }
@@ -53,8 +53,7 @@ function table(passages, value) {
   const rows = passages.map((passage, i) => row(i + 1, passage, score(passage.scores?.[value])));
   const body = el("tbody", {}, rows.slice(0, SHOWN));
   const more = rows.length > SHOWN && button(".link", `Show all ${rows.length}`, () => { body.append(...rows.slice(SHOWN)); more.remove(); });
-  const head = el("tr", {}, el("th", { scope: "col" }, "#"), el("th", { scope: "col" }, "Passage"), el("th.number", { scope: "col" }, "Score"));
-  return el("div.table-box", {}, el("table", {}, el("thead", {}, head), body), more);
+  return el("div.table-box", {}, el("table", {}, heads("#", "Passage", "Score"), body), more);
 }
 
 const row = (rank, passage, value) =>
@@ -74,7 +73,6 @@ function dropped({ dropped: list, threshold }) {
   const rows = list.map((drop) => el("tr", {}, el("td", {}, passageLink(drop.passage)),
     el("td.reason", {}, REASONS[drop.reason] ?? drop.reason, drop.by && el("span.fine", {}, ` (${drop.by})`)),
     el("td.number", {}, score(drop.passage.scores?.relevance))));
-  const head = el("tr", {}, el("th", { scope: "col" }, "Passage"), el("th", { scope: "col" }, "Why"), el("th.number", { scope: "col" }, "Relevance"));
   return el("details.dropped", {}, el("summary", {}, `${plural(list.length, "passage")} left out${limit}`),
-    el("div.table-box", {}, el("table", {}, el("thead", {}, head), el("tbody", {}, rows))));
+    el("div.table-box", {}, el("table", {}, heads("Passage", "Why", "Relevance"), el("tbody", {}, rows))));
 }

@@ -1,7 +1,7 @@
 // One question with its answer, as it grows and as it stays.
 import { button, el, icon, plural, seconds } from "./dom.js";
 import { SentenceReader } from "./announcer.js";
-import { modelLine } from "./engine.js";
+import { kindOf, named } from "./engine.js";
 import { Rendering } from "./markdown.js";
 import { faultNotice } from "./notice.js";
 import { openPassage } from "./panel.js";
@@ -68,8 +68,8 @@ export class TurnView {
   }
 
   #note() {
-    const { state, fault } = this.#turn;
-    if (state === "failed") return faultNotice(fault, { retry: this.#again });
+    const { state, fault, answer } = this.#turn;
+    if (state === "failed") return faultNotice(fault, { retry: this.#again, title: answer && "This answer is incomplete" });
     if (state !== "stopped" && state !== "interrupted") return null;
     const words = state === "stopped" ? "You stopped this answer." : "The page was left before this answer was complete.";
     return el("div.notice", {}, el("p", {}, words), el("p.actions", {}, button(".outline", "", this.#again, {}, icon("retry"), "Ask again")));
@@ -86,7 +86,7 @@ export class TurnView {
   #facts(result) {
     const total = result.timings_s.total ?? sum(result.timings_s);
     const facts = [
-      el("span", {}, ...modelLine(result.model, result.engine).filter(Boolean)),
+      el("span", { title: kindOf(result.engine) }, el("strong", {}, named(result.model, result.engine))),
       el("span", { title: "Prompt template" }, result.prompt),
       el("span", { title: "Calibrated relevance of the best passage, 0 to 1" }, `relevance ${score(result.relevance)}`),
       total > 0 && el("span", {}, seconds(total)),

@@ -56,7 +56,7 @@ class Item {
     this.state = el("p.upload-state", { role: "status" }, "Waiting");
     this.cancel = iconButton("close", `Cancel the upload of ${id}`, () => this.#leave());
     this.element = el("li.upload", { dataset: { state: "open" } },
-      el("p.upload-name", {}, id, el("span.fine", {}, ` ${bytes(file.size)}`)), this.cancel, this.bar, this.state);
+      el("p.upload-name", {}, id, el("span.fine", {}, ` ${bytes(file.size)}`)), this.state, this.cancel, this.bar);
   }
 
   async send() {
