@@ -1,0 +1,173 @@
+"""One process from bind to drain: listen, ingest what was named, serve, and on SIGTERM leave nobody half-answered.
+
+SIGTERM or Ctrl-C: readiness turns red, `drain_delay_s` passes so that endpoints are withdrawn, the listener closes,
+running requests get `drain_timeout_s` to end, the parts close in reverse order. A second Ctrl-C does not wait.
+"""
+
+import asyncio
+import signal
+import socket
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import uvicorn
+
+from tandem.app import parts
+from tandem.app.listener import bind, url_of
+from tandem.app.serving import serving_note
+from tandem.app.settings import Settings
+from tandem.app.targets import Opened, Target, target_named
+from tandem.domain.context import RequestContext
+from tandem.domain.errors import ConfigurationError, TandemError
+from tandem.http.lifecycle import Lifecycle, State
+from tandem.ingestion.progress import SyncReport
+from tandem.observe.logs import configure_logging
+from tandem.pipeline.syncing import Watch, sync
+from tandem.ports.ingestor import Ingestor
+
+# Longer than load balancers keep an idle connection, so that it is they who close it and no request meets a closed one.
+_KEEP_ALIVE_S = 75
+
+
+class Announce(Protocol):
+    """Told what goes on while a process starts and stops."""
+
+    def ingesting(self) -> AbstractContextManager[Watch]:
+        """Documents named at start are being read; the watcher gets every event."""
+        ...
+
+    def ingested(self, report: SyncReport) -> None:
+        """They are in."""
+        ...
+
+    def ready(self, target: str, url: str, model: str | None) -> None:
+        """Requests are welcome."""
+        ...
+
+    def draining(self) -> None:
+        """No new requests; the running ones end."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Serving:
+    """What one process serves and how it says so. `ingest` holds paths and URLs; `url_file` gets the URL once listening."""
+
+    settings: Settings
+    target: str
+    ingest: tuple[str, ...]
+    url_file: Path | None
+    announce: Announce
+
+    async def run(self) -> None:
+        """Serve until told to stop. Raises `ConfigurationError` before anything is opened."""
+        target = target_named(self.target)
+        self._check(target)
+        configure_logging(self.settings.log.level, self.settings.log.format)
+        server = self.settings.server
+        with bind(server.host, target.port if server.port is None else server.port) as listener:
+            lifecycle = Lifecycle()
+            async with target.open(self.settings, lifecycle) as opened:
+                with ExitStack() as notes:
+                    if target.owns_store:
+                        notes.enter_context(serving_note(self.settings.data_dir, self.target, url_of(listener)))
+                    await self._serve(_DrainingServer(self.settings, opened, lifecycle, self.announce), listener, opened)
+
+    def _check(self, target: Target) -> None:
+        if target.public and self.settings.public_without_keys():
+            host = self.settings.server.host
+            raise ConfigurationError(
+                f"Refusing to listen on {host} without keys: everyone on that network could read the documents.",
+                hint="Set auth.mode and auth.keys, bind 127.0.0.1, or pass --allow-unauthenticated.",
+            )
+        if self.ingest and not target.ingests:
+            raise ConfigurationError(f"The {self.target} target takes no documents.", hint="Leave out --ingest.")
+
+    async def _serve(self, server: "_DrainingServer", listener: socket.socket, opened: Opened) -> None:
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                serving = tasks.create_task(server.serve(sockets=[listener]))
+                preparing = tasks.create_task(self._prepare(server, opened, url_of(listener)))
+                await serving
+                preparing.cancel()
+        except* TandemError as failures:
+            # One of our own is enough to tell; a group is for programs.
+            raise failures.exceptions[0] from None
+
+    async def _prepare(self, server: "_DrainingServer", opened: Opened, url: str) -> None:
+        await server.listening.wait()
+        if self.url_file is not None:
+            self.url_file.write_text(url + "\n")
+        if self.ingest and opened.ingestor is not None:
+            await self._ingest(opened.ingestor)
+        server.lifecycle.ready()
+        self.announce.ready(self.target, url, opened.model)
+
+    async def _ingest(self, ingestor: Ingestor) -> None:
+        async with parts.sources(self.settings, self.ingest) as places:
+            with self.announce.ingesting() as watch:
+                report = await sync(
+                    ingestor,
+                    places,
+                    collection=self.settings.retrieval.collection,
+                    context=RequestContext(request_id="startup"),
+                    watch=watch,
+                )
+        self.announce.ingested(report)
+
+
+class _DrainingServer(uvicorn.Server):
+    """uvicorn, with our order of leaving."""
+
+    def __init__(self, settings: Settings, opened: Opened, lifecycle: Lifecycle, announce: Announce) -> None:
+        super().__init__(
+            uvicorn.Config(
+                opened.app,
+                http="httptools",
+                ws="none",
+                lifespan="off",
+                log_config=None,
+                access_log=False,
+                server_header=False,
+                proxy_headers=False,
+                timeout_keep_alive=_KEEP_ALIVE_S,
+                timeout_graceful_shutdown=max(1, round(settings.server.drain_timeout_s)),
+            )
+        )
+        self.lifecycle = lifecycle
+        self.listening = asyncio.Event()
+        self._delay_s = settings.server.drain_delay_s
+        self._announce = announce
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Listen, and say so."""
+        await super().startup(sockets)
+        self.listening.set()
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """SIGTERM and SIGINT start the drain; they are not raised again afterwards, since leaving then is no failure."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._leave)
+        try:
+            yield
+        finally:
+            for number in (signal.SIGTERM, signal.SIGINT):
+                loop.remove_signal_handler(number)
+
+    def _leave(self) -> None:
+        if self.should_exit:
+            self.force_exit = True
+        if self.lifecycle.state is State.draining:
+            self.should_exit = True
+            return
+        self.lifecycle.drain()
+        self._announce.draining()
+        asyncio.get_running_loop().call_later(self._delay_s, self._stop_accepting)
+
+    def _stop_accepting(self) -> None:
+        self.should_exit = True

@@ -1,0 +1,99 @@
+"""What each target serves: its parts behind routers, in one web application."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib import metadata
+
+from fastapi import APIRouter
+from starlette.types import ASGIApp
+
+from tandem.admission.identity import Identity, Key
+from tandem.app.clock import SystemClock
+from tandem.app.settings import Settings
+from tandem.app.templates import template_sources
+from tandem.http.lifecycle import Lifecycle
+from tandem.http.routers.chat import chat_router
+from tandem.http.routers.collections import collections_router
+from tandem.http.routers.documents import documents_router
+from tandem.http.routers.models import models_router
+from tandem.http.routers.operations import operations_router
+from tandem.http.routers.retrieval import retrieval_router
+from tandem.http.ui.router import ui_router
+from tandem.http.web import web_app
+from tandem.observe.features import MeasuredIngestor, MeasuredRetriever
+from tandem.observe.generator import MeasuredGenerator
+from tandem.observe.metrics import Metrics
+from tandem.pipeline.answering import Answering
+from tandem.ports.generator import Generator
+from tandem.ports.ingestor import Ingestor
+from tandem.ports.retriever import Retriever
+from tandem.prompting.templates import Templates
+
+VERSION = metadata.version("tandem-rag")
+# The page is public: it asks for a key itself when the API wants one.
+_PAGE = ("/", "/ui/", "/favicon.ico")
+
+
+@dataclass(frozen=True, slots=True)
+class Surface:
+    """One process's settings, state and metrics, from which its web application is made."""
+
+    settings: Settings
+    lifecycle: Lifecycle
+    target: str
+
+    def answers(self, retriever: Retriever, ingestor: Ingestor, generator: Generator) -> ASGIApp:
+        """Page, OpenAI's API, retrieval and documents."""
+        metrics, clock = Metrics(VERSION, self.target), SystemClock()
+        finder = MeasuredRetriever(retriever, metrics)
+        model = MeasuredGenerator(generator, metrics)
+        templates = Templates(template_sources(self.settings.prompts_dir))
+        answering = Answering(finder, model, templates, clock, default_prompt=self.settings.prompt)
+        collection = self.settings.retrieval.collection
+        return self._web(
+            metrics,
+            [
+                chat_router(answering, model, collection=collection, clock=clock, meter=metrics),
+                models_router(model),
+                *self._features(finder, MeasuredIngestor(ingestor, metrics), clock),
+                ui_router(),
+            ],
+        )
+
+    def retrieval(self, retriever: Retriever, ingestor: Ingestor) -> ASGIApp:
+        """Retrieval and documents."""
+        metrics, clock = Metrics(VERSION, self.target), SystemClock()
+        finder, documents = MeasuredRetriever(retriever, metrics), MeasuredIngestor(ingestor, metrics)
+        return self._web(metrics, self._features(finder, documents, clock))
+
+    def _features(self, retriever: Retriever, ingestor: Ingestor, clock: SystemClock) -> list[APIRouter]:
+        collection = self.settings.retrieval.collection
+        return [
+            retrieval_router(retriever, collection=collection, clock=clock),
+            documents_router(ingestor, collection=collection),
+            collections_router(ingestor),
+        ]
+
+    def _web(self, metrics: Metrics, routers: Sequence[APIRouter]) -> ASGIApp:
+        settings = self.settings
+        operations = operations_router(self.lifecycle, metrics.registry, version=VERSION, target=self.target)
+        return web_app(
+            [*routers, operations],
+            version=VERSION,
+            clock=SystemClock(),
+            meter=metrics,
+            identity=identity(settings, self.target),
+            max_body_bytes=settings.server.max_body_bytes,
+            max_document_bytes=settings.ingestion.max_document_bytes,
+            request_timeout_s=settings.server.request_timeout_s,
+            open_paths=_PAGE,
+        )
+
+
+def identity(settings: Settings, target: str) -> Identity:
+    """The configured keys. Without any, a retriever believes its callers about the tenant: only gateways reach it."""
+    keys = settings.auth.keys if settings.auth.mode == "keys" else ()
+    return Identity(
+        [Key(key.name, key.sha256, key.tenant, peer=key.peer) for key in keys],
+        trust_tenant=target == "retriever" and not keys,
+    )

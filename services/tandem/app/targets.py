@@ -1,0 +1,102 @@
+"""What one process can be: the same parts, glued as a monolith or as services."""
+
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass
+
+from starlette.types import ASGIApp
+
+from tandem.app import parts
+from tandem.app.settings import Settings
+from tandem.app.surface import Surface
+from tandem.domain.errors import ConfigurationError
+from tandem.http.lifecycle import Lifecycle
+from tandem.ports.ingestor import Ingestor
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A target with everything open: what it serves, where documents go (a predictor takes none), who answers."""
+
+    app: ASGIApp
+    ingestor: Ingestor | None
+    model: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """`port` is the default one. `public` targets need keys beyond loopback; `owns_store` ones hold embedded stores."""
+
+    summary: str
+    port: int
+    open: Callable[[Settings, Lifecycle], AbstractAsyncContextManager[Opened]]
+    public: bool = True
+    owns_store: bool = False
+    ingests: bool = True
+
+
+@asynccontextmanager
+async def everything(settings: Settings, lifecycle: Lifecycle) -> AsyncIterator[Opened]:
+    """The monolith: what is not at a peer runs here."""
+    async with (
+        parts.shared(parts.embedder(settings)) as dense,
+        parts.features(settings, dense) as (retriever, ingestor),
+        parts.generator(settings, dense) as model,
+    ):
+        app = Surface(settings, lifecycle, "all").answers(retriever, ingestor, model)
+        yield Opened(app, ingestor, await parts.model_name(model))
+
+
+@asynccontextmanager
+async def gateway(settings: Settings, lifecycle: Lifecycle) -> AsyncIterator[Opened]:
+    """The stateless front: every replica must see the same documents and the same model, so both are peers."""
+    if settings.predictor.url is None:
+        raise ConfigurationError(
+            "A gateway needs a predictor.", hint="Set predictor.url, or serve --target all to run a model inside."
+        )
+    if settings.retriever.url is None and settings.vectors.url is None:
+        raise ConfigurationError(
+            "A gateway needs a place for documents that its replicas share.",
+            hint="Set retriever.url or vectors.url, or serve --target all to keep them inside.",
+        )
+    async with (
+        parts.shared(parts.embedder(settings)) as dense,
+        parts.features(settings, dense) as (retriever, ingestor),
+        parts.generator(settings, dense) as model,
+    ):
+        app = Surface(settings, lifecycle, "gateway").answers(retriever, ingestor, model)
+        yield Opened(app, ingestor, await parts.model_name(model))
+
+
+@asynccontextmanager
+async def retriever(settings: Settings, lifecycle: Lifecycle) -> AsyncIterator[Opened]:
+    """Retrieval and documents over the store that this process owns."""
+    async with (
+        parts.shared(parts.embedder(settings)) as dense,
+        parts.local_features(settings, dense) as (finder, ingestor),
+    ):
+        app = Surface(settings, lifecycle, "retriever").retrieval(finder, ingestor)
+        yield Opened(app, ingestor, None)
+
+
+@asynccontextmanager
+async def predictor(settings: Settings, lifecycle: Lifecycle) -> AsyncIterator[Opened]:
+    """The small model, behind the protocols of TGI and OpenAI."""
+    async with parts.shared(parts.embedder(settings)) as dense, parts.engine(settings, dense) as model:
+        app = Surface(settings, lifecycle, "predictor").predictions(model)
+        yield Opened(app, None, await parts.model_name(model))
+
+
+TARGETS: Mapping[str, Target] = {
+    "all": Target("everything in one process: page, API, documents, a small model", 8000, everything, owns_store=True),
+    "gateway": Target("page and API over peers: retriever or Qdrant, and predictor", 8000, gateway),
+    "retriever": Target("retrieval and documents over an embedded store", 8000, retriever, owns_store=True),
+    "predictor": Target("a small model behind TGI's and OpenAI's protocols", 8080, predictor, public=False, ingests=False),
+}
+
+
+def target_named(name: str) -> Target:
+    """Raises `ConfigurationError` for a name that is none."""
+    if name not in TARGETS:
+        raise ConfigurationError(f"There is no target {name!r}.", hint=f"Targets: {', '.join(TARGETS)}.")
+    return TARGETS[name]

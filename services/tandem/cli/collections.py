@@ -1,0 +1,104 @@
+"""`tandem collections list|show|delete`."""
+
+import dataclasses
+from typing import Annotated
+
+import typer
+
+from tandem.cli.console import Output, OutputOption, out, print_json, print_table, run
+from tandem.cli.options import ApiKeyOption, ConfigOption, DataDirOption, PeerUrlOption
+from tandem.domain.document import CollectionInfo, DocumentRecord
+from tandem.domain.errors import UnknownCollection
+
+app = typer.Typer(help="See and remove collections of documents.", no_args_is_help=True)
+Name = Annotated[str, typer.Argument(help="The collection's name.")]
+_PAGE = 500
+
+
+@app.command("list")
+def list_collections(
+    url: PeerUrlOption = None,
+    api_key: ApiKeyOption = None,
+    config: ConfigOption = None,
+    data_dir: DataDirOption = None,
+    output: OutputOption = Output.table,
+) -> None:
+    """List the collections and how much is in them."""
+    from tandem.cli import session
+
+    settings = session.settings_for(config, data_dir, url, api_key)
+
+    async def work() -> list[CollectionInfo]:
+        async with session.features(settings) as (_, ingestor):
+            return await ingestor.collections(session.context())
+
+    found = run(work())
+    if output is Output.json:
+        print_json({"data": [dataclasses.asdict(info) for info in found]})
+    else:
+        print_table(
+            ("name", "documents", "chunks", "embedder"),
+            [(info.name, info.documents, info.chunks, info.recipe.embedder) for info in found],
+        )
+
+
+@app.command()
+def show(
+    name: Name,
+    url: PeerUrlOption = None,
+    api_key: ApiKeyOption = None,
+    config: ConfigOption = None,
+    data_dir: DataDirOption = None,
+    output: OutputOption = Output.table,
+) -> None:
+    """Print how a collection was made and which documents it holds."""
+    from tandem.cli import session
+
+    settings = session.settings_for(config, data_dir, url, api_key)
+
+    async def work() -> tuple[CollectionInfo, list[DocumentRecord]]:
+        async with session.features(settings) as (_, ingestor):
+            infos = {info.name: info for info in await ingestor.collections(session.context())}
+            if name not in infos:
+                raise UnknownCollection(f"There is no collection {name!r}.", hint=f"Known: {', '.join(infos) or 'none'}.")
+            records: list[DocumentRecord] = []
+            after: str | None = None
+            while True:
+                page = await ingestor.documents(name, session.context(), limit=_PAGE, after=after)
+                records.extend(page.records)
+                after = page.next_after
+                if after is None:
+                    return infos[name], records
+
+    info, records = run(work())
+    if output is Output.json:
+        print_json({**dataclasses.asdict(info), "data": [dataclasses.asdict(record) for record in records]})
+        return
+    for key, value in {"name": info.name, "documents": info.documents, "chunks": info.chunks, **dataclasses.asdict(info.recipe)}.items():
+        out.print(f"[dim]{key:>10}[/]  {value}")
+    out.print()
+    print_table(("document", "title", "type", "chunks"), [(r.id, r.title, r.media_type, r.chunks) for r in records])
+
+
+@app.command()
+def delete(
+    name: Name,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    url: PeerUrlOption = None,
+    api_key: ApiKeyOption = None,
+    config: ConfigOption = None,
+    data_dir: DataDirOption = None,
+) -> None:
+    """Delete a collection with everything in it."""
+    from tandem.cli import session
+
+    if not yes:
+        typer.confirm(f"Delete the collection {name} with all its documents?", abort=True)
+    settings = session.settings_for(config, data_dir, url, api_key)
+
+    async def work() -> None:
+        async with session.features(settings) as (_, ingestor):
+            await ingestor.drop_collection(name, session.context())
+
+    run(work())
+    out.print(f"Deleted {name}.")

@@ -1,0 +1,74 @@
+"""What commands print, where, and how they end: results to stdout, everything else to stderr, colour only on a terminal."""
+
+import sys
+from collections.abc import Coroutine, Iterable, Sequence
+from enum import StrEnum
+from typing import Annotated, Any, TypeVar
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from tandem.domain.errors import TandemError
+
+T = TypeVar("T")
+
+out = Console(highlight=False, soft_wrap=True)
+err = Console(stderr=True, highlight=False, soft_wrap=True)
+
+
+class Output(StrEnum):
+    """How results are printed."""
+
+    table = "table"
+    json = "json"
+
+
+OutputOption = Annotated[Output, typer.Option("--output", "-o", help="How to print the result.")]
+
+
+def print_json(value: object) -> None:
+    """One JSON document on stdout, indented on a terminal."""
+    import orjson
+
+    options = orjson.OPT_NON_STR_KEYS | (orjson.OPT_INDENT_2 if sys.stdout.isatty() else 0)
+    sys.stdout.write(orjson.dumps(value, option=options).decode() + "\n")
+
+
+def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+    """A borderless table; numbers to the right."""
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    lines = [[_cell(cell) for cell in row] for row in rows]
+    for index, name in enumerate(columns):
+        numeric = bool(lines) and all(line[index].replace(".", "", 1).lstrip("-").isdigit() for line in lines)
+        table.add_column(name.upper(), justify="right" if numeric else "left", overflow="fold")
+    for line in lines:
+        table.add_row(*line)
+    out.print(table)
+
+
+def _cell(value: object) -> str:
+    if value is None:
+        return "-"
+    return f"{value:.4f}" if isinstance(value, float) else str(value)
+
+
+def report(error: TandemError) -> None:
+    """One line that says what is wrong, and one that says what to do."""
+    err.print(f"[bold red]error:[/] {_escaped(error.message)}")
+    if error.hint:
+        err.print(f"[dim]hint:[/] {_escaped(error.hint)}")
+
+
+def _escaped(text: str) -> str:
+    return text.replace("[", r"\[")
+
+
+def run(work: Coroutine[Any, Any, T]) -> T:
+    """Run a command's coroutine on uvloop; Ctrl-C unwinds it."""
+    import asyncio
+
+    import uvloop
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        return runner.run(work)

@@ -1,0 +1,59 @@
+"""How long work shows itself: a bar on a terminal, a line now and then elsewhere; the report at the end."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
+
+from tandem.cli.console import err
+from tandem.ingestion.progress import Indexing, Listed, Settled, SyncEvent, SyncReport
+from tandem.pipeline.syncing import Watch
+
+_STATUSES = ("added", "updated", "unchanged", "removed", "failed")
+_SHOWN_FAILURES = 20
+
+
+@contextmanager
+def sync_progress() -> Iterator[Watch]:
+    """A watcher for `sync`. The bar goes to stderr and only to a terminal."""
+    bar = Progress(
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        console=err,
+        transient=True,
+        disable=not err.is_terminal,
+    )
+    with bar:
+        task = bar.add_task("reading", total=None)
+
+        def watch(event: SyncEvent) -> None:
+            match event:
+                case Listed(documents=documents):
+                    bar.update(task, description="ingesting", total=documents)
+                case Settled(outcome=outcome, done=done):
+                    bar.update(task, completed=done)
+                    if outcome.status == "failed":
+                        bar.console.print(f"failed  {outcome.document_id}: {outcome.message}", style="yellow", markup=False)
+                case Indexing():
+                    bar.update(task, description="indexing")
+
+        yield watch
+
+
+def report_line(report: SyncReport) -> str:
+    """`added 3, unchanged 41 (212 chunks)`; statuses that did not occur are left out."""
+    counts = [f"{status} {report.count(status)}" for status in _STATUSES if report.count(status)]
+    return f"{', '.join(counts) or 'nothing to ingest'} ({report.chunks} chunks)"
+
+
+def report_failures(report: SyncReport) -> None:
+    """Each failed document with its reason, on stderr, where no bar has told it already."""
+    if err.is_terminal:
+        return
+    for outcome in report.failed[:_SHOWN_FAILURES]:
+        err.print(f"failed  {outcome.document_id}: {outcome.reason}: {outcome.message}", markup=False)
+    if len(report.failed) > _SHOWN_FAILURES:
+        err.print(f"… and {len(report.failed) - _SHOWN_FAILURES} more; -o json lists all")

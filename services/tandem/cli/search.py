@@ -1,0 +1,59 @@
+"""`tandem search`."""
+
+from typing import Annotated
+
+import typer
+
+from tandem.cli.console import Output, OutputOption, out, print_json, print_table, run
+from tandem.cli.options import ApiKeyOption, CollectionOption, ConfigOption, DataDirOption, PeerUrlOption
+from tandem.domain.passage import Retrieval
+
+
+def search(
+    query: Annotated[str, typer.Argument(help="What to look for.")],
+    collection: CollectionOption = None,
+    top_k: Annotated[int | None, typer.Option("--top-k", "-k", min=1, max=50, help="Passages to print.")] = None,
+    explain: Annotated[bool, typer.Option("--explain", help="Print every stage, and what was dropped and why.")] = False,
+    url: PeerUrlOption = None,
+    api_key: ApiKeyOption = None,
+    config: ConfigOption = None,
+    data_dir: DataDirOption = None,
+    output: OutputOption = Output.table,
+) -> None:
+    """Print the passages that a question would be answered from."""
+    from tandem.cli import session
+    from tandem.domain.question import RetrievalOptions
+
+    settings = session.settings_for(config, data_dir, url, api_key)
+    options = RetrievalOptions(collection=collection or settings.retrieval.collection, top_k=top_k, explain=explain)
+
+    async def work() -> Retrieval:
+        async with session.features(settings) as (retriever, _):
+            return await retriever.retrieve(query, options, session.context())
+
+    found = run(work())
+    if output is Output.json:
+        from tandem.http.wire.passages import retrieval_body
+
+        print_json(retrieval_body(found))
+        return
+    _print(found)
+
+
+def _print(found: Retrieval) -> None:
+    if not found.passages:
+        out.print(f"Nothing relevant enough (best relevance {found.relevance:.2f}).")
+    for number, passage in enumerate(found.passages, 1):
+        place = " > ".join(passage.chunk.title_path) or passage.title
+        out.print(f"[bold]\\[{number}][/] {passage.chunk.document_id}  [dim]{place}[/]", markup=True)
+        out.print(passage.chunk.text, markup=False)
+        out.print()
+    if found.trace is None:
+        return
+    trace = found.trace
+    for stage, passages in (("dense", trace.dense), ("sparse", trace.sparse), ("fused", trace.fused), ("rerank", trace.reranked)):
+        out.print(f"[bold]{stage}[/]")
+        print_table(("#", "chunk", stage), [(n, p.chunk.id, getattr(p.scores, stage)) for n, p in enumerate(passages, 1)])
+        out.print()
+    out.print("[bold]dropped[/]")
+    print_table(("chunk", "reason", "by"), [(d.passage.chunk.id, d.reason, d.by) for d in trace.dropped])

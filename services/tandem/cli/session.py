@@ -1,0 +1,48 @@
+"""Where a command's store is: a running Tandem by URL, the configured peers, or the embedded store on this disk."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+from pydantic import SecretStr
+
+from tandem.app import parts
+from tandem.app.serving import running_on
+from tandem.app.settings import Settings, load_settings
+from tandem.cli.console import err
+from tandem.domain.context import RequestContext
+from tandem.ports.ingestor import Ingestor
+from tandem.ports.retriever import Retriever
+
+
+def settings_for(
+    config: Path | None, data_dir: Path | None, url: str | None, api_key: str | None, **overrides: Any
+) -> Settings:
+    """The configuration with a command's flags on top."""
+    if data_dir is not None:
+        overrides["data_dir"] = data_dir
+    settings = load_settings(config, **overrides)
+    if url is None and settings.retriever.url is None and settings.vectors.url is None:
+        url = running_on(settings.data_dir)
+        if url is not None:
+            err.print(f"[dim]The store under {settings.data_dir} is served by {url}; going through it.[/]")
+    if url is None:
+        return settings
+    peer = settings.retriever.model_copy(
+        update={"url": url, "api_key": SecretStr(api_key) if api_key else settings.retriever.api_key}
+    )
+    return settings.model_copy(update={"retriever": peer})
+
+
+@asynccontextmanager
+async def features(settings: Settings) -> AsyncIterator[tuple[Retriever, Ingestor]]:
+    """Retrieval and documents, opened as the settings say."""
+    async with parts.shared(parts.embedder(settings)) as dense, parts.features(settings, dense) as both:
+        yield both
+
+
+def context() -> RequestContext:
+    """A context for work that a person started at a terminal: no deadline, the default tenant."""
+    return RequestContext(request_id=f"cli-{uuid4().hex}")

@@ -1,0 +1,52 @@
+"""From `[n]` in an answer to the passage, and the very sentence of it, that supports the statement."""
+
+import re
+from collections.abc import Sequence
+
+from tandem.domain.answer import Citation
+from tandem.domain.passage import Passage
+from tandem.domain.text import sentences, stems
+
+_MARK = re.compile(r"\[(\d{1,3}(?:\s*[,;]\s*\d{1,3})*)\]")
+# Share of a statement's words that a passage must hold to be named as its support when the model named none.
+_SUPPORT = 0.6
+
+
+def cite(answer: str, passages: Sequence[Passage]) -> tuple[Citation, ...]:
+    """The passages that the answer names, in the order of their first naming; numbers that stand for none are ignored.
+
+    When it names none at all, those that hold most of the words of one of its sentences.
+    """
+    named: dict[int, str] = {}
+    for start, end in sentences(answer):
+        statement = answer[start:end]
+        for mark in _MARK.finditer(statement):
+            for number in map(int, re.findall(r"\d+", mark[1])):
+                if 1 <= number <= len(passages):
+                    named.setdefault(number, _MARK.sub("", statement))
+    if not named:
+        named = _supported(answer, passages)
+    return tuple(_citation(number, statement, passages[number - 1]) for number, statement in named.items())
+
+
+def _supported(answer: str, passages: Sequence[Passage]) -> dict[int, str]:
+    found: dict[int, str] = {}
+    held = [set(stems(passage.chunk.text)) for passage in passages]
+    for start, end in sentences(answer):
+        wanted = set(stems(answer[start:end]))
+        shares = [len(wanted & words) / len(wanted) for words in held] if wanted else []
+        if shares and max(shares) >= _SUPPORT:
+            found.setdefault(shares.index(max(shares)) + 1, answer[start:end])
+    return found
+
+
+def _citation(number: int, statement: str, passage: Passage) -> Citation:
+    text = passage.chunk.text
+    wanted = set(stems(statement))
+
+    def overlap(span: tuple[int, int]) -> float:
+        words = set(stems(text[span[0] : span[1]]))
+        return len(wanted & words) / (len(words) + len(wanted) or 1)
+
+    start, end = max(sentences(text), key=overlap, default=(0, len(text)))
+    return Citation(number, passage, start, end)

@@ -1,0 +1,67 @@
+"""Passages and question between tags that no document can fake: what is between them is data, never instructions."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from html import escape, unescape
+
+from tandem.domain.passage import Passage
+
+_TAG = re.compile(r"<(?=\s*/?\s*(?:passages?|question)\b)", re.IGNORECASE)
+# Looks the same to a reader, and is no tag to a parser or a model that was told about tags.
+_DEFUSED = "‹"
+_PASSAGE = re.compile(r'<passage n="(\d+)" title="([^"\n]*)">\n(.*?)\n</passage>', re.DOTALL)
+_PASSAGES = re.compile(r"<passages>\n(.*?)</passages>", re.DOTALL)
+_QUESTION = re.compile(r"<question>\n(.*?)\n</question>", re.DOTALL)
+
+
+@dataclass(frozen=True, slots=True)
+class FencedPassage:
+    """A passage as the model sees it: its number, its title path, its text."""
+
+    number: int
+    title: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Fenced:
+    """What stands between the fences of a prompt."""
+
+    passages: tuple[FencedPassage, ...]
+    question: str
+
+
+def fence_passages(passages: Sequence[Passage]) -> str:
+    """The passages, numbered from 1."""
+    fenced = "".join(
+        f'<passage n="{number}" title="{_attribute(" > ".join(passage.chunk.title_path) or passage.title)}">\n'
+        f"{_defused(passage.chunk.text)}\n</passage>\n"
+        for number, passage in enumerate(passages, 1)
+    )
+    return f"<passages>\n{fenced}</passages>"
+
+
+def fence_question(question: str) -> str:
+    """The question."""
+    return f"<question>\n{_defused(question)}\n</question>"
+
+
+def unfence(prompt: str) -> Fenced | None:
+    """Read both back; None when the prompt holds no fenced question."""
+    question = _QUESTION.search(prompt)
+    passages = _PASSAGES.search(prompt)
+    if question is None or passages is None:
+        return None
+    found = tuple(
+        FencedPassage(int(number), unescape(title), text) for number, title, text in _PASSAGE.findall(passages[1])
+    )
+    return Fenced(found, question[1])
+
+
+def _defused(text: str) -> str:
+    return _TAG.sub(_DEFUSED, text)
+
+
+def _attribute(title: str) -> str:
+    return escape(" ".join(title.split()))

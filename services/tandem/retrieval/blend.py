@@ -1,0 +1,36 @@
+"""A reranker that needs no model: what the two legs say, on scales that can be added."""
+
+from collections.abc import Sequence
+
+from tandem.domain.context import RequestContext
+from tandem.domain.passage import Passage
+from tandem.domain.text import stems
+from tandem.retrieval.relevance import coverage
+
+_DENSE = 1.0
+_SPARSE = 0.6
+_COVERED = 0.2
+
+
+class Blend:
+    """`ports/reranker.py`: cosine, BM25 as a share of the best candidate's, and coverage, weighed and added.
+
+    RRF keeps only ranks; the scores' distances say more.
+    """
+
+    @property
+    def name(self) -> str:
+        """With its version."""
+        return "blend@1"
+
+    async def score(self, question: str, passages: Sequence[Passage], context: RequestContext) -> list[float]:
+        """One number per passage; only their order means something."""
+        del context
+        best = max((passage.scores.sparse or 0.0 for passage in passages), default=0.0) or 1.0
+        wanted = stems(question)
+        return [
+            _DENSE * (passage.scores.dense or 0.0)
+            + _SPARSE * (passage.scores.sparse or 0.0) / best
+            + _COVERED * coverage(wanted, passage.chunk.text)
+            for passage in passages
+        ]

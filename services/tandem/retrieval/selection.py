@@ -1,0 +1,53 @@
+"""From ranked candidates to the passages of the prompt: relevant ones, each once, within number and budget."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from tandem.domain.passage import Dropped, Passage
+from tandem.domain.text import stems
+from tandem.retrieval.duplicates import without_repeats
+from tandem.retrieval.relevance import coverage, relevance
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """`best` is the highest relevance among the candidates, 0 when there are none."""
+
+    passages: tuple[Passage, ...]
+    dropped: tuple[Dropped, ...]
+    best: float
+
+
+def judged(question: str, passages: Sequence[Passage]) -> list[Passage]:
+    """The same passages, each with its relevance to the question."""
+    wanted = stems(question)
+    return [_judged(wanted, passage) for passage in passages]
+
+
+def _judged(wanted: Sequence[str], passage: Passage) -> Passage:
+    told = " ".join((*passage.chunk.title_path, passage.chunk.text))
+    found = relevance(passage.scores.dense or 0.0, coverage(wanted, told))
+    return replace(passage, scores=replace(passage.scores, relevance=found))
+
+
+def select(candidates: Sequence[Passage], *, top_k: int, max_tokens: int, threshold: float) -> Selection:
+    """Nothing when no candidate reaches the threshold; else the best `top_k` within `max_tokens`, repeats left out.
+
+    The threshold decides whether there is an answer at all: once there is one, weaker passages may still add to it.
+    The first passage always fits, however long.
+    """
+    best = max((passage.scores.relevance or 0.0 for passage in candidates), default=0.0)
+    if best < threshold:
+        return Selection((), tuple(Dropped(passage, "below_threshold") for passage in candidates), best)
+    distinct, dropped = without_repeats(candidates)
+    kept: list[Passage] = []
+    spent = 0
+    for passage in distinct:
+        if len(kept) == top_k:
+            dropped.append(Dropped(passage, "over_top_k"))
+        elif kept and spent + passage.chunk.tokens > max_tokens:
+            dropped.append(Dropped(passage, "over_token_budget"))
+        else:
+            kept.append(passage)
+            spent += passage.chunk.tokens
+    return Selection(tuple(kept), tuple(dropped), best)

