@@ -283,6 +283,12 @@ async def test_events_tell_the_whole_run(house: House, docs: Path) -> None:
     assert sorted(event.outcome.document_id for event in settled) == sorted(_by_id(report))
 
 
+async def test_two_runs_at_once_write_each_document_once(house: House, docs: Path) -> None:
+    first, second = await asyncio.gather(house.sync(docs), house.sync(docs))
+    assert (first.count("added") + second.count("added"), house.vectors.writes) == (3, 3)
+    assert first.count("unchanged") + second.count("unchanged") == 3
+
+
 async def test_an_empty_folder_is_fine(house: House, tmp_path: Path) -> None:
     report = await house.sync(tmp_path, prune=True)
     assert report.outcomes == ()

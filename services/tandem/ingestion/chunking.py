@@ -1,13 +1,14 @@
 """A document cut into chunks: along its structure, within a token budget, with a little overlap."""
 
 from bisect import bisect_right
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Literal
 
 from semantic_text_splitter import MarkdownSplitter, TextSplitter
 
 from tandem.domain.document import Chunk, LoadedDocument
+from tandem.ingestion.blocks import blocks
 from tandem.ingestion.outline import Section, code_outline, markdown_outline, prevailing_path
 
 # Raise it when the same text is cut otherwise than before: collections are then built anew.
@@ -61,16 +62,21 @@ class Chunker:
                 tokens=self.count_tokens(text),
                 page=page_at(document.pages, start),
             )
-            for ordinal, (start, text) in enumerate(self._pieces(document))
+            for ordinal, (start, text) in enumerate(self._pieces(document, sections))
         )
 
-    def _pieces(self, document: LoadedDocument) -> list[tuple[int, str]]:
+    def _pieces(self, document: LoadedDocument, sections: tuple[Section, ...]) -> Iterator[tuple[int, str]]:
         kind = MarkdownSplitter if structure(document) == "markdown" else TextSplitter
         splitter = kind.from_callback(self._size, self.tokens, overlap=self.overlap)
-        return [(start, text) for start, text in splitter.chunk_indices(document.text) if text.strip()]
+        for offset, block in blocks(document.text, sections):
+            for start, text in splitter.chunk_indices(block):
+                if text.strip():
+                    yield offset + start, text
 
     def _size(self, text: str) -> int:
-        return max(self.count_tokens(text), -(-len(text) // _MAX_CHARS_PER_TOKEN))
+        by_length = -(-len(text) // _MAX_CHARS_PER_TOKEN)
+        # The splitter tries pieces of any length, the whole document first: what cannot fit is not worth counting.
+        return by_length if by_length > self.tokens else max(self.count_tokens(text), by_length)
 
 
 def structure(document: LoadedDocument) -> Structure:

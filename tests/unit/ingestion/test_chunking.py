@@ -9,8 +9,10 @@ from hypothesis import strategies as st
 
 from tandem.adapters.scripted.embedder import HashingEmbedder
 from tandem.domain.document import Chunk, LoadedDocument
+from tandem.ingestion.blocks import blocks
 from tandem.ingestion.chunking import Chunker, page_at
 from tandem.ingestion.context import contextual_text
+from tandem.ingestion.outline import markdown_outline
 
 COUNT = HashingEmbedder().count_tokens
 _LINES = st.sampled_from(
@@ -64,6 +66,37 @@ def test_the_embedded_text_fits_and_holds_the_chunk(text: str, tokens: int, room
 def test_a_run_of_letters_that_a_tokenizer_takes_for_one_word_is_cut_too() -> None:
     chunks = _cut("x" * 100_000, "text/plain", tokens=100, overlap=0)
     assert max(len(chunk.text) for chunk in chunks) <= 1200
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "word " * 40_000,
+        "x" * 200_000,
+        "".join(f"## Heading {n}\n\nSome words.\n\n" for n in range(8_000)),
+        "a\n" * 100_000,
+    ],
+)
+def test_a_long_text_costs_time_in_proportion_to_its_length(text: str) -> None:
+    counted = 0
+
+    def count(piece: str) -> int:
+        nonlocal counted
+        counted += len(piece)
+        return COUNT(piece)
+
+    chunks = Chunker(count, 200, 32).chunks("d", LoadedDocument("T", text, "text/markdown"))
+    assert counted < 60 * len(text)
+    assert all(chunk.text == text[chunk.start : chunk.end] and chunk.tokens <= 200 for chunk in chunks)
+    assert not any(text[left.end : right.start].strip() for left, right in pairwise(chunks))
+
+
+def test_a_long_text_is_cut_before_its_headings() -> None:
+    text = "".join(f"## Heading {n}\n\n" + "Some words of a section. " * 300 + "\n\n" for n in range(30))
+    found = list(blocks(text, markdown_outline(text)))
+    assert "".join(block for _, block in found) == text
+    assert len(found) > 3
+    assert all(block.startswith("## Heading") and text[start:].startswith(block) for start, block in found)
 
 
 def test_headings_above_a_chunk_are_its_title_path() -> None:
