@@ -1,10 +1,10 @@
 """Equal searches give equal lists: what the engine leaves open is settled here."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from itertools import pairwise
 
 from tandem.adapters.qdrant.engine import Legs
-from tandem.adapters.qdrant.payload import Hit, Payload, passage_of
+from tandem.adapters.qdrant.payload import Payload, passage_of
 from tandem.domain.passage import Passage, Scores
 from tandem.ports.vectors import SearchHits
 
@@ -13,8 +13,11 @@ RRF_K = 60
 
 def ranked(legs: Legs, limit: int) -> SearchHits:
     """Passages with the scores of every list they are in, ties ordered by chunk id."""
+    # A chunk may be deleted between being found and being read.
     payloads = {hit.id: hit.payload for hit in (*legs.dense, *legs.sparse) if hit.payload is not None}
-    dense, sparse = (_settled(_scores(leg), payloads) for leg in (legs.dense, legs.sparse))
+    dense, sparse = (
+        _settled([(hit.id, hit.score) for hit in leg if hit.id in payloads], payloads) for leg in (legs.dense, legs.sparse)
+    )
     fused = _settled(_fused(legs, dense, sparse, payloads), payloads)[:limit]
     by_leg = (dict(dense), dict(sparse), dict(fused))
 
@@ -22,10 +25,6 @@ def ranked(legs: Legs, limit: int) -> SearchHits:
         return tuple(_passage(each, payloads[each], by_leg) for each, _ in hits)
 
     return SearchHits(dense=passages(dense), sparse=passages(sparse), fused=passages(fused))
-
-
-def _scores(hits: Sequence[Hit]) -> list[tuple[str, float]]:
-    return [(hit.id, hit.score) for hit in hits]
 
 
 def _settled(hits: Iterable[tuple[str, float]], payloads: dict[str, Payload]) -> list[tuple[str, float]]:
@@ -42,7 +41,7 @@ def _fused(
     """
     known = all(hit.id in payloads for hit in legs.fused)
     if known and not _has_ties(dense) and not _has_ties(sparse):
-        return _scores(legs.fused)
+        return [(hit.id, hit.score) for hit in legs.fused]
     sums: dict[str, float] = {}
     for leg in (dense, sparse):
         for rank, (each, _) in enumerate(leg):

@@ -29,9 +29,12 @@ from tandem.ports.embedder import DenseVector, SparseVector
 # while there is still room for what the engine sets aside (a log segment and a page of vectors, 32 MB each).
 _HEADROOM_BYTES = 96 * 1024 * 1024
 _PAGE = 1_000
+# No HNSW graph: the codes below make a scan of 100,000 vectors as cheap as a graph, and building one takes minutes
+# during which the engine lets no Python thread run.
+_NEVER_KB = 1_000_000_000
 # Vectors are compared by 4-bit codes, and twice as many as wanted then by their floats: all of the exact nearest
 # neighbours were found so, at a fifth of the cost.
-_EXACT = edge.SearchParams(quantization=edge.QuantizationSearchParams(rescore=True, oversampling=2.0))
+_RESCORED = edge.SearchParams(quantization=edge.QuantizationSearchParams(rescore=True, oversampling=2.0))
 
 BUSY_HINT = "Stop the other process, or talk to it: `--url http://127.0.0.1:8000`."
 
@@ -88,23 +91,32 @@ class Shard:
             return int(self._shard.count(edge.CountRequest(exact=True, filter=_filter(where))))
 
     def query(self, dense: DenseVector, sparse: SparseVector, where: Where, limit: int) -> Legs:
-        """Both legs and their fusion, planned as one batch."""
+        """Both legs in one pass, then their fusion over what they found: asked for at once, the engine would run each leg
+        twice."""
         chosen = _filter(where)
-        nearest = [edge.Query.Nearest(list(dense), using=DENSE)]
+        nearest = {DENSE: edge.Query.Nearest(list(dense), using=DENSE)}
         if sparse.indices:
             words = edge.SparseVector(list(sparse.indices), list(sparse.values))
-            nearest.append(edge.Query.Nearest(words, using=SPARSE))
-        legs = [
-            edge.QueryRequest(query=each, filter=chosen, limit=limit, with_payload=True, params=_EXACT) for each in nearest
-        ]
-        fused = edge.QueryRequest(
-            prefetches=[edge.Prefetch(query=each, filter=chosen, limit=limit, params=_EXACT) for each in nearest],
-            query=edge.Fusion.Rrf(k=RRF_K),
-            limit=limit,
-        )
+            nearest[SPARSE] = edge.Query.Nearest(words, using=SPARSE)
+        asked = [edge.QueryRequest(query=each, filter=chosen, limit=limit, params=_RESCORED) for each in nearest.values()]
         with _translated(self._path):
-            found = [_hits(hits) for hits in self._shard.query_batch(edge.QueryBatchRequest([*legs, fused]))]
-        return Legs(dense=found[0], sparse=found[1] if sparse.indices else [], fused=found[-1])
+            found = self._shard.query_batch(edge.QueryBatchRequest(asked))
+            fused = self._fused(list(nearest.values()), [{point.id for point in leg} for leg in found], limit)
+            everything = list({point.id for leg in found for point in leg})
+            stored = self._shard.retrieve(everything, with_payload=True, with_vector=False)
+        payloads = {str(point.id): point.payload for point in stored}
+        legs = [_hits(leg, payloads) for leg in found]
+        return Legs(dense=legs[0], sparse=legs[1] if sparse.indices else [], fused=_hits(fused, {}))
+
+    def _fused(self, nearest: list[Any], found: list[set[Any]], limit: int) -> list[Any]:
+        if not any(found):
+            return []
+        legs = [
+            edge.Prefetch(query=query, filter=edge.Filter(must=[edge.HasIdCondition(ids)]), limit=limit, params=_RESCORED)
+            for query, ids in zip(nearest, found, strict=True)
+        ]
+        fusion = edge.QueryRequest(prefetches=legs, query=edge.Fusion.Rrf(k=RRF_K), limit=limit)
+        return list(self._shard.query(fusion))
 
     def optimize(self) -> None:
         """Rebuild segments where the engine sees fit."""
@@ -125,6 +137,7 @@ def create_shard(path: Path, dimensions: int) -> Shard:
     config = edge.EdgeConfig(
         vectors={DENSE: edge.EdgeVectorParams(size=dimensions, distance=edge.Distance.Cosine, quantization_config=codes)},
         sparse_vectors={SPARSE: edge.EdgeSparseVectorParams(modifier=edge.Modifier.Idf)},
+        optimizers=edge.EdgeOptimizersConfig(indexing_threshold=_NEVER_KB),
     )
     with _translated(path):
         shard = edge.EdgeShard.create(str(path), config)
@@ -158,12 +171,17 @@ def _filter(where: Where) -> Any:
 
 def _condition(clause: Clause) -> Any:
     if isinstance(clause, OneOf):
-        return edge.FieldCondition(clause.key, match=edge.MatchAny(list(clause.values)))
+        return edge.FieldCondition(clause.key, match=_match(clause.values))
     return edge.FieldCondition(clause.key, range=edge.RangeFloat(gte=clause.at_least, lte=clause.at_most))
 
 
-def _hits(points: Sequence[Any]) -> list[Hit]:
-    return [Hit(str(point.id), float(point.score), point.payload) for point in points]
+def _match(values: tuple[str, ...] | tuple[int, ...]) -> Any:
+    # Any-of-one costs a search over 100,000 points twice the time.
+    return edge.MatchValue(values[0]) if len(values) == 1 else edge.MatchAny(list(values))
+
+
+def _hits(points: Sequence[Any], payloads: dict[str, Payload]) -> list[Hit]:
+    return [Hit(str(point.id), float(point.score), payloads.get(str(point.id))) for point in points]
 
 
 def _require_room(path: Path, needed: int = _HEADROOM_BYTES) -> None:
