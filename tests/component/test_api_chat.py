@@ -160,6 +160,19 @@ async def test_an_unforeseen_fault_is_a_500_without_details(stream: bool, caplog
     assert any(getattr(record, "request_id", None) == "r-1" and record.exc_info for record in caplog.records)
 
 
+async def test_an_unforeseen_fault_in_a_stream_is_told_and_breaks_off() -> None:
+    api = Api(answers=ScriptedAnswers([FOUND, Token("At "), RuntimeError("the secret path")]))
+    received = b""
+    async with live(api.app) as url, aiohttp.ClientSession(url) as http:
+        async with http.post("/v1/chat/completions", json=body(stream=True)) as reply:
+            with pytest.raises(aiohttp.ClientPayloadError):
+                while True:
+                    received += await reply.content.readany()
+    assert events(received.decode())[-1]["error"]["code"] == "internal_error"
+    assert b"secret" not in received and b"[DONE]" not in received
+    assert _sample(api, "tandem_responses_total", route="/v1/chat/completions", status="500") == 1
+
+
 @pytest.mark.parametrize("stream", [True, False])
 @pytest.mark.parametrize("stage", ["before anything", "before the first token", "between tokens"])
 async def test_a_client_that_leaves_cancels_the_answer(stream: bool, stage: str) -> None:

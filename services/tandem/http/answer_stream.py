@@ -13,7 +13,7 @@ from starlette.types import Receive, Scope, Send
 from tandem.domain.answer import Answered, AnswerEvent, Found
 from tandem.domain.errors import TandemError, UpstreamFailed
 from tandem.http.answering import AnswerMeter
-from tandem.http.errors import CLIENT_GONE, ClientGone, error_body, status_of
+from tandem.http.errors import CLIENT_GONE, ClientGone, error_body, internal_error, status_of
 from tandem.http.exchange import exchange_of
 from tandem.http.presence import while_wanted
 from tandem.http.wire.chat_answer import DONE, Chunks, Stamp
@@ -71,7 +71,12 @@ class AnswerStream(Response):
             _log.warning(
                 "an answer broke off: %s", error.message, extra={"request_id": exchange.request_id, "code": error.code}
             )
-            await outlet.write(b"data: " + orjson.dumps(error_body(error)) + b"\n\n")
+            await outlet.write(_event(error))
+        except Exception:
+            if outlet.started:
+                # The outermost layer logs it and breaks the connection off; who reads along is told before.
+                await outlet.write(_event(internal_error()))
+            raise
         await outlet.close()
 
     async def _pump(self, outlet: "_Outlet", arrived_s: float) -> None:
@@ -114,6 +119,10 @@ class AnswerStream(Response):
             await asyncio.sleep(self._keep_alive_s)
             if outlet.written == written:
                 await outlet.write(_KEEP_ALIVE)
+
+
+def _event(error: TandemError) -> bytes:
+    return b"data: " + orjson.dumps(error_body(error)) + b"\n\n"
 
 
 class _Outlet:

@@ -73,9 +73,9 @@ def error_reply(error: TandemError) -> Response:
     return json_reply(error_body(error), face.status, headers)
 
 
-def internal_error_reply() -> Response:
-    """A fault of ours; the log knows more."""
-    return error_reply(TandemError("internal"))
+def internal_error() -> TandemError:
+    """What an unforeseen fault of ours is told as; the log knows more."""
+    return TandemError("internal")
 
 
 def invalid_reply(fault: RequestValidationError) -> Response:

@@ -9,7 +9,7 @@ from urllib.parse import unquote_to_bytes
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from tandem.domain.errors import InvalidRequest
-from tandem.http.errors import error_reply, internal_error_reply
+from tandem.http.errors import error_reply, internal_error
 from tandem.http.exchange import Exchange, open_exchange
 from tandem.http.route_table import RouteTable
 from tandem.ports.clock import Clock
@@ -81,7 +81,7 @@ class Arrival:
             exchange.outcome = 500
             if sent_status is not None:
                 raise  # A broken-off body must look broken off: the server closes the connection.
-            await internal_error_reply()(scope, receive, send_with_id)
+            await error_reply(internal_error())(scope, receive, send_with_id)
         finally:
             self._conclude(scope, exchange, sent_status)
 
