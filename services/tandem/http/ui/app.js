@@ -22,10 +22,15 @@ function showView() {
   document.title = documents ? "Documents · Tandem" : "Tandem";
   closePanel();
   if (documents) showDocuments();
-  else $("#question").focus({ preventScroll: true });
+  // A field that takes the focus on a phone brings its keyboard up.
+  else if (matchMedia("(hover: hover)").matches) $("#question").focus({ preventScroll: true });
 }
 
 function setUpKeys() {
+  $(".skip").addEventListener("click", (event) => {
+    event.preventDefault();
+    $($("#ask").hidden ? "#choose" : "#question").focus();
+  });
   addEventListener("keydown", (event) => {
     const typing = event.target.closest?.("input, textarea, select");
     const modal = document.querySelector("dialog:modal");

@@ -11,6 +11,7 @@ import { TurnView } from "./turn.js";
 const REMEMBERED = 20;  // turns sent along
 let turns = [];
 let running = null;
+let leaving = false;
 const listeners = new Set();
 
 export const onConversation = (listener) => listeners.add(listener);
@@ -20,12 +21,19 @@ export const isEmpty = () => turns.length === 0;
 const changed = () => { for (const listener of listeners) listener(); };
 const save = () => store.turns.set(turns);
 
+// Leaving breaks the running request off; that is no failure of the answer.
+function leave() {
+  leaving = true;
+  save();
+  setTimeout(() => { leaving = false; }, 1000);  // in case the person stayed
+}
+
 export function restoreConversation() {
   turns = store.turns.get().map((turn) =>
     turn.state === "asking" ? { ...turn, state: "interrupted" } : { ...turn, fault: turn.fault && new ApiError(turn.fault.message, { ...turn.fault, retryAfter: null }) });
   $("#turns").replaceChildren(...turns.map((turn) => new TurnView(turn, () => askAgain(turn)).element));
   $("#turns").lastElementChild?.scrollIntoView();
-  addEventListener("pagehide", save);
+  addEventListener("beforeunload", leave);
   changed();
 }
 
@@ -80,6 +88,7 @@ async function follow(turn, view, messages) {
       view.grow();
     }
   } catch (error) {
+    if (leaving) return;
     Object.assign(turn, ending(error, control.signal));
   } finally {
     running = null;
