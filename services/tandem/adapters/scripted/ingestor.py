@@ -83,7 +83,7 @@ class ScriptedIngestor:
             found.append(CollectionInfo(name, len(mine), sum(record.chunks for record in mine), _RECIPE))
         return found
 
-    async def drop_collection(self, collection: str, context: RequestContext) -> None:
+    async def drop_collection(self, collection: str, context: RequestContext) -> None:  # noqa: ARG002 - the port's
         """Raises `UnknownCollection`."""
         self._documents(collection)
         del self._collections[collection]

@@ -1,18 +1,21 @@
 """`Vectors` in memory: exact search over everything, nothing survives the process."""
 
 import math
+import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from operator import mul
 
 from tandem.domain.document import CollectionInfo, DocumentPage, DocumentRecord, Recipe, StoredDocument
-from tandem.domain.errors import StoreMismatch, UnknownCollection
+from tandem.domain.errors import InvalidRequest, StoreMismatch, UnknownCollection
 from tandem.domain.filters import Condition, Filter
 from tandem.domain.passage import Passage, Scores
 from tandem.ports.embedder import DenseVector, SparseVector
 from tandem.ports.vectors import EmbeddedChunk, SearchHits, VectorQuery
 
+# As strict as the stores that make folders of names.
+_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
 _RRF_K = 60
 
 _Key = tuple[str, str]
@@ -38,7 +41,9 @@ class MemoryVectors:
         self.writes = 0
 
     async def ensure_collection(self, name: str, recipe: Recipe) -> None:
-        """Raises `StoreMismatch`."""
+        """Raises `StoreMismatch`, and `InvalidRequest` for what cannot be a name."""
+        if _NAME.fullmatch(name) is None:
+            raise InvalidRequest(f"{name[:80]!r} cannot name a collection.", param="collection")
         known = self._collections.setdefault(name, _Collection(recipe))
         if known.recipe != recipe:
             raise StoreMismatch(
@@ -96,31 +101,25 @@ class MemoryVectors:
         legs = _ranked(dense, query.limit), _ranked(sparse, query.limit)
         fused: Counter[str] = Counter()
         for leg in legs:
-            fused.update({id_: 1 / (_RRF_K + rank) for rank, id_ in enumerate(leg, 1)})
+            fused.update({id_: 1 / (_RRF_K + rank) for rank, id_ in enumerate(leg)})
+        best = _ranked(dict(fused), query.limit)
 
-        def passages(ids: Sequence[str], **hidden: None) -> tuple[Passage, ...]:
+        def passages(ids: Sequence[str]) -> tuple[Passage, ...]:
             return tuple(
                 Passage(
                     chunk=found[id_][1].chunk,
                     title=found[id_][0].title,
                     source=found[id_][0].source,
-                    scores=replace(
-                        Scores(
-                            dense=dense[id_] if id_ in legs[0] else None,
-                            sparse=sparse.get(id_) if id_ in legs[1] else None,
-                            fused=fused[id_],
-                        ),
-                        **hidden,
+                    scores=Scores(
+                        dense=dense[id_] if id_ in legs[0] else None,
+                        sparse=sparse[id_] if id_ in legs[1] else None,
+                        fused=fused[id_] if id_ in best else None,
                     ),
                 )
                 for id_ in ids
             )
 
-        return SearchHits(
-            dense=passages(legs[0], sparse=None, fused=None),
-            sparse=passages(legs[1], dense=None, fused=None),
-            fused=passages(_ranked(dict(fused), query.limit)),
-        )
+        return SearchHits(passages(legs[0]), passages(legs[1]), passages(best))
 
     async def optimize(self, collection: str) -> None:
         """Nothing to index."""
