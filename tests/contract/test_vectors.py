@@ -1,4 +1,4 @@
-"""Every vector store: the embedded engine, qdrant-client's in memory, and a real server where one is found."""
+"""Every vector store: the shipped double, the embedded engine, qdrant-client's in memory, and a real server where one is found."""
 
 import asyncio
 import contextlib
@@ -9,11 +9,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
+
 from component.qdrant_server import qdrant_server_url
 from fakes.chunks import RECIPE, embedded, query, record
-
 from tandem.adapters.qdrant.edge import edge_vectors
 from tandem.adapters.qdrant.server import IN_MEMORY, qdrant_vectors
+from tandem.adapters.scripted.vectors import MemoryVectors
 from tandem.domain.document import Recipe
 from tandem.domain.errors import InvalidRequest, StoreMismatch, UnknownCollection
 from tandem.domain.filters import Condition, Filter
@@ -57,7 +58,9 @@ def server_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 @contextlib.asynccontextmanager
 async def opened(kind: str, request: pytest.FixtureRequest) -> AsyncIterator[Vectors]:
-    if kind == "edge":
+    if kind == "memory":
+        yield MemoryVectors()
+    elif kind == "edge":
         path: Path = request.getfixturevalue("tmp_path")
         async with edge_vectors(path / "collections") as vectors:
             yield vectors
@@ -70,11 +73,13 @@ async def opened(kind: str, request: pytest.FixtureRequest) -> AsyncIterator[Vec
         if kind == "grpc" and port is None:
             pytest.skip("no gRPC port of a Qdrant server: set QDRANT_GRPC_PORT beside QDRANT_URL")
         key = os.environ.get("QDRANT_API_KEY") or None
-        async with qdrant_vectors(url, api_key=key, grpc_port=int(port) if kind == "grpc" and port else None) as vectors:
+        async with qdrant_vectors(
+            url, api_key=key, grpc_port=int(port) if kind == "grpc" and port else None
+        ) as vectors:
             yield vectors
 
 
-@pytest.fixture(params=["edge", "in-memory", "server", "grpc"])
+@pytest.fixture(params=["memory", "edge", "in-memory", "server", "grpc"])
 async def store(request: pytest.FixtureRequest) -> AsyncIterator[Store]:
     name = f"t{uuid.uuid4().hex[:16]}"
     async with opened(request.param, request) as vectors:
@@ -257,7 +262,9 @@ async def test_another_tenant_is_never_seen(store: Store) -> None:
     listed = await store.vectors.documents(store.name, T, limit=10)
     assert [each.id for each in listed.records] == ["guide.md"]
     counts = {
-        tenant: [(each.documents, each.chunks) for each in await store.vectors.collections(tenant) if each.name == store.name]
+        tenant: [
+            (each.documents, each.chunks) for each in await store.vectors.collections(tenant) if each.name == store.name
+        ]
         for tenant in (T, "rival", "nobody")
     }
     assert counts == {T: [(1, 2)], "rival": [(2, 2)], "nobody": [(0, 0)]}

@@ -72,11 +72,17 @@ async def test_added_then_unchanged_then_updated(house: House) -> None:
 
 
 @pytest.mark.parametrize(
-    "changed", [{"title": "Other"}, {"tags": ("b",)}, {"source": "/elsewhere"}, {"media_type": "text/plain"}]
+    "changed",
+    [
+        replace(DOCUMENT, title="Other"),
+        replace(DOCUMENT, tags=("b",)),
+        replace(DOCUMENT, source="/elsewhere"),
+        replace(DOCUMENT, media_type="text/plain"),
+    ],
 )
-async def test_what_is_stored_beside_the_text_counts_as_change(house: House, changed: dict[str, object]) -> None:
+async def test_what_is_stored_beside_the_text_counts_as_change(house: House, changed: RawDocument) -> None:
     await house.ingesting.put("docs", DOCUMENT, MINE)
-    assert (await house.ingesting.put("docs", replace(DOCUMENT, **changed), MINE)).status == "updated"
+    assert (await house.ingesting.put("docs", changed, MINE)).status == "updated"
 
 
 async def test_the_record_tells_where_it_came_from(house: House) -> None:
@@ -141,7 +147,7 @@ class SlowVectors(MemoryVectors):
         super().__init__()
         self.began, self.go_on = asyncio.Event(), asyncio.Event()
 
-    async def replace_document(self, *args: object) -> None:  # type: ignore[override]
+    async def replace_document(self, *args: object) -> None:
         self.began.set()
         await self.go_on.wait()
         await super().replace_document(*args)  # type: ignore[arg-type]

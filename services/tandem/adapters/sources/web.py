@@ -67,15 +67,19 @@ class WebSource:
         try:
             parts = urlsplit(self.url)
             usable = bool(parts.hostname) and parts.port != 0
-        except ValueError:
-            usable = False
+        except ValueError as error:
+            raise _unusable(self.url) from error
         if not usable:
-            raise InvalidRequest(f"{self.url} is not a usable URL.", param="path")
+            raise _unusable(self.url)
         if parts.username or parts.password:
             raise InvalidRequest(
                 "The URL carries a password, which would be stored as the document's source.", param="path"
             )
         return Listing((WebRef(self.url, self.max_document_bytes, self.timeout_s),))
+
+
+def _unusable(url: str) -> InvalidRequest:
+    return InvalidRequest(f"{url} is not a usable URL.", param="path")
 
 
 def _modified(response: aiohttp.ClientResponse) -> float | None:
