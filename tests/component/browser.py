@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Request, sync_playwright
 
 _CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 _FLAGS = (
@@ -67,9 +67,13 @@ def _watched(context: BrowserContext, url: str) -> Page:
         if message.type == "error" and not message.text.startswith("Failed to load resource"):
             faults.append(message.text)
 
+    def requested(request: Request) -> None:
+        if not request.url.startswith((home, "data:")):
+            faults.append(request.url)
+
     page.on("console", console)
     page.on("pageerror", lambda error: faults.append(str(error)))
-    page.on("request", lambda request: request.url.startswith((home, "data:")) or faults.append(request.url))
+    page.on("request", requested)
     return page
 
 

@@ -35,7 +35,8 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture(scope="module")
 def url(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """One server for the module; it starts without documents."""
+    """One server for the module, started once a browser is there; it begins without documents."""
+    assert browser.is_connected()
     server = start("all", tmp_path_factory.mktemp("page"), {})
     try:
         yield server.url
@@ -123,7 +124,9 @@ def test_uploading_again_changes_nothing_and_deleting_forgets(page: Page) -> Non
 def test_an_error_of_the_real_server_is_told_in_its_words(page: Page) -> None:
     page.route(
         "**/v1/chat/completions",
-        lambda route: route.continue_(post_data=(route.request.post_data or "").replace('"model":"tandem"', '"model":"gpt"')),
+        lambda route: route.continue_(
+            post_data=(route.request.post_data or "").replace('"model":"tandem"', '"model":"gpt"')
+        ),
     )
     ask(page, FEE)
     expect(page.locator(".turn .fault")).to_contain_text("There is no such model")
@@ -135,7 +138,9 @@ def test_an_error_of_the_real_server_is_told_in_its_words(page: Page) -> None:
 
 def test_a_key_opens_a_locked_server(browser: Browser, tmp_path: Path) -> None:
     hashed = hashlib.sha256(b"open-sesame").hexdigest()
-    server = start("all", tmp_path, {"TANDEM_AUTH__MODE": "keys", "TANDEM_AUTH__KEYS": f'[{{"name":"me","sha256":"{hashed}"}}]'})
+    server = start(
+        "all", tmp_path, {"TANDEM_AUTH__MODE": "keys", "TANDEM_AUTH__KEYS": f'[{{"name":"me","sha256":"{hashed}"}}]'}
+    )
     try:
         with tab(browser, server.url) as page:
             page.get_by_label("API key").fill("open-sesame")

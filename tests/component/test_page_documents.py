@@ -38,8 +38,14 @@ def backend(served: tuple[PageBackend, str]) -> PageBackend:
 
 
 @pytest.fixture
-def page(browser: Browser, backend: PageBackend, served: tuple[PageBackend, str]) -> Iterator[Page]:
-    with tab(browser, f"{served[1]}/#documents") as opened:
+def url(backend: PageBackend, served: tuple[PageBackend, str]) -> str:
+    assert backend is served[0]
+    return served[1]
+
+
+@pytest.fixture
+def page(browser: Browser, url: str) -> Iterator[Page]:
+    with tab(browser, f"{url}/#documents") as opened:
         expect(opened.locator("#document-list")).not_to_be_empty()
         yield opened
 
@@ -59,9 +65,15 @@ def test_each_file_gets_its_own_result(page: Page, backend: PageBackend) -> None
     backend.put("same.md", "# Same")
     backend.put("changed.md", "# Before")
     page.set_input_files(
-        "#files", [file("new.md", "# New"), file("same.md", "# Same"), file("changed.md", "# After"), file("empty.md", "")]
+        "#files",
+        [file("new.md", "# New"), file("same.md", "# Same"), file("changed.md", "# After"), file("empty.md", "")],
     )
-    results = {"new.md": "added · 1 chunk", "same.md": "unchanged", "changed.md": "updated", "empty.md": "The document is empty."}
+    results = {
+        "new.md": "added · 1 chunk",
+        "same.md": "unchanged",
+        "changed.md": "updated",
+        "empty.md": "The document is empty.",
+    }
     for name, words in results.items():
         expect(page.locator(".upload").filter(has_text=name).locator(".upload-state")).to_contain_text(words)
     expect(page.locator(".document-name")).to_have_count(3)
@@ -75,7 +87,10 @@ def test_progress_is_the_bytes_that_left(page: Page) -> None:
     slow = page.context.new_cdp_session(page)
     slow.send("Network.enable")
     rate = 400_000
-    slow.send("Network.emulateNetworkConditions", {"offline": False, "latency": 0, "downloadThroughput": -1, "uploadThroughput": rate})
+    slow.send(
+        "Network.emulateNetworkConditions",
+        {"offline": False, "latency": 0, "downloadThroughput": -1, "uploadThroughput": rate},
+    )
     page.set_input_files("#files", [file("large.md", "x" * 1_200_000)])
     upload = page.locator(".upload")
     expect(upload.locator(".upload-state")).to_have_text(re.compile(r"Sending, [1-9]\d* %"))

@@ -6,7 +6,8 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from component.browser import PHONE, ask, chromium, tab
-from fakes.page_backend import ANSWER, PASSAGE, QUOTE, SCRIPT, PageBackend, Script, Seen, planned, running
+from fakes.page_backend import PageBackend, Script, Seen, planned, running
+from fakes.page_wire import ANSWER, PASSAGE, QUOTE, SCRIPT
 
 pytestmark = pytest.mark.timeout(120)
 
@@ -33,12 +34,13 @@ def backend(served: tuple[PageBackend, str]) -> PageBackend:
 
 
 @pytest.fixture
-def url(served: tuple[PageBackend, str]) -> str:
+def url(backend: PageBackend, served: tuple[PageBackend, str]) -> str:
+    assert backend is served[0]
     return served[1]
 
 
 @pytest.fixture
-def page(browser: Browser, backend: PageBackend, url: str) -> Iterator[Page]:
+def page(browser: Browser, url: str) -> Iterator[Page]:
     with tab(browser, url) as opened:
         yield opened
 
@@ -150,7 +152,9 @@ def test_a_busy_server_is_given_its_time(page: Page, backend: PageBackend) -> No
     (Script(break_after=6), "The predictor went away."),
     (Script(cut_after=6), "The connection ended before the answer did."),
 ])  # fmt: skip
-def test_a_broken_answer_keeps_its_beginning_and_says_so(page: Page, backend: PageBackend, script: Script, words: str) -> None:
+def test_a_broken_answer_keeps_its_beginning_and_says_so(
+    page: Page, backend: PageBackend, script: Script, words: str
+) -> None:
     backend.script = script
     ask(page, "How soon?")
     expect(page.locator(".turn .fault")).to_contain_text("This answer is incomplete")
@@ -241,7 +245,7 @@ def test_reloading_in_the_middle_keeps_the_question(page: Page, backend: PageBac
     backend.release()
 
 
-def test_colours_follow_the_system_until_chosen(browser: Browser, backend: PageBackend, url: str) -> None:
+def test_colours_follow_the_system_until_chosen(browser: Browser, url: str) -> None:
     def paper(page: Page) -> str:
         return str(page.evaluate("getComputedStyle(document.documentElement).backgroundColor"))
 

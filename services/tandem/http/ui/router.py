@@ -12,17 +12,9 @@ from starlette.responses import Response
 
 INDEX = "index.html"
 THEME = "theme.js"  # the one classic script
-CONTENT_SECURITY_POLICY = "; ".join(
-    (
-        "default-src 'none'",
-        "script-src 'self'",
-        "style-src 'self'",
-        "connect-src 'self'",
-        "img-src 'self' data:",
-        "base-uri 'none'",
-        "form-action 'self'",
-        "frame-ancestors 'none'",
-    )
+CONTENT_SECURITY_POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:; "
+    "base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
 )
 _TYPES = {
     ".html": "text/html; charset=utf-8",
@@ -44,7 +36,9 @@ def ui_router() -> APIRouter:
     """`/` and `/ui/{file}`; an unknown file is a 404. Other security headers are the web app's, see `middleware/`."""
     assets = {path.name: _asset(path) for path in Path(__file__).parent.iterdir() if path.suffix in _TYPES}
     # The browser learns of all modules with the page, rather than import by import.
-    link = ", ".join(f"</ui/{name}>; rel=modulepreload" for name in sorted(assets) if name.endswith(".js") and name != THEME)
+    link = ", ".join(
+        f"</ui/{name}>; rel=modulepreload" for name in sorted(assets) if name.endswith(".js") and name != THEME
+    )
     router = APIRouter(include_in_schema=False)
 
     @router.api_route("/", methods=["GET", "HEAD"])
