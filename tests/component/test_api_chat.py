@@ -51,17 +51,22 @@ async def test_openai_client_gets_a_whole_answer() -> None:
     assert answer.choices[0].message.content == TEXT
     assert answer.choices[0].finish_reason == "stop"
     assert answer.model == "scripted-1"
-    assert answer.usage is not None and answer.usage.total_tokens == 16
+    assert answer.usage is not None
+    assert answer.usage.total_tokens == 16
     told = answer.model_extra["tandem"]  # type: ignore[index]
-    assert told["outcome"] == "answered" and told["engine"] == "scripted" and told["prompt"] == "answer@1"
+    assert told["outcome"] == "answered"
+    assert told["engine"] == "scripted"
+    assert told["prompt"] == "answer@1"
     [cited] = told["citations"]
     assert cited["quote"] == cited["text"][cited["start"] : cited["end"]] == "The harbour opens at seven."
-    assert cited["chunk_id"] == "guide/harbour.md#3" and cited["number"] == 1
+    assert cited["chunk_id"] == "guide/harbour.md#3"
+    assert cited["number"] == 1
     assert told["explain"]["queries"] == ["When does it open?"]
     assert names == ["scripted-1", "tandem"]
     [(question, context)] = api.answers.asked
     assert (question.retrieval.top_k, question.retrieval.collection, question.sampling.max_tokens) == (3, "notes", 50)
-    assert context.tenant == "default" and context.deadline_s is not None
+    assert context.tenant == "default"
+    assert context.deadline_s is not None
 
 
 @pytest.mark.parametrize("usage", [True, False])
@@ -75,10 +80,13 @@ async def test_openai_client_streams(usage: bool) -> None:
     assert len({chunk.id for chunk in chunks}) == 1
     assert chunks[0].choices[0].delta.role == "assistant"
     ending = chunks[-2] if usage else chunks[-1]
-    assert ending.choices[0].finish_reason == "stop" and ending.choices[0].delta.content is None
+    assert ending.choices[0].finish_reason == "stop"
+    assert ending.choices[0].delta.content is None
     assert ending.model_extra["tandem"]["citations"][0]["number"] == 1
     if usage:
-        assert chunks[-1].choices == [] and chunks[-1].usage is not None and chunks[-1].usage.prompt_tokens == 12
+        assert chunks[-1].choices == []
+        assert chunks[-1].usage is not None
+        assert chunks[-1].usage.prompt_tokens == 12
 
 
 async def test_the_stream_s_bytes() -> None:
@@ -113,12 +121,16 @@ async def test_failures_before_the_first_token_have_a_status(
     error: TandemError, status: int, retry_after: str | None, stream: bool
 ) -> None:
     api = Api(answers=ScriptedAnswers([FOUND, error]))
-    async with live(api.app) as url, aiohttp.ClientSession(url) as http:
-        async with http.post("/v1/chat/completions", json=body(stream=stream)) as reply:
-            answer = await reply.json()
+    async with (
+        live(api.app) as url,
+        aiohttp.ClientSession(url) as http,
+        http.post("/v1/chat/completions", json=body(stream=stream)) as reply,
+    ):
+        answer = await reply.json()
     assert reply.status == status
     assert reply.headers.get("retry-after") == retry_after
-    assert answer["error"]["code"] == error.code and answer["error"]["message"] == error.message
+    assert answer["error"]["code"] == error.code
+    assert answer["error"]["message"] == error.message
 
 
 async def test_openai_client_raises_its_own_errors() -> None:
@@ -129,7 +141,8 @@ async def test_openai_client_raises_its_own_errors() -> None:
         assert limited.value.code == "overloaded"
         with pytest.raises(openai.NotFoundError) as unknown:
             await stock.chat.completions.create(model="gpt-7", messages=QUESTION)
-        assert unknown.value.code == "model_not_found" and unknown.value.param == "model"
+        assert unknown.value.code == "model_not_found"
+        assert unknown.value.param == "model"
 
 
 @pytest.mark.parametrize(
@@ -138,9 +151,12 @@ async def test_openai_client_raises_its_own_errors() -> None:
 )
 async def test_a_stream_that_breaks_off_says_so(script: list[Any], code: str) -> None:
     api = Api(answers=ScriptedAnswers(script))
-    async with live(api.app) as url, aiohttp.ClientSession(url) as http:
-        async with http.post("/v1/chat/completions", json=body(stream=True)) as reply:
-            text = await reply.text()
+    async with (
+        live(api.app) as url,
+        aiohttp.ClientSession(url) as http,
+        http.post("/v1/chat/completions", json=body(stream=True)) as reply,
+    ):
+        text = await reply.text()
     assert reply.status == 200
     assert "[DONE]" not in text
     assert events(text)[-1]["error"]["code"] == code
@@ -150,11 +166,12 @@ async def test_a_stream_that_breaks_off_says_so(script: list[Any], code: str) ->
 @pytest.mark.parametrize("stream", [True, False])
 async def test_an_unforeseen_fault_is_a_500_without_details(stream: bool, caplog: pytest.LogCaptureFixture) -> None:
     api = Api(answers=ScriptedAnswers([FOUND, RuntimeError("the secret path")]))
-    async with live(api.app) as url, aiohttp.ClientSession(url) as http:
-        async with http.post(
-            "/v1/chat/completions", json=body(stream=stream), headers={"x-request-id": "r-1"}
-        ) as reply:
-            text = await reply.text()
+    async with (
+        live(api.app) as url,
+        aiohttp.ClientSession(url) as http,
+        http.post("/v1/chat/completions", json=body(stream=stream), headers={"x-request-id": "r-1"}) as reply,
+    ):
+        text = await reply.text()
     assert (reply.status, json.loads(text)["error"]["code"]) == (500, "internal_error")
     assert "secret" not in text
     assert any(getattr(record, "request_id", None) == "r-1" and record.exc_info for record in caplog.records)
@@ -163,13 +180,17 @@ async def test_an_unforeseen_fault_is_a_500_without_details(stream: bool, caplog
 async def test_an_unforeseen_fault_in_a_stream_is_told_and_breaks_off() -> None:
     api = Api(answers=ScriptedAnswers([FOUND, Token("At "), RuntimeError("the secret path")]))
     received = b""
-    async with live(api.app) as url, aiohttp.ClientSession(url) as http:
-        async with http.post("/v1/chat/completions", json=body(stream=True)) as reply:
-            with pytest.raises(aiohttp.ClientPayloadError):
-                while True:
-                    received += await reply.content.readany()
+    async with (
+        live(api.app) as url,
+        aiohttp.ClientSession(url) as http,
+        http.post("/v1/chat/completions", json=body(stream=True)) as reply,
+    ):
+        with pytest.raises(aiohttp.ClientPayloadError):  # noqa: PT012 - reading on is what fails
+            while True:
+                received += await reply.content.readany()
     assert events(received.decode())[-1]["error"]["code"] == "internal_error"
-    assert b"secret" not in received and b"[DONE]" not in received
+    assert b"secret" not in received
+    assert b"[DONE]" not in received
     assert _sample(api, "tandem_responses_total", route="/v1/chat/completions", status="500") == 1
 
 
@@ -187,12 +208,12 @@ async def test_a_client_that_leaves_cancels_the_answer(stream: bool, stage: str)
     async with live(api.app) as url, aiohttp.ClientSession(url) as http:
         asking = asyncio.create_task(_post(http, stream))
         await answers.entered.wait()
-        while answers.given < len(before[stage]):
+        while answers.given < len(before[stage]):  # noqa: ASYNC110 - the pipeline does not tell
             await asyncio.sleep(0.005)
         asking.cancel()
         async with asyncio.timeout(5):
             await answers.left.wait()
-            while _sample(api, "tandem_requests_in_flight") != 0:
+            while _sample(api, "tandem_requests_in_flight") != 0:  # noqa: ASYNC110 - a gauge does not tell
                 await asyncio.sleep(0.005)
     assert answers.cancelled
     assert _sample(api, "tandem_responses_total", route="/v1/chat/completions", status="499") == 1
@@ -227,12 +248,16 @@ async def test_a_slow_reader_slows_the_model() -> None:
 async def test_a_long_wait_is_kept_alive_and_then_fails_as_an_event() -> None:
     go = asyncio.Event()
     api = Api(answers=ScriptedAnswers([FOUND, go, UpstreamUnavailable("gone")]), keep_alive_s=0.02)
-    async with live(api.app) as url, aiohttp.ClientSession(url) as http:
-        async with http.post("/v1/chat/completions", json=body(stream=True)) as reply:
-            assert (await reply.content.readuntil(b"\n\n")) == b": waiting\n\n"
-            go.set()
-            rest = (await reply.read()).decode()
-    assert events(rest)[-1]["error"]["code"] == "upstream_unavailable" and "[DONE]" not in rest
+    async with (
+        live(api.app) as url,
+        aiohttp.ClientSession(url) as http,
+        http.post("/v1/chat/completions", json=body(stream=True)) as reply,
+    ):
+        assert (await reply.content.readuntil(b"\n\n")) == b": waiting\n\n"
+        go.set()
+        rest = (await reply.read()).decode()
+    assert events(rest)[-1]["error"]["code"] == "upstream_unavailable"
+    assert "[DONE]" not in rest
 
 
 @pytest.mark.parametrize("stream", [True, False])

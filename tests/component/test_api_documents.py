@@ -36,8 +36,11 @@ async def test_a_raw_document(http: aiohttp.ClientSession) -> None:
         assert await reply.json() == {"id": "guide/g.md", "status": "added", "chunks": 2, "collection": "docs"}
     async with http.get(put) as reply:
         found = await reply.json()
-    assert found["title"] == "Guide" and found["tags"] == ["a", "b"] and found["modified_at"] == 12.5
-    assert found["source"] == "folder/g.md" and found["media_type"].startswith("text/markdown")
+    assert found["title"] == "Guide"
+    assert found["tags"] == ["a", "b"]
+    assert found["modified_at"] == 12.5
+    assert found["source"] == "folder/g.md"
+    assert found["media_type"].startswith("text/markdown")
     assert [(c["id"], c["text"], c["start"], c["end"]) for c in found["content"]] == [
         ("guide/g.md#0", "One.", 0, 4),
         ("guide/g.md#1", "Two.", 6, 10),
@@ -93,10 +96,13 @@ async def test_lists_are_paged(http: aiohttp.ClientSession) -> None:
         pass
     async with http.get("/v1/documents", params={"limit": 2}) as reply:
         first = await reply.json()
-    assert [r["id"] for r in first["data"]] == ["a", "b"] and first["has_more"] is True and first["next_after"] == "b"
+    assert [r["id"] for r in first["data"]] == ["a", "b"]
+    assert first["has_more"] is True
+    assert first["next_after"] == "b"
     async with http.get("/v1/documents", params={"limit": 2, "after": "b"}) as reply:
         second = await reply.json()
-    assert [r["id"] for r in second["data"]] == ["c"] and (second["has_more"], second["next_after"]) == (False, None)
+    assert [r["id"] for r in second["data"]] == ["c"]
+    assert (second["has_more"], second["next_after"]) == (False, None)
 
 
 async def test_collections(http: aiohttp.ClientSession) -> None:
@@ -122,13 +128,18 @@ async def test_retrieval(http: aiohttp.ClientSession, api: Api) -> None:
     ) as reply:
         found = await reply.json()
     [passage] = found["passages"]
-    assert passage["id"] == "guide/harbour.md#3" and passage["title_path"] == ["Guide", "Harbour"]
+    assert passage["id"] == "guide/harbour.md#3"
+    assert passage["title_path"] == ["Guide", "Harbour"]
     assert passage["scores"] == {"dense": 0.8, "sparse": 4.2, "fused": 0.03, "rerank": None, "relevance": 0.9}
-    assert found["relevance"] == 0.9 and found["degraded"] == [] and found["explain"]["fused"] == [passage]
+    assert found["relevance"] == 0.9
+    assert found["degraded"] == []
+    assert found["explain"]["fused"] == [passage]
     assert isinstance(api.retriever, OneRetrieval)
     [(question, options, _)] = api.retriever.asked
-    assert question == "when?" and options.top_k == 2 and options.collection == "docs"  # type: ignore[attr-defined]
-    assert [(c.field, c.any_of, c.at_least, c.at_most) for c in options.filters] == [  # type: ignore[attr-defined]
+    assert question == "when?"
+    assert options.top_k == 2
+    assert options.collection == "docs"
+    assert [(c.field, c.any_of, c.at_least, c.at_most) for c in options.filters] == [
         ("tags", ("a", "b"), None, None),
         ("source", ("s",), None, None),
         ("modified_at", (), 1.0, 2.5),

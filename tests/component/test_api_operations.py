@@ -58,13 +58,15 @@ async def test_requests_are_counted_before_they_are_admitted() -> None:
         async with http.get("/made-up-by-the-caller") as reply:
             assert reply.status == 401
         async with http.get("/metrics") as reply:
-            assert reply.status == 200 and reply.content_type == "text/plain"
+            assert reply.status == 200
+            assert reply.content_type == "text/plain"
             text = await reply.text()
     assert 'tandem_requests_total{route="/v1/chat/completions"} 2.0' in text
     assert 'tandem_responses_total{route="/v1/chat/completions",status="401"} 2.0' in text
     assert 'tandem_requests_total{route="/v1/documents/{document_id:path}"} 1.0' in text
     assert 'tandem_requests_total{route="unmatched"} 1.0' in text
-    assert "made-up" not in text and "very/own" not in text
+    assert "made-up" not in text
+    assert "very/own" not in text
     assert "tandem_generation_demand 0.0" in text
     assert 'tandem_build_info{target="test",version="0.0.0"} 1.0' in text
 
@@ -88,9 +90,12 @@ async def test_a_running_request_is_counted_on_arrival() -> None:
 
 async def test_a_shed_request_is_counted_and_its_slot_given_back() -> None:
     api = Api(answers=ScriptedAnswers([Overloaded("full")]))
-    async with live(api.app) as url, aiohttp.ClientSession(url) as http:
-        async with http.post("/v1/chat/completions", json=BODY | {"stream": True}) as reply:
-            assert reply.status == 429
+    async with (
+        live(api.app) as url,
+        aiohttp.ClientSession(url) as http,
+        http.post("/v1/chat/completions", json=BODY | {"stream": True}) as reply,
+    ):
+        assert reply.status == 429
     value = api.metrics.registry.get_sample_value
     assert value("tandem_responses_total", {"route": "/v1/chat/completions", "status": "429"}) == 1
     assert value("tandem_requests_in_flight", {}) == 0
@@ -99,9 +104,12 @@ async def test_a_shed_request_is_counted_and_its_slot_given_back() -> None:
 
 async def test_the_first_token_is_timed() -> None:
     api = Api()
-    async with live(api.app) as url, aiohttp.ClientSession(url) as http:
-        async with http.post("/v1/chat/completions", json=BODY | {"stream": True}) as reply:
-            await reply.read()
+    async with (
+        live(api.app) as url,
+        aiohttp.ClientSession(url) as http,
+        http.post("/v1/chat/completions", json=BODY | {"stream": True}) as reply,
+    ):
+        await reply.read()
     assert api.metrics.registry.get_sample_value("tandem_time_to_first_token_seconds_count", {}) == 1
 
 
@@ -161,7 +169,8 @@ async def test_a_sane_request_id_is_kept(sent: str, echoed: bool) -> None:
             got = reply.headers["x-request-id"]
         async with http.get("/nothing") as reply:
             assert len(reply.headers["x-request-id"]) == 32
-    assert (got == sent) is echoed and got
+    assert (got == sent) is echoed
+    assert got
     assert api.answers.asked[0][1].request_id == got
 
 
@@ -175,9 +184,12 @@ async def test_a_sane_request_id_is_kept(sent: str, echoed: bool) -> None:
 )
 async def test_a_sound_traceparent_is_kept(sent: str, kept: bool) -> None:
     api = Api()
-    async with live(api.app) as url, aiohttp.ClientSession(url) as http:
-        async with http.post("/v1/chat/completions", json=BODY, headers={"traceparent": sent}):
-            pass
+    async with (
+        live(api.app) as url,
+        aiohttp.ClientSession(url) as http,
+        http.post("/v1/chat/completions", json=BODY, headers={"traceparent": sent}),
+    ):
+        pass
     assert api.answers.asked[0][1].traceparent == (sent if kept else None)
 
 
@@ -193,7 +205,9 @@ async def test_answers_tell_browsers_to_do_nothing_with_them() -> None:
             page = await reply.text()
             assert "sha256-" in reply.headers["content-security-policy"]
     assert "/v1/chat/completions" in page
-    assert "<script" not in page and "http://" not in page and "https://" not in page
+    assert "<script" not in page
+    assert "http://" not in page
+    assert "https://" not in page
 
 
 async def test_each_request_leaves_one_line_with_its_id(caplog: pytest.LogCaptureFixture) -> None:

@@ -101,7 +101,8 @@ async def test_pages_follow_each_other(ingestor: Ingestor) -> None:
     first = await ingestor.documents("docs", ME, limit=2)
     assert [r.id for r in first.records] == ["a&b", "b"]
     second = await ingestor.documents("docs", ME, limit=2, after=first.next_after)
-    assert [r.id for r in second.records] == ["c", "d"] and second.next_after is None
+    assert [r.id for r in second.records] == ["c", "d"]
+    assert second.next_after is None
     assert first.records[0] == (await ingestor.document("docs", "a&b", ME)).record
 
 
@@ -142,6 +143,7 @@ async def test_the_same_error_comes_out(standing_for: StandIn, error: TandemErro
         with pytest.raises(type(error)) as caught:
             await ingestor.put("docs", DOCUMENT, ME)
     told = caught.value
-    assert type(told) is type(error) and (told.message, told.hint) == (error.message, error.hint)
+    assert type(told) is type(error)
+    assert (told.message, told.hint) == (error.message, error.hint)
     for more in ("reason", "retry_after_s"):
         assert getattr(told, more, None) == getattr(error, more, None)

@@ -10,7 +10,7 @@ from tandem.domain.document import Chunk
 from tandem.domain.errors import TandemError
 from tandem.domain.generation import ModelCard, Token, Usage
 from tandem.domain.passage import Passage, Retrieval, Scores, Trace
-from tandem.domain.question import Question
+from tandem.domain.question import Question, RetrievalOptions
 
 CARD = ModelCard(id="scripted-1", engine="scripted", context_tokens=4096)
 PASSAGE = Passage(
@@ -89,9 +89,9 @@ class OneRetrieval:
 
     def __init__(self, result: Retrieval | TandemError = FOUND.retrieval) -> None:
         self.result = result
-        self.asked: list[tuple[str, object, RequestContext]] = []
+        self.asked: list[tuple[str, RetrievalOptions, RequestContext]] = []
 
-    async def retrieve(self, question: str, options: object, context: RequestContext) -> Retrieval:
+    async def retrieve(self, question: str, options: RetrievalOptions, context: RequestContext) -> Retrieval:
         self.asked.append((question, options, context))
         if isinstance(self.result, TandemError):
             raise self.result

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
@@ -16,7 +16,7 @@ from tandem.http.reply import json_reply
 CLIENT_GONE = 499
 
 
-class ClientGone(Exception):
+class ClientGone(Exception):  # noqa: N818 - an event, nobody's error
     """The client closed its connection before it had its answer."""
 
 
@@ -104,16 +104,15 @@ def routing_reply(fault: HTTPException, allowed: str | None) -> Response:
 
 async def on_tandem_error(_: Request, error: Exception) -> Response:
     """Handler for the domain's errors."""
-    assert isinstance(error, TandemError)
-    if status_of(error) == 500:
-        raise RuntimeError(error.message) from error
-    return error_reply(error)
+    known = cast(TandemError, error)
+    if status_of(known) == 500:
+        raise RuntimeError(known.message) from known
+    return error_reply(known)
 
 
 async def on_invalid(_: Request, error: Exception) -> Response:
     """Handler for requests that do not fit their schema."""
-    assert isinstance(error, RequestValidationError)
-    return invalid_reply(error)
+    return invalid_reply(cast(RequestValidationError, error))
 
 
 async def on_client_gone(_: Request, __: Exception) -> Response:

@@ -1,6 +1,7 @@
 """The web application: routers, the layers around them, and one shape for every error."""
 
 from collections.abc import Callable, Mapping, Sequence
+from typing import cast
 from uuid import uuid4
 
 from fastapi import APIRouter, FastAPI
@@ -72,8 +73,7 @@ def web_app(
     )
 
     async def on_routing(request: Request, fault: Exception) -> Response:
-        assert isinstance(fault, HTTPException)
-        return routing_reply(fault, routes.allowed(request.scope["path"]))
+        return routing_reply(cast(HTTPException, fault), routes.allowed(request.scope["path"]))
 
     app.add_exception_handler(TandemError, on_tandem_error)
     app.add_exception_handler(RequestValidationError, on_invalid)

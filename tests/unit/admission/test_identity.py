@@ -51,7 +51,8 @@ def test_a_peer_s_tenant_must_be_a_name(tenant: str) -> None:
 
 def test_without_keys_everyone_is_the_default_tenant() -> None:
     anyone = Identity()
-    assert not anyone.required and KNOWN.required
+    assert not anyone.required
+    assert KNOWN.required
     assert anyone.caller(None) == anyone.caller("Bearer x", "default") == Caller("anonymous", "default")
     with pytest.raises(Unauthenticated):
         anyone.caller(None, "north")

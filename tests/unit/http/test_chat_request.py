@@ -22,12 +22,15 @@ def test_developer_is_system_and_parts_are_joined() -> None:
     asked = question(
         ("developer", "Be brief."), ("user", [{"type": "text", "text": "One "}, {"type": "text", "text": "two?"}])
     )
-    assert asked.text == "One two?" and asked.conversation == (Message("system", "Be brief."),)
+    assert asked.text == "One two?"
+    assert asked.conversation == (Message("system", "Be brief."),)
 
 
 def test_what_is_left_out_is_left_to_the_configuration() -> None:
     asked = question(("user", "One?"))
-    assert asked.sampling == Sampling() and asked.retrieval == RetrievalOptions("docs") and asked.prompt is None
+    assert asked.sampling == Sampling()
+    assert asked.retrieval == RetrievalOptions("docs")
+    assert asked.prompt is None
 
 
 def test_everything_that_is_asked_for_arrives() -> None:

@@ -33,7 +33,8 @@ def test_each_error_s_face(kind: type[TandemError], status: int) -> None:
     reply = error_reply(error)
     assert status_of(error) == reply.status_code == status
     told = orjson.loads(reply.body)["error"]
-    assert set(told) >= {"message", "type", "code", "param"} and told["type"].endswith("_error")
+    assert set(told) >= {"message", "type", "code", "param"}
+    assert told["type"].endswith("_error")
     assert told["code"] == ("internal_error" if status == 500 else kind.code)
     assert ("retry-after" in reply.headers) is (status in {429, 503})
 

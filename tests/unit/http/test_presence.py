@@ -69,12 +69,13 @@ async def test_the_deadline_ends_the_work(left_s: float) -> None:
 async def test_cancelling_from_outside_ends_everything() -> None:
     client, work = Client(), Work()
     waiting = asyncio.create_task(while_wanted(work.run(), client.receive, left_s=None, stage="x"))
-    while not client.waiting:
+    while not client.waiting:  # noqa: ASYNC110 - one turn of the loop
         await asyncio.sleep(0)
     waiting.cancel()
     with pytest.raises(asyncio.CancelledError):
         await waiting
-    assert work.cleaned and client.waiting == 0
+    assert work.cleaned
+    assert client.waiting == 0
 
 
 async def test_failures_pass_through() -> None:

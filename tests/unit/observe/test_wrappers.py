@@ -75,7 +75,7 @@ async def test_a_generation_is_counted(metrics: Metrics) -> None:
     "inner", [Steps(entering=Overloaded("full")), Steps(Overloaded("full")), Steps(Token("a"), Overloaded("full"))]
 )
 async def test_a_failed_generation_gives_its_demand_back(metrics: Metrics, inner: Steps) -> None:
-    with pytest.raises(Overloaded):
+    with pytest.raises(Overloaded):  # noqa: PT012 - it may fail at any of them
         async with MeasuredGenerator(inner, metrics).stream(*ASK) as events:
             async for _ in events:
                 pass
@@ -90,7 +90,7 @@ async def test_a_cancelled_generation_gives_its_demand_back(metrics: Metrics) ->
                 pass
 
     asking = asyncio.create_task(ask())
-    while value(metrics, "tandem_generation_demand") != 1:
+    while value(metrics, "tandem_generation_demand") != 1:  # noqa: ASYNC110 - a gauge does not tell
         await asyncio.sleep(0)
     asking.cancel()
     with pytest.raises(asyncio.CancelledError):
@@ -129,4 +129,5 @@ async def test_documents_are_counted_by_what_became_of_them(metrics: Metrics) ->
     await measured.settle("docs")
     assert await measured.delete("docs", "a", CONTEXT)
     await measured.drop_collection("docs", CONTEXT)
-    assert inner.settled == ["docs"] and await measured.collections(CONTEXT) == []
+    assert inner.settled == ["docs"]
+    assert await measured.collections(CONTEXT) == []

@@ -66,7 +66,7 @@ class Peer:
             raise UpstreamUnavailable(f"The retriever at {self._url} did not answer in {limit_s:.1f} s.") from error
         except aiohttp.ClientError as error:
             raise UpstreamUnavailable(
-                f"The retriever at {self._url} cannot be reached: {error or type(error).__name__}.",
+                f"The retriever at {self._url} cannot be reached: {str(error) or type(error).__name__}.",
                 hint="Is it running, and is the URL right?",
             ) from error
 
