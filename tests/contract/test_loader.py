@@ -68,6 +68,18 @@ async def test_html_keeps_the_content_and_its_structure(loader: FormatLoader) ->
         assert unwanted not in loaded.text
 
 
+async def test_lists_of_links_are_content_on_an_index_only(loader: FormatLoader) -> None:
+    links = "".join(f"<li><a href='/{number}'>Page {number}</a></li>" for number in range(30))
+    index = f"<h1>Index</h1><ul>{links}</ul>"
+    assert "Page 7" in await _text(loader, "a.html", index.encode())
+    assert "Page 7" not in await _text(loader, "a.html", f"{index}<p>{'Words of a page. ' * 60}".encode())
+
+
+async def test_tables_are_not_padded(loader: FormatLoader) -> None:
+    table = f"<table><tr><th>k</th><th>v</th></tr><tr><td>{'long ' * 9}</td><td>2</td></tr><tr><td>b</td><td>3</td></tr></table>"
+    assert "| b | 3 |" in await _text(loader, "a.html", table.encode())
+
+
 async def test_pdf_pages_are_told_apart(loader: FormatLoader) -> None:
     loaded = await loader.load(RawDocument("a.pdf", pdf("First page", "Second page", title="A report"), "x"))
     assert (loaded.title, loaded.media_type) == ("A report", "application/pdf")

@@ -20,8 +20,9 @@ _WESTERN = "cp1252"
 _NOT_GUESSED = ["utf_16", "utf_16_be", "utf_16_le", "utf_32", "utf_32_be", "utf_32_le", "utf_7"]
 _SAMPLE = 256 * 1024
 _CHARSET = re.compile(r"charset\s*=\s*[\"']?([\w.:-]+)", re.IGNORECASE)
-# Everything below a space but tab, newline and form feed; DEL; the non-characters; half of a surrogate pair.
-_UNWANTED = re.compile("[\x00-\x08\x0b\x0e-\x1f\x7f\ufffe\uffff\ud800-\udfff]")
+# Everything below a space but tab, newline and form feed; DEL; what has no width; the non-characters; half of a surrogate pair.
+_UNWANTED = re.compile("[\x00-\x08\x0b\x0e-\x1f\x7f\u200b\ufeff\ufffe\uffff\ud800-\udfff]")
+_CONTROL = re.compile("[\x00-\x08\x0b\x0e-\x1f\x7f]")
 _MAX_CONTROL_SHARE = 0.02
 
 
@@ -44,7 +45,7 @@ def charset_of(text: str | None) -> str | None:
 def clean(text: str) -> str:
     """One kind of line end, no control characters."""
     text = text.replace("\r\n", "\n").replace("\r", "\n").replace("\x0c", "\n").replace("\u2028", "\n")
-    return _UNWANTED.sub("", text).removeprefix("\ufeff")
+    return _UNWANTED.sub("", text)
 
 
 def _decoded(body: bytes, declared: str | None) -> str:
@@ -102,7 +103,7 @@ def _merit(match: CharsetMatch) -> tuple[float, float]:
 
 def _plausible(text: str) -> str:
     sample = text[:_SAMPLE]
-    if len(_UNWANTED.findall(sample)) > len(sample) * _MAX_CONTROL_SHARE:
+    if len(_CONTROL.findall(sample)) > len(sample) * _MAX_CONTROL_SHARE:
         reject_binary("This is binary data")
     return text
 

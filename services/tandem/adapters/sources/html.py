@@ -17,9 +17,15 @@ _NOT_CONTENT = (
 )
 # A link's address and a font say nothing to a reader of passages; the text inside stays.
 _TRANSPARENT = ["a", "span", "font", "u", "small", "mark", "abbr"]
+_INNERMOST_LISTS = "ul:not(:has(ul,ol)),ol:not(:has(ul,ol))"
+_MANY_LINKS = 12
+_SHORT_LINK = 25
+_ALL_BUT = 0.9
+_INDEX_SHARE = 0.4
 _MAX_DEPTH = 200
 _MAIN_SHARE = 0.4
 _ESCAPED = re.compile(r"\\([_*\[\]])")
+_TABLE_ROW = re.compile(r"^\|.*\|$", re.MULTILINE)
 _BLANK_LINES = re.compile(r"\n(?:[ \t]*\n){2,}")
 _HEAD_BYTES = 4096
 
@@ -39,6 +45,7 @@ def html_to_markdown(tree: LexborHTMLParser) -> str:
         return ""
     for node in tree.css(_NOT_CONTENT):
         node.decompose()
+    _drop_link_lists(tree.body)
     tree.unwrap_tags(_TRANSPARENT, delete_empty=True)
     content = _main(tree) or tree.body
     if too_deep(content):
@@ -46,11 +53,31 @@ def html_to_markdown(tree: LexborHTMLParser) -> str:
     return tidy_markdown(htmd.convert_html(content.html or ""))
 
 
+def _drop_link_lists(body: LexborNode) -> None:
+    """Lists of many short links and nothing else lead elsewhere; a page that is mostly such lists is an index and keeps them."""
+    found = [node for node in body.css(_INNERMOST_LISTS) if _is_link_list(node)]
+    if sum(len(node.text()) for node in found) < len(body.text()) * _INDEX_SHARE:
+        for node in found:
+            node.decompose()
+
+
+def _is_link_list(node: LexborNode) -> bool:
+    links = node.css("a")
+    linked = sum(len(link.text(strip=True)) for link in links)
+    words = len("".join(node.text().split()))
+    return len(links) >= _MANY_LINKS and linked >= words * _ALL_BUT and linked <= len(links) * _SHORT_LINK
+
+
 def tidy_markdown(markdown: str) -> str:
     """Without escapes that only a renderer needs (they would break words such as `max_tokens`) and runs of blank lines."""
     pieces = re.split(r"(^```.*?^```)", clean(markdown), flags=re.DOTALL | re.MULTILINE)
-    pieces[::2] = [_ESCAPED.sub(r"\1", piece) for piece in pieces[::2]]
+    pieces[::2] = [_TABLE_ROW.sub(_narrow, _ESCAPED.sub(r"\1", piece)) for piece in pieces[::2]]
     return _BLANK_LINES.sub("\n\n", "".join(pieces)).replace("\u200b", "").strip()
+
+
+def _narrow(row: re.Match[str]) -> str:
+    """A table's row without the padding that aligns its columns."""
+    return re.sub(r"-{4,}", "---", re.sub(r" {2,}", " ", row.group()))
 
 
 def too_deep(root: LexborNode) -> bool:
