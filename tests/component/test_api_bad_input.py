@@ -1,5 +1,6 @@
 """Whatever is sent, the answer is a typed error in one shape."""
 
+import asyncio
 import json
 from collections.abc import AsyncIterator
 from typing import Any
@@ -267,6 +268,18 @@ async def test_unknown_places(http: aiohttp.ClientSession, url: str, path: str) 
 async def test_bad_deadlines(http: aiohttp.ClientSession, value: str) -> None:
     async with http.get("/v1/models", headers={"x-request-timeout-ms": value}) as reply:
         await told(reply, 400, "invalid_request", "x-request-timeout-ms")
+
+
+async def test_a_body_that_does_not_come(url: str) -> None:
+    host, port = url.removeprefix("http://").split(":")
+    for method, path in (("POST", "/v1/chat/completions"), ("PUT", "/v1/documents/a")):
+        reader, writer = await asyncio.open_connection(host, int(port))
+        head = f"{method} {path} HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 100\r\n"
+        writer.write(head.encode() + b"x-request-timeout-ms: 50\r\n\r\n{")
+        answer = await reader.readuntil(b"}}")
+        writer.close()
+        assert b" 504 " in answer.partition(b"\r\n")[0] + b" "
+        assert json.loads(answer.partition(b"\r\n\r\n")[2])["error"]["stage"] == "reading the body"
 
 
 @pytest.mark.parametrize("chunked", [False, True])

@@ -93,8 +93,10 @@ def invalid_reply(fault: RequestValidationError) -> Response:
 
 
 def routing_reply(fault: HTTPException, allowed: str | None) -> Response:
-    """What routing or body reading refused: unknown route, wrong method, too much, not JSON."""
+    """What routing or body reading refused: unknown route, wrong method, too much, too slow, not JSON."""
     status = fault.status_code
+    if status == 504:
+        return error_reply(errors.DeadlineExceeded("reading the body"))
     headers = dict(fault.headers or {})
     if status == 405 and allowed:
         headers = {"allow": allowed}

@@ -58,7 +58,7 @@ def web_app(
         ),
         Middleware(SecurityHeaders),
         Middleware(Identified, identity=identity, open_paths=(*OPERATIONS, *DOCUMENTATION, *open_paths)),
-        Middleware(Deadline, budget_s=request_timeout_s),
+        Middleware(Deadline, budget_s=request_timeout_s, clock=clock),
         Middleware(BodyLimit, limit=max_body_bytes, special=special),
     ]
     app = FastAPI(
