@@ -3,10 +3,10 @@
 import time
 
 import pytest
-from fakes.live import live
-from fakes.tei import FakeTei
 from starlette.responses import JSONResponse, Response
 
+from fakes.live import live
+from fakes.tei import FakeTei
 from tandem.adapters.rerankers.tei import tei_reranker
 from tandem.domain.context import RequestContext
 from tandem.domain.document import Chunk

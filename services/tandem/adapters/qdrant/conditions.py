@@ -8,12 +8,15 @@ from tandem.domain.filters import Filter
 FIRST = 0
 
 
+Values = tuple[str, ...] | tuple[int, ...]
+
+
 @dataclass(frozen=True, slots=True)
 class OneOf:
     """The field equals one of these; of a list field, any element does."""
 
     key: str
-    values: tuple[str, ...] | tuple[int, ...]
+    values: Values
 
 
 @dataclass(frozen=True, slots=True)

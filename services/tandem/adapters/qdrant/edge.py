@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -68,7 +69,7 @@ class EdgeEngine:
                 raise unknown(name)
             folder = self._root / name
             await self._read((folder / FILE).unlink)
-            await self._read(lambda: _close(collection))
+            await self._read(partial(_close, collection))
             await self._read(lambda: shutil.rmtree(folder))
 
     async def upsert(self, name: str, points: Sequence[NewPoint]) -> None:
@@ -112,7 +113,7 @@ class EdgeEngine:
         """Let running writes end, then flush and close every collection."""
         while self._opened:
             _, collection = self._opened.popitem()
-            await self._read(lambda collection=collection: _close(collection))
+            await self._read(partial(_close, collection))
 
     async def _collection(self, name: str) -> _Open:
         if found := self._opened.get(name):

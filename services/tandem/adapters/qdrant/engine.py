@@ -62,9 +62,7 @@ class Engine(Protocol):
         """How many match, exactly."""
         ...
 
-    async def query(
-        self, name: str, dense: DenseVector, sparse: SparseVector, where: Where, limit: int
-    ) -> Legs:
+    async def query(self, name: str, dense: DenseVector, sparse: SparseVector, where: Where, limit: int) -> Legs:
         """Both legs and their fusion (RRF, k = 60); a leg without terms is empty."""
         ...
 

@@ -16,7 +16,8 @@ def ranked(legs: Legs, limit: int) -> SearchHits:
     # A chunk may be deleted between being found and being read.
     payloads = {hit.id: hit.payload for hit in (*legs.dense, *legs.sparse) if hit.payload is not None}
     dense, sparse = (
-        _settled([(hit.id, hit.score) for hit in leg if hit.id in payloads], payloads) for leg in (legs.dense, legs.sparse)
+        _settled([(hit.id, hit.score) for hit in leg if hit.id in payloads], payloads)
+        for leg in (legs.dense, legs.sparse)
     )
     fused = _settled(_fused(legs, dense, sparse, payloads), payloads)[:limit]
     by_leg = (dict(dense), dict(sparse), dict(fused))

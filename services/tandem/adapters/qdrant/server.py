@@ -5,7 +5,7 @@ import warnings
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import asdict
-from typing import Any
+from typing import Any, cast
 
 from pydantic import ValidationError
 from qdrant_client import AsyncQdrantClient, models
@@ -89,7 +89,9 @@ class ServerEngine:
         """Without one on the tenant, each filtered search costs the server ten times as much."""
         if not self._indexed:
             return
-        schemas: dict[str, Any] = {TENANT: models.KeywordIndexParams(type=models.KeywordIndexType.KEYWORD, is_tenant=True)}
+        schemas: dict[str, Any] = {
+            TENANT: models.KeywordIndexParams(type=models.KeywordIndexType.KEYWORD, is_tenant=True)
+        }
         schemas |= dict.fromkeys(KEYWORD_FIELDS, models.PayloadSchemaType.KEYWORD)
         schemas |= dict.fromkeys(INTEGER_FIELDS, models.PayloadSchemaType.INTEGER)
         schemas |= dict.fromkeys(FLOAT_FIELDS, models.PayloadSchemaType.FLOAT)
@@ -207,7 +209,7 @@ def _filter(where: Where) -> models.Filter:
 
 def _condition(clause: Clause) -> models.FieldCondition:
     if isinstance(clause, OneOf):
-        return models.FieldCondition(key=clause.key, match=models.MatchAny(any=list(clause.values)))
+        return models.FieldCondition(key=clause.key, match=models.MatchAny(any=cast("list[str]", list(clause.values))))
     return models.FieldCondition(key=clause.key, range=models.Range(gte=clause.at_least, lte=clause.at_most))
 
 

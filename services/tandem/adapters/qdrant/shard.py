@@ -4,11 +4,11 @@ import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import qdrant_edge as edge
 
-from tandem.adapters.qdrant.conditions import Clause, OneOf, Where
+from tandem.adapters.qdrant.conditions import Clause, OneOf, Values, Where
 from tandem.adapters.qdrant.engine import Legs
 from tandem.adapters.qdrant.payload import (
     DENSE,
@@ -91,14 +91,18 @@ class Shard:
             return int(self._shard.count(edge.CountRequest(exact=True, filter=_filter(where))))
 
     def query(self, dense: DenseVector, sparse: SparseVector, where: Where, limit: int) -> Legs:
-        """Both legs in one pass, then their fusion over what they found: asked for at once, the engine would run each leg
-        twice."""
+        """Both legs in one pass, then their fusion over what they found.
+
+        Asked for at once, the engine would run each leg twice.
+        """
         chosen = _filter(where)
         nearest = {DENSE: edge.Query.Nearest(list(dense), using=DENSE)}
         if sparse.indices:
             words = edge.SparseVector(list(sparse.indices), list(sparse.values))
             nearest[SPARSE] = edge.Query.Nearest(words, using=SPARSE)
-        asked = [edge.QueryRequest(query=each, filter=chosen, limit=limit, params=_RESCORED) for each in nearest.values()]
+        asked = [
+            edge.QueryRequest(query=each, filter=chosen, limit=limit, params=_RESCORED) for each in nearest.values()
+        ]
         with _translated(self._path):
             found = self._shard.query_batch(edge.QueryBatchRequest(asked))
             fused = self._fused(list(nearest.values()), [{point.id for point in leg} for leg in found], limit)
@@ -112,10 +116,12 @@ class Shard:
         if not any(found):
             return []
         legs = [
-            edge.Prefetch(query=query, filter=edge.Filter(must=[edge.HasIdCondition(ids)]), limit=limit, params=_RESCORED)
+            edge.Prefetch(
+                query=query, filter=edge.Filter(must=[edge.HasIdCondition(ids)]), limit=limit, params=_RESCORED
+            )
             for query, ids in zip(nearest, found, strict=True)
         ]
-        fusion = edge.QueryRequest(prefetches=legs, query=edge.Fusion.Rrf(k=RRF_K), limit=limit)
+        fusion = edge.QueryRequest(prefetches=legs, query=cast("edge.Fusion", edge.Fusion.Rrf(k=RRF_K)), limit=limit)
         return list(self._shard.query(fusion))
 
     def optimize(self) -> None:
@@ -135,7 +141,9 @@ def create_shard(path: Path, dimensions: int) -> Shard:
     _require_room(path)
     codes = edge.TurboQuantQuantizationConfig(bits=edge.TurboQuantBitSize.Bits4, memory=edge.Memory.Pinned)
     config = edge.EdgeConfig(
-        vectors={DENSE: edge.EdgeVectorParams(size=dimensions, distance=edge.Distance.Cosine, quantization_config=codes)},
+        vectors={
+            DENSE: edge.EdgeVectorParams(size=dimensions, distance=edge.Distance.Cosine, quantization_config=codes)
+        },
         sparse_vectors={SPARSE: edge.EdgeSparseVectorParams(modifier=edge.Modifier.Idf)},
         optimizers=edge.EdgeOptimizersConfig(indexing_threshold=_NEVER_KB),
     )
@@ -175,9 +183,9 @@ def _condition(clause: Clause) -> Any:
     return edge.FieldCondition(clause.key, range=edge.RangeFloat(gte=clause.at_least, lte=clause.at_most))
 
 
-def _match(values: tuple[str, ...] | tuple[int, ...]) -> Any:
+def _match(values: Values) -> Any:
     # Any-of-one costs a search over 100,000 points twice the time.
-    return edge.MatchValue(values[0]) if len(values) == 1 else edge.MatchAny(list(values))
+    return edge.MatchValue(values[0]) if len(values) == 1 else edge.MatchAny(cast("list[str]", list(values)))
 
 
 def _hits(points: Sequence[Any], payloads: dict[str, Payload]) -> list[Hit]:

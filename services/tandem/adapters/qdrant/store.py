@@ -11,7 +11,7 @@ from tandem.adapters.qdrant.engine import Engine
 from tandem.adapters.qdrant.payload import in_order, new_point, point_id, record_of
 from tandem.adapters.qdrant.ranking import ranked
 from tandem.domain.document import CollectionInfo, DocumentPage, DocumentRecord, Recipe, StoredDocument
-from tandem.domain.errors import InvalidRequest, StoreMismatch, UnknownCollection
+from tandem.domain.errors import InvalidRequest, StoreFull, StoreMismatch, UnknownCollection
 from tandem.ports.vectors import EmbeddedChunk, SearchHits, VectorQuery
 
 # A name is also a folder's.
@@ -69,10 +69,19 @@ class QdrantVectors:
         """The first chunk goes last: it carries the record, so until then the old fingerprint stands (or none)."""
         points = [new_point(tenant, record, chunk) for chunk in sorted(chunks, key=lambda each: each.chunk.ordinal)]
         async with self._alone(_known(collection), tenant, record.id):
-            for start in range(1, len(points), _BATCH):
-                await self._engine.upsert(collection, points[start : start + _BATCH])
-            await self._engine.delete(collection, left_over(tenant, record.id, len(points)))
-            await self._engine.upsert(collection, points[:1])
+            try:
+                for start in range(1, len(points), _BATCH):
+                    await self._engine.upsert(collection, points[start : start + _BATCH])
+                await self._engine.delete(collection, left_over(tenant, record.id, len(points)))
+                await self._engine.upsert(collection, points[:1])
+            except StoreFull:
+                await self._take_back(collection, tenant, record.id)
+                raise
+
+    async def _take_back(self, collection: str, tenant: str, document_id: str) -> None:
+        """Half of a new document is worth nothing; half of a new version is completed when it is ingested again."""
+        if await self.record(collection, tenant, document_id) is None:
+            await self._engine.delete(collection, of_document(tenant, document_id))
 
     async def delete_document(self, collection: str, tenant: str, document_id: str) -> bool:
         """See the port; what a crash left of a document without a record is deleted as well."""

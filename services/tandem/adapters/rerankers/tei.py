@@ -1,6 +1,5 @@
 """A cross-encoder behind text-embeddings-inference's `POST /rerank`."""
 
-import asyncio
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
@@ -31,9 +30,7 @@ _RANKS = TypeAdapter(list[_Rank])
 class TeiReranker:
     """Scores as the server gives them: 0…1 with TEI's default sigmoid."""
 
-    def __init__(
-        self, session: aiohttp.ClientSession, url: str, timeout_s: float, now_s: Callable[[], float]
-    ) -> None:
+    def __init__(self, session: aiohttp.ClientSession, url: str, timeout_s: float, now_s: Callable[[], float]) -> None:
         self._session = session
         self._url = f"{url.rstrip('/')}/rerank"
         self._timeout_s = timeout_s
@@ -69,13 +66,13 @@ class TeiReranker:
                 content = await reply.read()
                 if reply.status != 200:
                     raise _failure(reply.status, content)
-        except asyncio.TimeoutError as error:
+        except TimeoutError as error:
             if limit_s == left_s:
                 raise DeadlineExceeded("rerank") from error
             raise UpstreamUnavailable(f"The reranker did not answer in {limit_s:.1f} s.") from error
         except aiohttp.ClientError as error:
             raise UpstreamUnavailable(
-                f"The reranker cannot be reached: {error or type(error).__name__}.", hint="Check reranker.url."
+                f"The reranker cannot be reached: {str(error) or type(error).__name__}.", hint="Check reranker.url."
             ) from error
         return _in_order(content, len(texts))
 
@@ -104,4 +101,6 @@ def _in_order(content: bytes, count: int) -> list[float]:
         scores = {rank.index: rank.score for rank in _RANKS.validate_json(content)}
         return [scores[index] for index in range(count)]
     except (ValidationError, KeyError) as error:
-        raise UpstreamFailed("The reranker's answer cannot be read.", hint="Is it a TEI with a reranker model?") from error
+        raise UpstreamFailed(
+            "The reranker's answer cannot be read.", hint="Is it a TEI with a reranker model?"
+        ) from error

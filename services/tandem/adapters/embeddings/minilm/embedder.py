@@ -6,6 +6,7 @@ from collections import OrderedDict
 from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
 from tandem.adapters.embeddings.minilm.batches import batches
@@ -57,14 +58,13 @@ class MiniLmEmbedder:
         return vectors
 
     async def _query(self, text: str) -> DenseVector:
-        known = self._queries.get(text)
-        if known is None:
-            known = await self._run("query", lambda: self._model.vectors([self._pieces.ids(text)])[0])
-            if len(text) <= _REMEMBERED_CHARS:
-                self._remember(text, known)
-        else:
+        if (known := self._queries.get(text)) is not None:
             self._queries.move_to_end(text)
-        return _floats(known)
+            return _floats(known)
+        made = (await self._run("query", lambda: self._model.vectors([self._pieces.ids(text)])))[0]
+        if len(text) <= _REMEMBERED_CHARS:
+            self._remember(text, made)
+        return _floats(made)
 
     def _remember(self, text: str, vector: "Vectors") -> None:
         self._queries[text] = vector
@@ -76,7 +76,7 @@ class MiniLmEmbedder:
         placed: list[DenseVector] = [()] * len(rows)
         for batch in batches([len(row) for row in rows]):
             chosen = [rows[position] for position in batch]
-            found = await self._run(kind, lambda chosen=chosen: self._model.vectors(chosen))
+            found = await self._run(kind, partial(self._model.vectors, chosen))
             for position, vector in zip(batch, found, strict=True):
                 placed[position] = _floats(vector)
         return placed
