@@ -210,6 +210,41 @@ async def test_answers_tell_browsers_to_do_nothing_with_them() -> None:
     assert "https://" not in page
 
 
+@pytest.mark.parametrize(
+    ("host", "status"),
+    [
+        ("localhost", 200),
+        ("LOCALHOST:8000", 200),
+        ("127.0.0.1:8000", 200),
+        ("127.9.9.9", 200),
+        ("[::1]:8000", 200),
+        ("evil.example", 400),
+        ("127.0.0.1.evil.example", 400),
+        ("localhost.evil.example:8000", 400),
+        ("evil.example:127.0.0.1", 400),
+        ("", 400),
+    ],
+)
+async def test_a_local_listener_without_keys_answers_to_its_own_names(host: str, status: int) -> None:
+    async with (
+        live(Api(local_only=True).app) as url,
+        aiohttp.ClientSession(url) as http,
+        http.get("/v1/models", headers={"host": host}) as reply,
+    ):
+        assert reply.status == status
+        assert status == 200 or (await reply.json())["error"]["param"] == "host"
+
+
+async def test_keys_make_any_name_fine() -> None:
+    headers = {"host": "tandem.example", "authorization": "Bearer s3cret"}
+    async with (
+        live(Api(local_only=True, keys=KEYS).app) as url,
+        aiohttp.ClientSession(url) as http,
+        http.get("/v1/models", headers=headers) as reply,
+    ):
+        assert reply.status == 200
+
+
 async def test_each_request_leaves_one_line_with_its_id(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO, "tandem.access")
     async with live(Api().app) as url, aiohttp.ClientSession(url) as http:

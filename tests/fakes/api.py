@@ -32,6 +32,7 @@ class Api:
         ingestor: Any = None,
         keys: Sequence[Key] = (),
         trust_tenant: bool = False,
+        local_only: bool = False,
         keep_alive_s: float = 15.0,
         max_body_bytes: int = 2_000_000,
         max_document_bytes: int = 5_000_000,
@@ -67,4 +68,5 @@ class Api:
             max_body_bytes=max_body_bytes,
             max_document_bytes=max_document_bytes,
             request_timeout_s=request_timeout_s,
+            local_only=local_only,
         )

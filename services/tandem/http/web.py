@@ -19,6 +19,7 @@ from tandem.http.middleware.arrival import Arrival, RequestMeter
 from tandem.http.middleware.body_limit import BodyLimit
 from tandem.http.middleware.deadline import Deadline
 from tandem.http.middleware.identified import Identified
+from tandem.http.middleware.local_only import LocalOnly
 from tandem.http.middleware.security_headers import SecurityHeaders
 from tandem.http.route_table import RouteTable
 from tandem.http.routers.operations import OPERATIONS
@@ -36,6 +37,7 @@ def web_app(
     max_document_bytes: int | None = None,
     request_timeout_s: float,
     open_paths: Sequence[str] = (),
+    local_only: bool = False,
     title: str = "Tandem",
     new_id: Callable[[], str] = lambda: uuid4().hex,
 ) -> FastAPI:
@@ -43,6 +45,7 @@ def web_app(
 
     Operations, documentation and `open_paths` (exact, or prefixes ending in a slash) need no key; everything else does
     when `identity` knows any. `max_document_bytes` is the limit below `/v1/documents`, `max_body_bytes` elsewhere.
+    `local_only` says that the listener is on loopback: without keys, requests to other host names are refused then.
     """
     routers = [*routers, documentation_router()]
     routes = RouteTable(route for router in routers for route in router.routes)
@@ -57,6 +60,7 @@ def web_app(
             quiet=frozenset({*OPERATIONS, *DOCUMENTATION}),
         ),
         Middleware(SecurityHeaders),
+        *([Middleware(LocalOnly)] if local_only and not identity.required else []),
         Middleware(Identified, identity=identity, open_paths=(*OPERATIONS, *DOCUMENTATION, *open_paths)),
         Middleware(Deadline, budget_s=request_timeout_s, clock=clock),
         Middleware(BodyLimit, limit=max_body_bytes, special=special),
