@@ -98,7 +98,7 @@ def _parameter(parameter: click.Parameter) -> str | None:
     if "--help" in parameter.opts:
         return None
     if isinstance(parameter, click.Argument):
-        names = f"`{parameter.human_readable_name}`"
+        names = f"`{parameter.metavar or parameter.human_readable_name}`"
     else:
         names = ", ".join(f"`{name}`" for name in parameter.opts)
     shown: Any = getattr(parameter, "show_default", None)
