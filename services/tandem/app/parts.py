@@ -3,22 +3,25 @@
 Adapters are imported where they are opened, so that a process loads only what it runs.
 """
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from typing import TypeVar
 
 from tandem.app.clock import SystemClock
 from tandem.app.settings import Settings
-from tandem.app.templates import template_sources
-from tandem.domain.errors import ConfigurationError
-from tandem.pipeline.answering import Answering
+from tandem.domain.errors import UpstreamUnavailable
+from tandem.generation.streaming import Patience
+from tandem.pipeline.retrieving import RetrievalDefaults, Retrieving
 from tandem.ports.embedder import Embedder
 from tandem.ports.engine import Engine
 from tandem.ports.generator import Generator
 from tandem.ports.ingestor import Ingestor
 from tandem.ports.reranker import Reranker
 from tandem.ports.retriever import Retriever
+from tandem.ports.source import Source
 from tandem.ports.vectors import Vectors
+from tandem.retrieval.blend import Blend
+from tandem.retrieval.relevance import THRESHOLD
 
 T = TypeVar("T")
 Opener = Callable[[], Awaitable[T]]
@@ -68,10 +71,10 @@ async def vectors(settings: Settings) -> AsyncIterator[Vectors]:
 
 
 @asynccontextmanager
-async def reranker(settings: Settings) -> AsyncIterator[Reranker | None]:
-    """A rerank server when one is configured; None leaves the measured in-process one in charge."""
+async def reranker(settings: Settings) -> AsyncIterator[Reranker]:
+    """A rerank server when one is configured, else the measured blend of the scores at hand."""
     if settings.reranker.url is None:
-        yield None
+        yield Blend()
         return
     from tandem.adapters.rerankers.tei import tei_reranker
 
@@ -85,17 +88,30 @@ async def local_features(settings: Settings, dense: Opener[Embedder]) -> AsyncIt
     from tandem.adapters.embeddings.bm25 import Bm25Embedder
     from tandem.adapters.sources.loader import document_loader
     from tandem.pipeline.ingesting import Ingesting
-    from tandem.pipeline.retrieving import Retrieving
 
     clock = SystemClock()
     sparse = Bm25Embedder(language=settings.embedder.sparse_language)
     async with (
         vectors(settings) as store,
         reranker(settings) as scorer,
-        document_loader(settings) as loader,
+        document_loader(
+            max_document_bytes=settings.ingestion.max_document_bytes,
+            max_text_chars=settings.ingestion.max_text_chars,
+            timeout_s=settings.ingestion.load_timeout_s,
+            memory_mb=settings.ingestion.load_memory_mb,
+        ) as loader,
     ):
         embed = await dense()
-        yield Retrieving(embed, sparse, store, scorer, clock), Ingesting(loader, embed, sparse, store, clock)
+        ingesting = Ingesting(
+            loader,
+            embed,
+            sparse,
+            store,
+            clock,
+            chunk_tokens=settings.ingestion.chunk_tokens,
+            chunk_overlap=settings.ingestion.chunk_overlap,
+        )
+        yield Retrieving(embed, sparse, store, scorer, clock, retrieval_defaults(settings)), ingesting
 
 
 @asynccontextmanager
@@ -115,3 +131,85 @@ async def features(settings: Settings, dense: Opener[Embedder]) -> AsyncIterator
         remote_ingestor(peer.url, api_key=key, timeout_s=peer.timeout_s) as ingestor,
     ):
         yield retriever, ingestor
+
+
+@asynccontextmanager
+async def generator(settings: Settings, dense: Opener[Embedder]) -> AsyncIterator[Generator]:
+    """The language model: at a predictor by its URL, else in this process."""
+    peer = settings.predictor
+    if peer.url is None:
+        async with engine(settings, dense) as model:
+            yield model
+        return
+    key = peer.api_key.get_secret_value() if peer.api_key else None
+    patience = Patience(peer.connect_timeout_s, peer.first_token_timeout_s, peer.idle_timeout_s)
+    if peer.protocol == "tgi":
+        from tandem.adapters.tgi.generator import tgi_generator
+
+        async with tgi_generator(peer.url, api_key=key, patience=patience, clock=SystemClock()) as tgi:
+            yield tgi
+    else:
+        from tandem.adapters.openai.generator import openai_generator
+
+        async with openai_generator(
+            peer.url, model=peer.model, api_key=key, patience=patience, clock=SystemClock()
+        ) as openai:
+            yield openai
+
+
+@asynccontextmanager
+async def engine(settings: Settings, dense: Opener[Embedder]) -> AsyncIterator[Engine]:
+    """The model that runs in this process."""
+    chosen = settings.predictor
+    if chosen.model == "extractive":
+        from tandem.adapters.small.extractive import extractive_engine
+
+        opening: AbstractAsyncContextManager[Engine] = extractive_engine(
+            await dense(),
+            context_tokens=chosen.context_tokens,
+            parallel=chosen.parallel,
+            max_concurrent_requests=chosen.max_concurrent_requests,
+            clock=SystemClock(),
+        )
+    else:
+        from tandem.adapters.small.gguf import gguf_engine
+
+        opening = gguf_engine(
+            chosen.model,
+            context_tokens=chosen.context_tokens,
+            parallel=chosen.parallel,
+            max_concurrent_requests=chosen.max_concurrent_requests,
+            clock=SystemClock(),
+        )
+    async with opening as model:
+        yield model
+
+
+@asynccontextmanager
+async def sources(settings: Settings, places: Sequence[str]) -> AsyncIterator[list[Source]]:
+    """The files, folders and pages that a user named."""
+    from tandem.adapters.sources.place import source_of
+
+    limit = settings.ingestion.max_document_bytes
+    yield [source_of(place, max_document_bytes=limit) for place in places]
+
+
+def retrieval_defaults(settings: Settings) -> RetrievalDefaults:
+    """What holds when a request says nothing."""
+    chosen = settings.retrieval
+    return RetrievalDefaults(
+        top_k=chosen.top_k,
+        candidates=chosen.candidates,
+        threshold=THRESHOLD if chosen.threshold is None else chosen.threshold,
+        rerank=chosen.rerank,
+        max_tokens=chosen.max_passage_tokens,
+    )
+
+
+async def model_name(model: Generator) -> str:
+    """For people: the model's name, and what runs it. A peer that is away now may come back."""
+    try:
+        card = await model.card()
+    except UpstreamUnavailable:
+        return "not reachable yet"
+    return card.id if card.id == card.engine else f"{card.id} ({card.engine})"

@@ -48,7 +48,14 @@ class Surface:
         finder = MeasuredRetriever(retriever, metrics)
         model = MeasuredGenerator(generator, metrics)
         templates = Templates(template_sources(self.settings.prompts_dir))
-        answering = Answering(finder, model, templates, clock, default_prompt=self.settings.prompt)
+        answering = Answering(
+            finder,
+            model,
+            templates,
+            clock,
+            default_prompt=templates.known(self.settings.prompt),
+            max_tokens=self.settings.predictor.max_tokens,
+        )
         collection = self.settings.retrieval.collection
         return self._web(
             metrics,

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 
 from tandem.domain.answer import AnswerEvent, Answered, Found
 from tandem.domain.context import RequestContext
@@ -23,13 +24,21 @@ class Answering:
     """The one flow that every serving mode takes."""
 
     def __init__(
-        self, retriever: Retriever, generator: Generator, templates: Templates, clock: Clock, *, default_prompt: str
+        self,
+        retriever: Retriever,
+        generator: Generator,
+        templates: Templates,
+        clock: Clock,
+        *,
+        default_prompt: str = "answer@1",
+        max_tokens: int = 256,
     ) -> None:
         self._retriever = retriever
         self._generator = generator
         self._templates = templates
         self._clock = clock
         self._default_prompt = default_prompt
+        self._max_tokens = max_tokens
 
     @asynccontextmanager
     async def answer(self, question: Question, context: RequestContext) -> AsyncIterator[AsyncIterator[AnswerEvent]]:
@@ -50,7 +59,8 @@ class Answering:
             yield self._abstain(found, timings)
             return
         prompt = self._templates.render(template, asked, retrieval.passages, question.conversation)
-        async with self._generator.stream(prompt, question.sampling, context) as events:
+        sampling = replace(question.sampling, max_tokens=question.sampling.max_tokens or self._max_tokens)
+        async with self._generator.stream(prompt, sampling, context) as events:
             yield self._tell(found, events, timings, found_s)
 
     async def _abstain(self, found: Found, timings: dict[str, float]) -> AsyncIterator[AnswerEvent]:

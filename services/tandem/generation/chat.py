@@ -1,0 +1,76 @@
+"""OpenAI's chat wire, as far as a generator needs it: the body to send, the chunks that come back."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import orjson
+
+from tandem.domain.errors import TandemError, UpstreamFailed
+from tandem.domain.generation import Finished, FinishReason, GenerationEvent, Prompt, Token, Usage
+from tandem.domain.question import Sampling
+
+Failure = Callable[[Mapping[str, Any]], TandemError]
+_REASONS: dict[str, FinishReason] = {"length": "length", "stop": "stop", "eos_token": "stop", "stop_sequence": "stop"}
+
+
+def chat_body(prompt: Prompt, sampling: Sampling, model: str) -> dict[str, Any]:
+    """A streaming request with usage; what `sampling` leaves open is left to the engine."""
+    wanted: dict[str, Any] = {
+        "max_tokens": sampling.max_tokens,
+        "temperature": sampling.temperature,
+        "top_p": sampling.top_p,
+        "stop": list(sampling.stop) or None,
+        "seed": sampling.seed,
+    }
+    return {
+        "model": model,
+        "messages": [{"role": message.role, "content": message.content} for message in prompt.messages],
+        "stream": True,
+        "stream_options": {"include_usage": True},
+        **{name: value for name, value in wanted.items() if value is not None},
+    }
+
+
+class ChatEvents:
+    """One answer's events out of its chunks. `failure` makes an error of an error object inside the stream."""
+
+    def __init__(self, failure: Failure) -> None:
+        self._failure = failure
+        self._reason: FinishReason | None = None
+        self._usage: Usage | None = None
+        self._pieces = 0
+        self.done = False
+
+    def take(self, data: bytes) -> list[GenerationEvent]:
+        """What one event's data says. Raises what `failure` makes of an error, `UpstreamFailed` for what is no chunk.
+
+        An answer is whole when its finish reason came and then `[DONE]`; usage may come before or between, and is
+        counted by pieces from a server that tells none.
+        """
+        if data == b"[DONE]":
+            return self.end()
+        try:
+            chunk = orjson.loads(data)
+            if error := chunk.get("error"):
+                raise self._failure(error if isinstance(error, Mapping) else chunk)
+            told: list[GenerationEvent] = []
+            for choice in chunk.get("choices") or ():
+                if text := (choice.get("delta") or {}).get("content"):
+                    self._pieces += 1
+                    told.append(Token(text))
+                if reason := choice.get("finish_reason"):
+                    self._reason = _REASONS.get(reason, "stop")
+            if usage := chunk.get("usage"):
+                self._usage = Usage(usage["prompt_tokens"], usage["completion_tokens"])
+        except (orjson.JSONDecodeError, AttributeError, KeyError, TypeError) as error:
+            raise UpstreamFailed(f"The predictor sent no chat chunk: {data[:120]!r}.") from error
+        return told
+
+    def end(self) -> list[GenerationEvent]:
+        """The stream is over: the last event when the answer is whole, else `UpstreamFailed`."""
+        if self.done:
+            return []
+        if self._reason is None:
+            raise UpstreamFailed("The predictor's answer was cut short.")
+        self.done = True
+        return [Finished(self._reason, self._usage or Usage(0, self._pieces))]
