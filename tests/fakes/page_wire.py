@@ -83,7 +83,7 @@ def result(question: str, *, abstained: bool, degraded: list[str]) -> dict[str, 
         "receipt_id": "rcpt-1", "outcome": "abstained" if abstained else "answered", "model": "extractive", "engine": "extractive",
         "prompt": "answer@1", "question": question, "relevance": 0.091 if abstained else 0.91, "degraded": degraded,
         "citations": [] if abstained else [_citation(1, PASSAGES[0], QUOTE), _citation(2, PASSAGES[1], HASH[33:])],
-        "timings_s": {"retrieve": 0.021, "generate": 0.134, "total": 0.158}, "explain": trace,
+        "timings_s": {"retrieval": 0.024, "first_token": 0.01, "generation": 0.134}, "explain": trace,
     }  # fmt: skip
 
 

@@ -11,7 +11,7 @@ import { passageLink, traceView } from "./trace.js";
 const NEAREST = 3;
 const DEGRADED = {
   rerank_skipped: "Reranking was skipped to save time.",
-  expansion_skipped: "The question was searched as it is: rewording was skipped to save time.",
+  rerank_failed: "The reranker did not answer, so the passages are in their first order.",
 };
 
 // `turn` is {id, question, answer, state, result?, usage?, fault?}; state is asking, done, stopped, failed or interrupted.
@@ -84,13 +84,14 @@ export class TurnView {
   }
 
   #facts(result) {
-    const total = result.timings_s.total ?? sum(result.timings_s);
+    const { retrieval = 0, generation = 0 } = result.timings_s;
+    const tokens = this.#turn.usage?.completion_tokens;
     const facts = [
       el("span", { title: kindOf(result.engine) }, el("strong", {}, named(result.model, result.engine))),
       el("span", { title: "Prompt template" }, result.prompt),
       el("span", { title: "Calibrated relevance of the best passage, 0 to 1" }, `relevance ${score(result.relevance)}`),
-      total > 0 && el("span", {}, seconds(total)),
-      this.#turn.usage && el("span", { title: `${plural(this.#turn.usage.prompt_tokens, "token")} of prompt` }, plural(this.#turn.usage.completion_tokens, "token")),
+      el("span", { title: `retrieval ${seconds(retrieval)}, generation ${seconds(generation)}` }, seconds(retrieval + generation)),
+      tokens > 0 && el("span", { title: `${plural(this.#turn.usage.prompt_tokens, "token")} of prompt` }, plural(tokens, "token")),
     ];
     return el("footer.facts", {},
       result.degraded.map((note) => el("p.degraded", {}, DEGRADED[note] ?? `Not everything was done: ${note.replaceAll("_", " ")}.`)),
@@ -99,8 +100,6 @@ export class TurnView {
       result.explain && traceView(result));
   }
 }
-
-const sum = (timings) => Object.values(timings).reduce((whole, value) => whole + value, 0);
 
 const reworded = (asked, searched) =>
   searched && searched !== asked && el("p.fine", {}, "Understood as: ", el("em", {}, searched));
@@ -119,8 +118,8 @@ function sourceCard(citation) {
 function nearest(result) {
   const below = (result.explain?.dropped ?? []).filter((drop) => drop.reason === "below_threshold").map((drop) => drop.passage);
   const best = below.sort((a, b) => (b.scores?.relevance ?? 0) - (a.scores?.relevance ?? 0)).slice(0, NEAREST);
-  if (!best.length) return el("div.notice", {}, el("p", {}, "Nothing in the documents comes near this question."), addHint());
-  return el("div.notice", {},
+  if (!best.length) return el("div.notice.calm", {}, el("p", {}, "Nothing in the documents comes near this question."), addHint());
+  return el("div.notice.calm", {},
     el("p", {}, `Nothing found is close enough to answer from. The nearest, with relevance ${score(result.relevance)}`,
       result.explain.threshold === null ? ":" : ` where ${score(result.explain.threshold)} is needed:`),
     el("ul.nearest", {}, best.map((passage) => el("li", {}, passageLink(passage)))), addHint());
