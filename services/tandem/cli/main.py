@@ -7,7 +7,7 @@ import click
 import typer
 from typer.core import TyperGroup
 
-from tandem.cli import ask, collections, config, health, ingest, search, serve, targets, version
+from tandem.cli import ask, collections, config, evaluate, health, ingest, search, serve, targets, version
 from tandem.cli.console import err, report
 from tandem.domain.errors import TandemError
 
@@ -45,6 +45,7 @@ app.command("ingest")(ingest.ingest)
 app.command("ask")(ask.ask)
 app.command("search")(search.search)
 app.add_typer(collections.app, name="collections")
+app.command("eval")(evaluate.evaluate)
 app.add_typer(config.app, name="config")
 app.command("health")(health.health)
 app.command("version")(version.version)

@@ -1,0 +1,1 @@
+"""Labelled sets on disk, in BEIR's layout."""
