@@ -48,7 +48,7 @@ async def sync(
     removed: list[IngestOutcome] = []
     complete = all(listing.complete for listing in listings)
     if prune and complete:
-        kept = {ref.id for ref in refs} | {fault.document_id for fault in faults}
+        kept = {ref.id for ref in refs}
         roots = tuple(root for listing in listings for root in listing.roots)
         removed = await _remove_others(ingestor, roots, kept, collection, context)
         for outcome in removed:
