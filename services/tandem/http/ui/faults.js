@@ -22,6 +22,8 @@ const KNOWN = {
   document_rejected: ["The document could not be read", "Markdown, text, HTML, PDF, DOCX and source code can be read."],
   document_not_found: ["The document is not there", "It may have been deleted meanwhile."],
   collection_not_found: ["There is no such collection", "Choose another one."],
+  model_not_found: ["There is no such model"],
+  prompt_not_found: ["There is no such prompt"],
   context_length_exceeded: ["The conversation is too long", "Start a new one, or ask something shorter."],
   payload_too_large: ["This is too large", "Split it into smaller pieces."],
   internal_error: ["Something went wrong on the server", "Its log tells more."],

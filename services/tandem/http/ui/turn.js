@@ -1,6 +1,7 @@
 // One question with its answer, as it grows and as it stays.
 import { button, el, icon, plural, seconds } from "./dom.js";
 import { SentenceReader } from "./announcer.js";
+import { currentCollection } from "./collections.js";
 import { kindOf, named } from "./engine.js";
 import { Rendering } from "./markdown.js";
 import { faultNotice } from "./notice.js";
@@ -69,6 +70,7 @@ export class TurnView {
 
   #note() {
     const { state, fault, answer } = this.#turn;
+    if (fault?.code === "collection_not_found" && !currentCollection()) return nothingThere(this.#again);
     if (state === "failed") return faultNotice(fault, { retry: this.#again, title: answer && "This answer is incomplete" });
     if (state !== "stopped" && state !== "interrupted") return null;
     const words = state === "stopped" ? "You stopped this answer." : "The page was left before this answer was complete.";
@@ -113,6 +115,11 @@ function sourceCard(citation) {
     el("span.source-quote.source", {}, citation.quote));
   return control;
 }
+
+// The default collection comes into being with its first document; until then there is nothing to ask.
+const nothingThere = (again) => el("div.notice", {},
+  el("p", {}, "There are no documents to answer from yet. ", el("a", { href: "#documents" }, "Add some"), ", then ask again."),
+  el("p.actions", {}, button(".outline", "", again, {}, icon("retry"), "Ask again")));
 
 // An abstention is an answer too: it says what came nearest, and lets the reader judge.
 function nearest(result) {
