@@ -8,6 +8,7 @@ from typing import Literal
 from semantic_text_splitter import MarkdownSplitter, TextSplitter
 
 from tandem.domain.document import Chunk, LoadedDocument
+from tandem.domain.errors import ConfigurationError
 from tandem.ingestion.blocks import blocks
 from tandem.ingestion.outline import Section, code_outline, markdown_outline, prevailing_path
 
@@ -41,7 +42,10 @@ class Chunker:
 
     def __post_init__(self) -> None:
         if not 0 <= self.overlap < self.tokens:
-            raise ValueError("the overlap must be smaller than the chunk")
+            raise ConfigurationError(
+                f"An overlap of {self.overlap} tokens does not fit chunks of {self.tokens}.",
+                hint="Set ingestion.chunk_overlap below ingestion.chunk_tokens.",
+            )
 
     @property
     def name(self) -> str:

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from tandem.adapters.scripted.embedder import HashingEmbedder
 from tandem.domain.document import Chunk, LoadedDocument
+from tandem.domain.errors import ConfigurationError
 from tandem.ingestion.blocks import blocks
 from tandem.ingestion.chunking import Chunker, page_at
 from tandem.ingestion.context import contextual_text
@@ -150,7 +151,7 @@ def test_nothing_to_cut() -> None:
 
 
 def test_an_overlap_as_large_as_the_chunk_is_refused() -> None:
-    with pytest.raises(ValueError, match="overlap"):
+    with pytest.raises(ConfigurationError, match="overlap"):
         Chunker(COUNT, 10, 10)
 
 
