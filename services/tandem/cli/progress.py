@@ -1,6 +1,6 @@
 """How long work shows itself: a bar on a terminal, a line now and then elsewhere; the report at the end."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
@@ -57,3 +57,20 @@ def report_failures(report: SyncReport) -> None:
         err.print(f"failed  {outcome.document_id}: {outcome.reason}: {outcome.message}", markup=False)
     if len(report.failed) > _SHOWN_FAILURES:
         err.print(f"… and {len(report.failed) - _SHOWN_FAILURES} more; -o json lists all")
+
+
+@contextmanager
+def step_progress() -> Iterator[Callable[[str, int, int], None]]:
+    """A watcher for `tell(what, done, total)`, on a terminal only."""
+    with Progress(
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        console=err,
+        transient=True,
+        disable=not err.is_terminal,
+    ) as bar:
+        task = bar.add_task("reading", total=None)
+        yield lambda what, done, total: bar.update(task, description=what, completed=done, total=total)

@@ -46,6 +46,7 @@ async def evaluate(
     await _fill(labelled, ingestor, context, tell)
     values: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
     refused: dict[bool, list[float]] = {True: [], False: []}
+    names = {_named(index): document.id for index, document in enumerate(labelled.documents)}
     for done, (query, text) in enumerate(labelled.queries.items(), 1):
         options = RetrievalOptions(collection=COLLECTION, top_k=_TOP_K, explain=True)
         found = await retriever.retrieve(text, options, context)
@@ -53,7 +54,7 @@ async def evaluate(
         refused[relevant is not None].append(float(not found.passages))
         if relevant:
             for stage, passages in _stages(found).items():
-                for metric, value in scores(_documents(passages), relevant).items():
+                for metric, value in scores([names[each] for each in _documents(passages)], relevant).items():
                     values[stage][metric].append(value)
         tell("asking", done, len(labelled.queries))
     return Evaluation(
@@ -69,8 +70,13 @@ async def evaluate(
 async def _fill(labelled: LabelledSet, ingestor: Ingestor, context: RequestContext, tell: Tell) -> None:
     for done, document in enumerate(labelled.documents, 1):
         text = f"# {document.title}\n\n{document.text}" if document.title else document.text
+        # An id of its own: what a labelled set calls its documents may be no document id here.
         raw = RawDocument(
-            document.id, text.encode(), source=f"{labelled.name}/{document.id}", media_type="text/markdown", title=document.title or None
+            _named(done - 1),
+            text.encode(),
+            source=f"{labelled.name}/{document.id}",
+            media_type="text/markdown",
+            title=document.title or None,
         )
         await ingestor.put(COLLECTION, raw, context)
         tell("ingesting", done, len(labelled.documents))
@@ -86,6 +92,10 @@ def _stages(found: Retrieval) -> dict[str, Sequence[Passage]]:
 def _documents(passages: Sequence[Passage]) -> list[str]:
     """Each document once, at the place of its best chunk."""
     return list(dict.fromkeys(passage.chunk.document_id for passage in passages))
+
+
+def _named(index: int) -> str:
+    return f"document-{index}"
 
 
 def _summary(metrics: dict[str, list[float]]) -> dict[str, Any]:

@@ -15,8 +15,10 @@ class LabelledDocument:
 
 @dataclass(frozen=True, slots=True)
 class LabelledSet:
-    """`qrels` maps a question's id to gains by document id, all > 0. A question that is in `queries` and not in `qrels`
-    has no answer in the corpus: it should be refused."""
+    """`qrels` maps a question's id to gains by document id, all > 0.
+
+    A question that is in `queries` and not in `qrels` has no answer in the corpus: it should be refused.
+    """
 
     name: str
     documents: tuple[LabelledDocument, ...]
