@@ -5,7 +5,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import click
 import typer
 from prometheus_client import CollectorRegistry
 
@@ -46,10 +45,15 @@ def configuration() -> Iterator[str]:
 def _keys(prefix: str, fields: dict[str, Any]) -> str:
     rows = ["| key | type | default | meaning |", "| --- | --- | --- | --- |"]
     for key, field in fields.items():
-        default = field.get("default")
-        shown = "" if default is None or default == [] else f"`{str(default).lower() if isinstance(default, bool) else default}`"
-        rows.append(f"| `{prefix}{key}` | {_type(field)} | {shown} | {_cell(field.get('description', ''))} |")
+        default = _default(field.get("default"))
+        rows.append(f"| `{prefix}{key}` | {_type(field)} | {default} | {_cell(field.get('description', ''))} |")
     return "\n".join(rows)
+
+
+def _default(value: object) -> str:
+    if value is None or value == []:
+        return ""
+    return f"`{str(value).lower() if isinstance(value, bool) else value}`"
 
 
 def _type(field: dict[str, Any]) -> str:
@@ -78,15 +82,15 @@ def commands() -> Iterator[str]:
     yield from _command("tandem", typer.main.get_command(app), 2)
 
 
-def _command(path: str, command: click.Command, level: int) -> Iterator[str]:
-    children: dict[str, click.Command] = getattr(command, "commands", {})
+def _command(path: str, command: Any, level: int) -> Iterator[str]:
+    children: dict[str, Any] = getattr(command, "commands", {})
     if path != "tandem":
         yield f"{'#' * level} {path}"
     help_text = (command.help or "").strip()
     if help_text:
         yield help_text
     if not children:
-        context = click.Context(command, info_name=path)
+        context = command.context_class(command, info_name=path)
         yield f"```text\n{' '.join(command.get_usage(context).removeprefix('Usage: ').split())}\n```"
         rows = [row for parameter in command.get_params(context) if (row := _parameter(parameter))]
         yield "\n".join(["| argument or option | meaning | default |", "| --- | --- | --- |", *rows])
@@ -94,11 +98,11 @@ def _command(path: str, command: click.Command, level: int) -> Iterator[str]:
         yield from _command(f"{path} {name}", child, 2 if path == "tandem" else 3)
 
 
-def _parameter(parameter: click.Parameter) -> str | None:
+def _parameter(parameter: Any) -> str | None:
     if "--help" in parameter.opts:
         return None
-    if isinstance(parameter, click.Argument):
-        names = f"`{parameter.metavar or parameter.human_readable_name}`"
+    if parameter.param_type_name == "argument":
+        names = f"`{parameter.metavar or parameter.name}`"
     else:
         names = ", ".join(f"`{name}`" for name in parameter.opts)
     shown: Any = getattr(parameter, "show_default", None)
