@@ -38,6 +38,10 @@ class Where:
     must: tuple[Clause, ...]
 
 
+# For what concerns no tenant's documents but the collection itself.
+EVERYTHING = Where(())
+
+
 def of_tenant(tenant: str, filters: Filter = ()) -> Where:
     """This tenant's points on which the conditions hold. Every query starts here."""
     clauses: list[Clause] = [OneOf(TENANT, (tenant,))]

@@ -1,7 +1,7 @@
 """What a point carries: the chunk, its tenant, and its document's record, so that one point tells the whole story."""
 
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -31,11 +31,15 @@ class NewPoint:
     payload: dict[str, Any]
 
 
+# As the engine gives it: making text of each would cost more than the search in a small collection.
+PointId = Hashable
+
+
 @dataclass(frozen=True, slots=True)
 class Hit:
     """A point that a query found. `payload` is None when it was not asked for."""
 
-    id: str
+    id: PointId
     score: float
     payload: Payload | None
 

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from itertools import pairwise
 
 from tandem.adapters.qdrant.engine import Legs
-from tandem.adapters.qdrant.payload import Payload, passage_of
+from tandem.adapters.qdrant.payload import Payload, PointId, passage_of
 from tandem.domain.passage import Passage, Scores
 from tandem.ports.vectors import SearchHits
 
@@ -21,20 +21,24 @@ def ranked(legs: Legs, limit: int) -> SearchHits:
     )
     fused = _settled(_fused(legs, dense, sparse, payloads), payloads)[:limit]
     by_leg = (dict(dense), dict(sparse), dict(fused))
+    found = {each: _passage(each, payload, by_leg) for each, payload in payloads.items()}
 
-    def passages(hits: Iterable[tuple[str, float]]) -> tuple[Passage, ...]:
-        return tuple(_passage(each, payloads[each], by_leg) for each, _ in hits)
+    def passages(hits: Iterable[tuple[PointId, float]]) -> tuple[Passage, ...]:
+        return tuple(found[each] for each, _ in hits)
 
     return SearchHits(dense=passages(dense), sparse=passages(sparse), fused=passages(fused))
 
 
-def _settled(hits: Iterable[tuple[str, float]], payloads: dict[str, Payload]) -> list[tuple[str, float]]:
+def _settled(hits: Iterable[tuple[PointId, float]], payloads: dict[PointId, Payload]) -> list[tuple[PointId, float]]:
     return sorted(hits, key=lambda hit: (-hit[1], _chunk_id(payloads[hit[0]])))
 
 
 def _fused(
-    legs: Legs, dense: list[tuple[str, float]], sparse: list[tuple[str, float]], payloads: dict[str, Payload]
-) -> list[tuple[str, float]]:
+    legs: Legs,
+    dense: list[tuple[PointId, float]],
+    sparse: list[tuple[PointId, float]],
+    payloads: dict[PointId, Payload],
+) -> list[tuple[PointId, float]]:
     """The engine's fusion, unless it ranked by chance.
 
     Reciprocal ranks depend on the order of a leg's ties, which an engine returns in any order (and cuts anywhere);
@@ -43,14 +47,14 @@ def _fused(
     known = all(hit.id in payloads for hit in legs.fused)
     if known and not _has_ties(dense) and not _has_ties(sparse):
         return [(hit.id, hit.score) for hit in legs.fused]
-    sums: dict[str, float] = {}
+    sums: dict[PointId, float] = {}
     for leg in (dense, sparse):
         for rank, (each, _) in enumerate(leg):
             sums[each] = sums.get(each, 0.0) + 1 / (RRF_K + rank)
     return list(sums.items())
 
 
-def _has_ties(hits: list[tuple[str, float]]) -> bool:
+def _has_ties(hits: list[tuple[PointId, float]]) -> bool:
     return any(one[1] == other[1] for one, other in pairwise(hits))
 
 
@@ -58,6 +62,6 @@ def _chunk_id(payload: Payload) -> str:
     return f"{payload['document_id']}#{payload['ordinal']}"
 
 
-def _passage(each: str, payload: Payload, by_leg: tuple[dict[str, float], ...]) -> Passage:
+def _passage(each: PointId, payload: Payload, by_leg: tuple[dict[PointId, float], ...]) -> Passage:
     dense, sparse, fused = (leg.get(each) for leg in by_leg)
     return passage_of(payload, Scores(dense=dense, sparse=sparse, fused=fused))

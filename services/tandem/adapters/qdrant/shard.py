@@ -20,6 +20,7 @@ from tandem.adapters.qdrant.payload import (
     Hit,
     NewPoint,
     Payload,
+    PointId,
 )
 from tandem.adapters.qdrant.ranking import RRF_K
 from tandem.domain.errors import StoreBusy, StoreFull, TandemError, UpstreamFailed
@@ -32,6 +33,9 @@ _PAGE = 1_000
 # No HNSW graph: the codes below make a scan of 100,000 vectors as cheap as a graph, and building one takes minutes
 # during which the engine lets no Python thread run.
 _NEVER_KB = 1_000_000_000
+# Rewriting a segment stops every Python thread too, 80 µs a point. A larger store keeps the space of what was deleted;
+# its searches pass over that.
+_MOST_REWRITTEN = 20_000
 # Vectors are compared by 4-bit codes, and twice as many as wanted then by their floats: all of the exact nearest
 # neighbours were found so, at a fifth of the cost.
 _RESCORED = edge.SearchParams(quantization=edge.QuantizationSearchParams(rescore=True, oversampling=2.0))
@@ -104,17 +108,22 @@ class Shard:
             edge.QueryRequest(query=each, filter=chosen, limit=limit, params=_RESCORED) for each in nearest.values()
         ]
         with _translated(self._path):
-            found = self._shard.query_batch(edge.QueryBatchRequest(asked))
-            fused = self._fused(list(nearest.values()), [{point.id for point in leg} for leg in found], limit)
-            everything = list({point.id for leg in found for point in leg})
-            stored = self._shard.retrieve(everything, with_payload=True, with_vector=False)
-        payloads = {str(point.id): point.payload for point in stored}
-        legs = [_hits(leg, payloads) for leg in found]
-        return Legs(dense=legs[0], sparse=legs[1] if sparse.indices else [], fused=_hits(fused, {}))
+            found = [_scored(leg) for leg in self._shard.query_batch(edge.QueryBatchRequest(asked))]
+            fused = self._fused(list(nearest.values()), [set(leg) for leg in found], limit)
+            stored = self._shard.retrieve(
+                list({each for leg in found for each in leg}), with_payload=True, with_vector=False
+            )
+        payloads = {point.id: point.payload for point in stored}
+        legs = [[Hit(each, score, payloads.get(each)) for each, score in leg.items()] for leg in found]
+        return Legs(
+            dense=legs[0],
+            sparse=legs[1] if sparse.indices else [],
+            fused=[Hit(each, score, None) for each, score in fused.items()],
+        )
 
-    def _fused(self, nearest: list[Any], found: list[set[Any]], limit: int) -> list[Any]:
+    def _fused(self, nearest: list[Any], found: list[set[Any]], limit: int) -> dict[PointId, float]:
         if not any(found):
-            return []
+            return {}
         legs = [
             edge.Prefetch(
                 query=query, filter=edge.Filter(must=[edge.HasIdCondition(ids)]), limit=limit, params=_RESCORED
@@ -122,12 +131,13 @@ class Shard:
             for query, ids in zip(nearest, found, strict=True)
         ]
         fusion = edge.QueryRequest(prefetches=legs, query=cast("edge.Fusion", edge.Fusion.Rrf(k=RRF_K)), limit=limit)
-        return list(self._shard.query(fusion))
+        return _scored(self._shard.query(fusion))
 
     def optimize(self) -> None:
-        """Rebuild segments where the engine sees fit."""
+        """Take back the space of deleted chunks, where there are enough of them for the engine to see fit."""
         with _translated(self._path):
-            self._shard.optimize()
+            if self._shard.info().points_count <= _MOST_REWRITTEN:
+                self._shard.optimize()
 
     def close(self) -> None:
         """Flush and let go of the files."""
@@ -188,8 +198,8 @@ def _match(values: Values) -> Any:
     return edge.MatchValue(values[0]) if len(values) == 1 else edge.MatchAny(cast("list[str]", list(values)))
 
 
-def _hits(points: Sequence[Any], payloads: dict[str, Payload]) -> list[Hit]:
-    return [Hit(str(point.id), float(point.score), payloads.get(str(point.id))) for point in points]
+def _scored(points: Sequence[Any]) -> dict[PointId, float]:
+    return {point.id: point.score for point in points}
 
 
 def _require_room(path: Path, needed: int = _HEADROOM_BYTES) -> None:

@@ -6,7 +6,7 @@ from bisect import bisect_right
 from collections.abc import Sequence
 from weakref import WeakValueDictionary
 
-from tandem.adapters.qdrant.conditions import first_chunks, left_over, of_document, of_tenant
+from tandem.adapters.qdrant.conditions import EVERYTHING, first_chunks, left_over, of_document, of_tenant
 from tandem.adapters.qdrant.engine import Engine
 from tandem.adapters.qdrant.payload import in_order, new_point, point_id, record_of
 from tandem.adapters.qdrant.ranking import ranked
@@ -59,9 +59,11 @@ class QdrantVectors:
             recipe=await self._engine.recipe(name),
         )
 
-    async def drop_collection(self, name: str) -> None:
+    async def drop_collection(self, name: str, tenant: str) -> None:
         """See the port."""
-        await self._engine.drop(_known(name))
+        await self._engine.delete(_known(name), of_tenant(tenant))
+        if await self._engine.count(name, EVERYTHING) == 0:
+            await self._engine.drop(name)
 
     async def replace_document(
         self, collection: str, tenant: str, record: DocumentRecord, chunks: Sequence[EmbeddedChunk]

@@ -29,10 +29,14 @@ async def translated(collection: str = "") -> AsyncIterator[None]:
     except AioRpcError as error:
         raise _of_grpc(collection, error) from error
     except ValueError as error:
-        # The in-memory engine knows no other error.
-        if "not found" not in str(error):
-            raise
-        raise unknown(collection) from error
+        # The in-memory engine knows no other error; over the wire it is an answer that is not Qdrant's.
+        raise _of_value(collection, str(error)) from error
+
+
+def _of_value(collection: str, said: str) -> TandemError:
+    if collection and said.startswith(f"Collection {collection} not found"):
+        return unknown(collection)
+    return UpstreamFailed(f"What answers is not Qdrant: {said[:300]}", hint="Check vectors.url.")
 
 
 def _of_rest(collection: str, error: UnexpectedResponse) -> TandemError:
