@@ -49,10 +49,14 @@ class Token:
 
 @dataclass(frozen=True, slots=True)
 class Finished:
-    """The last event of every whole stream. A stream that ends without it was cut short."""
+    """The last event of every whole stream. A stream that ends without it was cut short.
+
+    `stop_sequence` is the one that ended it, where the engine tells; None after the model's own end.
+    """
 
     reason: FinishReason
     usage: Usage
+    stop_sequence: str | None = None
 
 
 GenerationEvent = Token | Finished
