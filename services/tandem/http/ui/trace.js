@@ -63,7 +63,7 @@ export function passageLink(passage) {
   const path = (passage.title_path ?? []).filter((part) => part !== passage.title).at(-1);
   const link = button(".passage-link", "", () => openPassage(passage, null, link), {},
     el("span.passage-name", {}, passage.title, path && el("span.fine", {}, ` › ${path}`)),
-    el("span.passage-start", {}, passage.text.slice(0, 140)));
+    el("span.passage-start", {}, passage.text.slice(0, 160).replace(/[#*`|>]+/g, " ")));
   return link;
 }
 
