@@ -119,7 +119,7 @@ async def test_a_collection_of_someone_else_is_left_alone() -> None:
         with pytest.raises(StoreMismatch) as caught:
             await vectors.ensure_collection("docs", RECIPE)
         with pytest.raises(StoreMismatch):
-            await vectors.drop_collection("docs")
+            await vectors.drop_collection("docs", "default")
     assert caught.value.hint
 
 

@@ -86,7 +86,7 @@ async def store(request: pytest.FixtureRequest) -> AsyncIterator[Store]:
         await vectors.ensure_collection(name, RECIPE)
         yield Store(vectors, name)
         with contextlib.suppress(UnknownCollection):
-            await vectors.drop_collection(name)
+            await vectors.drop_collection(name, T)
 
 
 async def test_a_document_comes_back_as_it_was_written(store: Store) -> None:
@@ -297,7 +297,7 @@ async def test_an_unknown_collection(store: Store) -> None:
             lambda: vectors.delete_document(name, T, "a"),  # noqa: B023
             lambda: vectors.search(name, query("tea")),  # noqa: B023
             lambda: vectors.replace_document(name, T, record("a", ["b"]), embedded("a", ["b"])),  # noqa: B023
-            lambda: vectors.drop_collection(name),  # noqa: B023
+            lambda: vectors.drop_collection(name, T),  # noqa: B023
             lambda: vectors.optimize(name),  # noqa: B023
         ):
             with pytest.raises(UnknownCollection):
@@ -334,7 +334,7 @@ async def test_another_recipe_is_refused(store: Store, other: Recipe) -> None:
 
 async def test_a_dropped_collection_can_be_made_anew(store: Store) -> None:
     await store.put("guide.md", "green tea")
-    await store.vectors.drop_collection(store.name)
+    await store.vectors.drop_collection(store.name, T)
     with pytest.raises(UnknownCollection):
         await store.find("green tea")
     assert store.name not in [each.name for each in await store.vectors.collections(T)]
@@ -375,3 +375,15 @@ async def test_indexing_changes_no_answer(store: Store) -> None:
     before = await store.find("green tea 7")
     await store.vectors.optimize(store.name)
     assert await store.find("green tea 7") == before
+
+
+async def test_dropping_takes_only_ones_own(store: Store) -> None:
+    await store.put("guide.md", "green tea")
+    theirs = record("guide.md", ["green tea"])
+    await store.vectors.replace_document(store.name, "other", theirs, embedded("guide.md", ["green tea"]))
+    await store.vectors.drop_collection(store.name, "other")
+    assert await store.texts("guide.md") == ["green tea"]
+    assert await store.vectors.document(store.name, "other", "guide.md") is None
+    await store.vectors.drop_collection(store.name, T)
+    with pytest.raises(UnknownCollection):
+        await store.find("green tea")

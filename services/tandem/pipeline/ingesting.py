@@ -101,9 +101,9 @@ class Ingesting:
         """All collections, ordered by name."""
         return await self._vectors.collections(context.tenant)
 
-    async def drop_collection(self, collection: str, context: RequestContext) -> None:  # noqa: ARG002 - the port's
+    async def drop_collection(self, collection: str, context: RequestContext) -> None:
         """Raises `UnknownCollection`."""
-        await finish(self._vectors.drop_collection(collection))
+        await finish(self._vectors.drop_collection(collection, context.tenant))
 
     async def settle(self, collection: str) -> None:
         """Index what was written since; nothing to do for a collection that nothing was written to."""

@@ -35,7 +35,7 @@ class Ingestor(Protocol):
         ...
 
     async def drop_collection(self, collection: str, context: RequestContext) -> None:
-        """Delete it with everything in it. Raises `UnknownCollection`."""
+        """Delete what this tenant has in it; it goes with its last document. Raises `UnknownCollection`."""
         ...
 
     async def settle(self, collection: str) -> None:

@@ -55,8 +55,8 @@ class Vectors(Protocol):
         """All collections, ordered by name, with this tenant's counts."""
         ...
 
-    async def drop_collection(self, name: str) -> None:
-        """Delete it with everything in it."""
+    async def drop_collection(self, name: str, tenant: str) -> None:
+        """Delete everything this tenant has in it; the collection itself goes with its last document."""
         ...
 
     async def replace_document(

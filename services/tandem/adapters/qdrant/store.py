@@ -61,7 +61,9 @@ class QdrantVectors:
 
     async def drop_collection(self, name: str, tenant: str) -> None:
         """See the port."""
-        await self._engine.delete(_known(name), of_tenant(tenant))
+        # A collection that Tandem did not make has no recipe: nothing of it is touched.
+        await self._engine.recipe(_known(name))
+        await self._engine.delete(name, of_tenant(tenant))
         if await self._engine.count(name, EVERYTHING) == 0:
             await self._engine.drop(name)
 

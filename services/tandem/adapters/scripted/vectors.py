@@ -54,10 +54,13 @@ class MemoryVectors:
         """Ordered by name."""
         return [self._info(name, tenant) for name in sorted(self._collections)]
 
-    async def drop_collection(self, name: str) -> None:
+    async def drop_collection(self, name: str, tenant: str) -> None:
         """Raises `UnknownCollection`."""
-        self._known(name)
-        del self._collections[name]
+        documents = self._known(name).documents
+        for key in [key for key in documents if key[0] == tenant]:
+            del documents[key]
+        if not documents:
+            del self._collections[name]
 
     async def replace_document(
         self, collection: str, tenant: str, record: DocumentRecord, chunks: Sequence[EmbeddedChunk]
