@@ -1,1 +1,0 @@
-"""Labelled sets on disk, in BEIR's layout."""
