@@ -218,11 +218,13 @@ class Settings(BaseSettings):
         """Flags before environment before file."""
         return init_settings, env_settings, YamlConfigSettingsSource(settings_cls)
 
+    def on_loopback(self) -> bool:
+        """True when only this machine can connect."""
+        return self.server.host in _LOOPBACK
+
     def public_without_keys(self) -> bool:
         """True when everyone on the network could call this process."""
-        return (
-            self.server.host not in _LOOPBACK and self.auth.mode == "none" and not self.server.allow_unauthenticated
-        )
+        return not self.on_loopback() and self.auth.mode == "none" and not self.server.allow_unauthenticated
 
 
 def load_settings(config: Path | None = None, **overrides: Any) -> Settings:

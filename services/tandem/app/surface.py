@@ -12,6 +12,7 @@ from tandem.app.clock import SystemClock
 from tandem.app.settings import Settings
 from tandem.app.templates import template_sources
 from tandem.http.lifecycle import Lifecycle
+from tandem.http.predictor.app import predictor_app
 from tandem.http.routers.chat import chat_router
 from tandem.http.routers.collections import collections_router
 from tandem.http.routers.documents import documents_router
@@ -24,6 +25,7 @@ from tandem.observe.features import MeasuredIngestor, MeasuredRetriever
 from tandem.observe.generator import MeasuredGenerator
 from tandem.observe.metrics import Metrics
 from tandem.pipeline.answering import Answering
+from tandem.ports.engine import Engine
 from tandem.ports.generator import Generator
 from tandem.ports.ingestor import Ingestor
 from tandem.ports.retriever import Retriever
@@ -73,6 +75,19 @@ class Surface:
         finder, documents = MeasuredRetriever(retriever, metrics), MeasuredIngestor(ingestor, metrics)
         return self._web(metrics, self._features(finder, documents, clock))
 
+    def predictions(self, engine: Engine) -> ASGIApp:
+        """The model behind TGI's and OpenAI's protocols."""
+        metrics, key = Metrics(VERSION, self.target), self.settings.predictor.api_key
+        return predictor_app(
+            engine,
+            lifecycle=self.lifecycle,
+            registry=metrics.registry,
+            meter=metrics,
+            version=VERSION,
+            clock=SystemClock(),
+            api_key=key.get_secret_value() if key else None,
+        )
+
     def _features(self, retriever: Retriever, ingestor: Ingestor, clock: SystemClock) -> list[APIRouter]:
         collection = self.settings.retrieval.collection
         return [
@@ -94,6 +109,7 @@ class Surface:
             max_document_bytes=settings.ingestion.max_document_bytes,
             request_timeout_s=settings.server.request_timeout_s,
             open_paths=_PAGE,
+            local_only=settings.on_loopback(),
         )
 
 
