@@ -127,7 +127,7 @@ class QdrantVectors:
         """See the port."""
         where = of_tenant(query.tenant, query.filters)
         legs = await self._engine.query(_known(collection), query.dense, query.sparse, where, query.limit)
-        return ranked(legs, query.limit)
+        return ranked(legs, query.tenant, query.limit)
 
     async def optimize(self, collection: str) -> None:
         """See the port."""
