@@ -52,7 +52,7 @@ def _print(found: Evaluation) -> None:
     rows = []
     for stage, metrics in found.stages.items():
         spans = metrics["ci"]
-        rows.append((stage, *(f"{metrics[name]:.4f} ({spans[name][0]:.3f}-{spans[name][1]:.3f})" for name in names)))
+        rows.append((stage, *(f"{metrics[name]:.3f} ±{(spans[name][1] - spans[name][0]) / 2:.3f}" for name in names)))
     print_table(("stage", *names), rows)
     for label, share in (("answerable", found.refused_answerable), ("unanswerable", found.refused_unanswerable)):
         if share is not None:

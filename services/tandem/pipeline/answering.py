@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
 
-from tandem.domain.answer import AnswerEvent, Answered, Found
+from tandem.domain.answer import Answered, AnswerEvent, Found
 from tandem.domain.context import RequestContext
 from tandem.domain.errors import DeadlineExceeded, UpstreamFailed
 from tandem.domain.generation import GenerationEvent, Token, Usage

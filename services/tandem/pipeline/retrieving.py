@@ -36,7 +36,7 @@ class RetrievalDefaults:
 class Retrieving:
     """`ports/retriever.py` in this process."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0917 - five ports, and what holds by default
         self,
         embedder: Embedder,
         sparse: SparseEmbedder,

@@ -9,7 +9,7 @@ from tandem.domain.passage import Passage
 
 _TAG = re.compile(r"<(?=\s*/?\s*(?:passages?|question)\b)", re.IGNORECASE)
 # Looks the same to a reader, and is no tag to a parser or a model that was told about tags.
-_DEFUSED = "‹"
+_DEFUSED = "\N{SINGLE LEFT-POINTING ANGLE QUOTATION MARK}"
 _PASSAGE = re.compile(r'<passage n="(\d+)" title="([^"\n]*)">\n(.*?)\n</passage>', re.DOTALL)
 _PASSAGES = re.compile(r"<passages>\n(.*?)</passages>", re.DOTALL)
 _QUESTION = re.compile(r"<question>\n(.*?)\n</question>", re.DOTALL)

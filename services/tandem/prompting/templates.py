@@ -46,8 +46,10 @@ class Templates:
     def render(
         self, name: str, question: str, passages: Sequence[Passage], conversation: Sequence[Message] = ()
     ) -> Prompt:
-        """System text first, then the conversation, then passages and question: the prefix stays the same for
-        every request, so that engines' prefix caches hit. Raises `UnknownPrompt`."""
+        """System text first, then the conversation, then passages and question. Raises `UnknownPrompt`.
+
+        The prefix stays the same for every request, so that engines' prefix caches hit.
+        """
         system, user = self._templates[self.known(name)]
         text = user.render(passages=fence_passages(passages), question=fence_question(question))
         turns = (turn for turn in conversation if turn.role != "system")

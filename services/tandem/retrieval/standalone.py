@@ -7,10 +7,32 @@ from tandem.domain.question import Message
 from tandem.domain.text import content_words, words
 
 # What points back at something said before.
-_BACK = frozenset("it its they them their theirs this that these those he him his she her hers there one ones".split())
-_OPENING = re.compile(
-    r"^\s*(?:and|but|or|so|then|also|what about|how about|what if|why not|why|really|else|any others?)\b", re.IGNORECASE
+_BACK = frozenset(
+    [
+        "it",
+        "its",
+        "they",
+        "them",
+        "their",
+        "theirs",
+        "this",
+        "that",
+        "these",
+        "those",
+        "he",
+        "him",
+        "his",
+        "she",
+        "her",
+        "hers",
+        "there",
+        "one",
+        "ones",
+    ]
 )
+# An opening that leaves out what it is about, and one that merely goes on.
+_ELLIPSIS = re.compile(r"^\s*(?:what about|how about|what if|why not|any others?)\b", re.IGNORECASE)
+_GOING_ON = re.compile(r"^\s*(?:and|but|or|so|then|also|why|really|else)\b", re.IGNORECASE)
 _FEW_WORDS = 3
 
 
@@ -28,7 +50,10 @@ def standalone(question: str, conversation: Sequence[Message]) -> str:
 
 def _leans_back(question: str) -> bool:
     said = words(question)
-    meaning = [word for word in content_words(question) if word not in _BACK]
-    if _OPENING.match(question) and len(meaning) <= 2 * _FEW_WORDS:
-        return True
-    return len(meaning) < _FEW_WORDS and (not _BACK.isdisjoint(said) or len(said) < _FEW_WORDS)
+    own = sum(word not in _BACK for word in content_words(question))
+    points = not _BACK.isdisjoint(said)
+    if _ELLIPSIS.match(question):
+        return own <= 2 * _FEW_WORDS
+    if _GOING_ON.match(question):
+        return own <= _FEW_WORDS + points
+    return own < _FEW_WORDS and (points or len(said) < _FEW_WORDS)

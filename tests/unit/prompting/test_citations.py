@@ -1,0 +1,56 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fakes.passages import passage
+from tandem.prompting.citations import cite
+
+HARBOUR = passage("The harbour opens at seven. It closes at nine. Dogs are welcome on the pier.")
+FERRY = passage("The ferry leaves every hour. A ticket costs four crowns.", 1)
+
+
+def cited(answer: str) -> list[tuple[int, str]]:
+    found = cite(answer, [HARBOUR, FERRY])
+    return [(each.number, each.passage.chunk.text[each.start : each.end]) for each in found]
+
+
+def test_a_mark_names_the_sentence_that_supports_the_statement() -> None:
+    assert cited("It closes at nine [1]. A ticket costs four crowns [2].") == [
+        (1, "It closes at nine."),
+        (2, "A ticket costs four crowns."),
+    ]
+
+
+@pytest.mark.parametrize("marks", ["[1][2]", "[1, 2]", "[1] [2]", "[1;2]", "[ignored] [1,2]"])
+def test_several_passages_may_support_one_statement(marks: str) -> None:
+    assert [number for number, _ in cited(f"Both open daily {marks}.")] == [1, 2]
+
+
+def test_a_mark_behind_the_full_stop_belongs_to_the_sentence_before() -> None:
+    assert cited("Dogs are welcome. [1] A ticket costs four crowns. [2]") == [
+        (1, "Dogs are welcome on the pier."),
+        (2, "A ticket costs four crowns."),
+    ]
+
+
+def test_numbers_that_stand_for_nothing_are_ignored() -> None:
+    assert [number for number, _ in cited("See [0], [3], [99] and [2].")] == [2]
+
+
+def test_an_answer_without_marks_cites_what_supports_it() -> None:
+    assert cited("The ticket costs four crowns.") == [(2, "A ticket costs four crowns.")]
+
+
+@pytest.mark.parametrize("answer", ["", "…", "The moon orbits the earth and pulls the tide."])
+def test_an_answer_that_nothing_supports_cites_nothing(answer: str) -> None:
+    assert cited(answer) == []
+
+
+@given(st.text("[]0123456789, ;.a\n", max_size=60), st.integers(0, 3))
+def test_spans_and_numbers_always_fit(answer: str, count: int) -> None:
+    passages = [passage(text, n) for n, text in enumerate(("One. Two.", "", "Three")[:count])]
+    found = cite(answer, passages)
+    assert len({each.number for each in found}) == len(found)
+    for each in found:
+        assert each.passage is passages[each.number - 1]
+        assert 0 <= each.start <= each.end <= len(each.passage.chunk.text)

@@ -1,0 +1,85 @@
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fakes.passages import passage
+from tandem.domain.passage import Passage
+from tandem.retrieval.duplicates import without_repeats
+from tandem.retrieval.selection import judged, select
+
+LONG = "The harbour of the old town opens at seven in the morning and closes at nine in the evening every day"
+OTHER = "A ferry ticket to the northern island costs four crowns for adults and two crowns for children"
+
+
+def test_a_near_duplicate_is_left_out_and_names_what_it_repeats() -> None:
+    kept, dropped = without_repeats([passage(LONG, 0), passage(OTHER, 1), passage(f"Notice. {LONG}", 2)])
+    assert [each.chunk.ordinal for each in kept] == [0, 1]
+    assert [(each.reason, each.by) for each in dropped] == [("near_duplicate", "guide.md#0")]
+
+
+def test_neighbours_that_share_a_little_both_stay() -> None:
+    half = " ".join(LONG.split()[12:])
+    assert len(without_repeats([passage(LONG), passage(f"{half} {OTHER}", 1)])[0]) == 2
+
+
+def test_nothing_relevant_means_no_passages_at_all() -> None:
+    found = select(
+        [passage(LONG, relevance=0.2), passage(OTHER, 1, relevance=0.1)], top_k=5, max_tokens=99, threshold=0.3
+    )
+    assert (found.passages, found.best) == ((), 0.2)
+    assert {each.reason for each in found.dropped} == {"below_threshold"}
+    assert select([], top_k=5, max_tokens=99, threshold=0.3).best == 0.0
+
+
+def test_weaker_passages_may_add_to_a_relevant_one() -> None:
+    found = select(
+        [passage(LONG, relevance=0.1), passage(OTHER, 1, relevance=0.9)], top_k=5, max_tokens=99, threshold=0.3
+    )
+    assert len(found.passages) == 2
+
+
+def test_what_does_not_fit_is_dropped_with_its_reason() -> None:
+    texts = ("alpha", "beta", "gamma", "delta")
+    candidates = [
+        passage(f"{text} " * 5, n, tokens=tokens, relevance=0.9)
+        for n, (text, tokens) in enumerate(zip(texts, (50, 60, 30, 10), strict=True))
+    ]
+    found = select(candidates, top_k=2, max_tokens=90, threshold=0.3)
+    assert [each.chunk.ordinal for each in found.passages] == [0, 2]
+    assert [(each.passage.chunk.ordinal, each.reason) for each in found.dropped] == [
+        (1, "over_token_budget"),
+        (3, "over_top_k"),
+    ]
+
+
+def test_headings_count_for_the_relevance() -> None:
+    with_heading, without = judged(
+        "guide harbour", [passage("The harbour.", dense=0.8), passage("The harbour.", dense=0.0)]
+    )
+    assert (with_heading.scores.relevance or 0) > 0.9
+    assert (without.scores.relevance or 0) < 0.1
+
+
+CANDIDATES = st.lists(
+    st.tuples(st.sampled_from((LONG, OTHER, f"So {LONG}", "short", "")), st.integers(0, 200), st.floats(0, 1)),
+    max_size=12,
+).map(lambda rows: [passage(text, n, tokens=tokens, relevance=score) for n, (text, tokens, score) in enumerate(rows)])
+
+
+@given(CANDIDATES, st.integers(1, 5), st.integers(0, 400), st.floats(0, 1))
+def test_every_candidate_is_kept_or_dropped_once_and_the_budget_holds(
+    candidates: list[Passage], top_k: int, max_tokens: int, threshold: float
+) -> None:
+    found = select(candidates, top_k=top_k, max_tokens=max_tokens, threshold=threshold)
+    seen = [*found.passages, *(each.passage for each in found.dropped)]
+    assert sorted(each.chunk.ordinal for each in seen) == list(range(len(candidates)))
+    assert len(found.passages) <= top_k
+    assert len(found.passages) <= 1 or sum(each.chunk.tokens for each in found.passages) <= max_tokens
+    order = [each.chunk.ordinal for each in found.passages]
+    assert order == sorted(order)
+    assert bool(found.passages) == (bool(candidates) and found.best >= threshold)
+
+
+@given(CANDIDATES)
+def test_removing_repeats_twice_changes_nothing(candidates: list[Passage]) -> None:
+    kept, _ = without_repeats(candidates)
+    assert without_repeats(kept) == (kept, [])
