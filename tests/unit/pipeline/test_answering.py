@@ -1,0 +1,156 @@
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import pytest
+
+from fakes.passages import passage
+from tandem.adapters.scripted.clock import ScriptedClock
+from tandem.adapters.scripted.generator import CARD, ScriptedGenerator
+from tandem.adapters.scripted.retriever import ScriptedRetriever
+from tandem.app.templates import template_sources
+from tandem.domain.answer import Answered, AnswerEvent, Found
+from tandem.domain.context import RequestContext
+from tandem.domain.errors import DeadlineExceeded, Overloaded, UnknownPrompt, UpstreamFailed
+from tandem.domain.generation import GenerationEvent, Prompt, Token, Usage
+from tandem.domain.passage import Retrieval
+from tandem.domain.question import Message, Question, RetrievalOptions, Sampling
+from tandem.pipeline.answering import ABSTENTION, Answering
+from tandem.ports.generator import Generator
+from tandem.ports.retriever import Retriever
+from tandem.prompting.fences import unfence
+from tandem.prompting.templates import Templates
+
+HARBOUR = passage("The harbour opens at seven. It closes at nine.")
+CONTEXT = RequestContext("r")
+
+
+def answering(
+    generator: Generator, retriever: Retriever | None = None, clock: ScriptedClock | None = None
+) -> Answering:
+    return Answering(
+        retriever or ScriptedRetriever([HARBOUR]),
+        generator,
+        Templates(template_sources(None)),
+        clock or ScriptedClock(),
+        default_prompt="answer@1",
+    )
+
+
+async def told(flow: Answering, question: Question, context: RequestContext = CONTEXT) -> list[AnswerEvent]:
+    async with flow.answer(question, context) as events:
+        return [event async for event in events]
+
+
+async def test_an_answer_is_found_told_and_cited() -> None:
+    generator = ScriptedGenerator(["It opens ", "at seven [1]."])
+    events = await told(answering(generator), Question("When does it open?", sampling=Sampling(max_tokens=9)))
+    found, *tokens, last = events
+    assert found == Found(Retrieval((HARBOUR,), 1.0), "When does it open?", CARD, "answer@1")
+    assert tokens == [Token("It opens "), Token("at seven [1].")]
+    assert isinstance(last, Answered)
+    assert (last.outcome, last.finish_reason, last.usage) == ("answered", "stop", Usage(1, 2))
+    assert [HARBOUR.chunk.text[each.start : each.end] for each in last.citations] == ["The harbour opens at seven."]
+    assert last.timings_s.keys() == {"retrieval", "first_token", "generation"}
+    fenced = unfence(generator.prompts[0].messages[-1].content)
+    assert fenced is not None
+    assert (fenced.question, fenced.passages[0].text) == ("When does it open?", HARBOUR.chunk.text)
+
+
+async def test_without_passages_the_model_is_not_asked() -> None:
+    generator = ScriptedGenerator(["It opens at noon."])
+    found, token, last = await told(answering(generator, ScriptedRetriever()), Question("When?"))
+    assert generator.prompts == []
+    assert isinstance(found, Found)
+    assert token == Token(ABSTENTION)
+    assert isinstance(last, Answered)
+    assert (last.outcome, last.usage, last.citations) == ("abstained", Usage(0, 0), ())
+
+
+async def test_a_follow_up_is_searched_for_with_what_it_is_about() -> None:
+    retriever = ScriptedRetriever([HARBOUR])
+    talk = (Message("user", "When does the harbour open?"), Message("assistant", "At seven [1]."))
+    options = RetrievalOptions(collection="notes", top_k=1)
+    await told(answering(ScriptedGenerator(["No."]), retriever), Question("And on Sundays?", talk, options))
+    assert retriever.asked == [("When does the harbour open? And on Sundays?", options, CONTEXT)]
+
+
+async def test_an_unknown_prompt_fails_before_anything_is_done() -> None:
+    retriever = ScriptedRetriever([HARBOUR])
+    with pytest.raises(UnknownPrompt):
+        await told(answering(ScriptedGenerator([]), retriever), Question("When?", prompt="nope@1"))
+    assert retriever.asked == []
+
+
+@pytest.mark.parametrize("error", [Overloaded("full"), UpstreamFailed("gone")])
+async def test_what_the_model_raises_comes_through(error: Exception) -> None:
+    with pytest.raises(type(error)):
+        await told(answering(ScriptedGenerator(["a"], error=error)), Question("When?"))  # type: ignore[arg-type]
+
+
+async def test_a_stream_that_breaks_off_is_a_failure_after_the_tokens_it_gave() -> None:
+    seen: list[AnswerEvent] = []
+    flow = answering(ScriptedGenerator(["It ", "opens"], fail_after=1))
+    with pytest.raises(UpstreamFailed):
+        async with flow.answer(Question("When?"), CONTEXT) as events:
+            seen.extend([event async for event in events])  # pragma: no branch
+    async with flow.answer(Question("When?"), CONTEXT) as events:
+        assert isinstance(await anext(events), Found)
+        assert await anext(events) == Token("It ")
+        with pytest.raises(UpstreamFailed):
+            await anext(events)
+
+
+class Endless:
+    """A generator whose stream just ends, or never begins to be left."""
+
+    async def card(self) -> object:
+        return CARD
+
+    @asynccontextmanager
+    async def stream(
+        self, prompt: Prompt, sampling: Sampling, context: RequestContext
+    ) -> AsyncIterator[AsyncIterator[GenerationEvent]]:
+        async def events() -> AsyncIterator[GenerationEvent]:
+            yield Token("Half an")
+
+        yield events()
+
+
+async def test_a_stream_without_an_end_is_a_failure() -> None:
+    with pytest.raises(UpstreamFailed, match="without an end"):
+        await told(answering(Endless()), Question("When?"))  # type: ignore[arg-type]
+
+
+async def test_leaving_early_leaves_the_model_too() -> None:
+    generator = ScriptedGenerator(["a", "b", "c"])
+    async with answering(generator).answer(Question("When?"), CONTEXT) as events:
+        await anext(events)
+        await anext(events)
+        assert generator.running == 1
+    assert (generator.running, generator.left_early) == (0, 1)
+
+
+async def test_a_deadline_that_has_passed_stops_before_retrieval() -> None:
+    retriever, clock = ScriptedRetriever([HARBOUR]), ScriptedClock(monotonic_s=50.0)
+    with pytest.raises(DeadlineExceeded) as caught:
+        await told(
+            answering(ScriptedGenerator(["a"]), retriever, clock),
+            Question("When?"),
+            RequestContext("r", deadline_s=50.0),
+        )
+    assert caught.value.stage == "retrieval"
+    assert retriever.asked == []
+
+
+async def test_a_retrieval_that_hangs_is_cut_off_at_the_deadline() -> None:
+    class Hanging(ScriptedRetriever):
+        async def retrieve(self, question: str, options: RetrievalOptions, context: RequestContext) -> Retrieval:
+            await asyncio.Event().wait()
+            raise AssertionError
+
+    with pytest.raises(DeadlineExceeded) as caught:
+        await told(
+            answering(ScriptedGenerator(["a"]), Hanging()), Question("When?"), RequestContext("r", deadline_s=1000.01)
+        )
+    assert caught.value.stage == "retrieval"
