@@ -68,9 +68,16 @@ async def _measure(direct: str, gateway: str, rounds: int) -> list[dict[str, Any
                 taken[url] += measured if n else []
         for name, share in (("p50", 0.5), ("p99", 0.99)):
             added = _percentile(taken[gateway], share) - _percentile(taken[direct], share)
-            figures.append({"name": f"added_ttft_{name}_ms_{clients}", "value": round(added, 2), "goal": None, "ok": True})
+            figures.append(
+                {"name": f"added_ttft_{name}_ms_{clients}", "value": round(added, 2), "goal": None, "ok": True}
+            )
         figures.append(
-            {"name": f"direct_ttft_p50_ms_{clients}", "value": round(statistics.median(taken[direct]), 2), "goal": None, "ok": True}
+            {
+                "name": f"direct_ttft_p50_ms_{clients}",
+                "value": round(statistics.median(taken[direct]), 2),
+                "goal": None,
+                "ok": True,
+            }
         )
     return figures
 
@@ -83,7 +90,10 @@ def main() -> None:
     flags = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         llm = subprocess.Popen(
-            [sys.executable, ROOT / "tests/fakes/steady_llm.py"], stdout=subprocess.PIPE, text=True, stdin=subprocess.DEVNULL
+            [sys.executable, ROOT / "tests/fakes/steady_llm.py"],
+            stdout=subprocess.PIPE,
+            text=True,
+            stdin=subprocess.DEVNULL,
         )
         assert llm.stdout is not None
         direct = llm.stdout.readline().strip()
@@ -91,7 +101,9 @@ def main() -> None:
         try:
             env = {"TANDEM_PREDICTOR__URL": direct, "TANDEM_PREDICTOR__PROTOCOL": "openai", "TANDEM_PREDICTOR__MODEL": "steady",
                    "TANDEM_LOG__LEVEL": "warning"}  # fmt: skip
-            gateway = start("all", Path(folder), env, "--ingest", str(ROOT / "docs"), "--ingest", str(ROOT / "README.md"))
+            gateway = start(
+                "all", Path(folder), env, "--ingest", str(ROOT / "docs"), "--ingest", str(ROOT / "README.md")
+            )
             for figure in asyncio.run(_measure(direct, gateway.url, flags.rounds)):
                 sys.stdout.write(json.dumps(figure) + "\n")
         finally:

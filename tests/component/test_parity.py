@@ -55,13 +55,21 @@ def deployment(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPath
 async def http(deployment: Deployment) -> AsyncIterator[aiohttp.ClientSession]:
     timeout = aiohttp.ClientTimeout(total=120)
     async with aiohttp.ClientSession(deployment.url, timeout=timeout) as session:
-        async with session.put("/v1/documents/harbour.md", data=GUIDE.encode(), headers={"content-type": "text/markdown"}) as put:
+        async with session.put(
+            "/v1/documents/harbour.md", data=GUIDE.encode(), headers={"content-type": "text/markdown"}
+        ) as put:
             assert put.status == 200, await put.text()
         yield session
 
 
 def chat(question: str, **more: Any) -> dict[str, Any]:
-    return {"model": "tandem", "messages": [{"role": "user", "content": question}], "max_tokens": 24, "temperature": 0, **more}
+    return {
+        "model": "tandem",
+        "messages": [{"role": "user", "content": question}],
+        "max_tokens": 24,
+        "temperature": 0,
+        **more,
+    }
 
 
 async def events(reply: aiohttp.ClientResponse) -> list[Any]:
@@ -74,7 +82,9 @@ FEE = "What does a berth for a boat of eight metres cost a night?"
 
 
 async def test_a_document_is_added_found_and_listed(http: aiohttp.ClientSession) -> None:
-    async with http.put("/v1/documents/harbour.md", data=GUIDE.encode(), headers={"content-type": "text/markdown"}) as reply:
+    async with http.put(
+        "/v1/documents/harbour.md", data=GUIDE.encode(), headers={"content-type": "text/markdown"}
+    ) as reply:
         assert (await reply.json())["status"] == "unchanged"
     async with http.get("/v1/documents") as reply:
         assert "harbour.md" in [record["id"] for record in (await reply.json())["data"]]
@@ -119,7 +129,9 @@ async def test_a_stream_tells_the_same_as_a_whole_answer(http: aiohttp.ClientSes
 
 
 async def test_what_the_documents_do_not_say_is_not_answered(http: aiohttp.ClientSession) -> None:
-    async with http.post("/v1/chat/completions", json=chat("Which enzyme repairs double-strand breaks in yeast?")) as reply:
+    async with http.post(
+        "/v1/chat/completions", json=chat("Which enzyme repairs double-strand breaks in yeast?")
+    ) as reply:
         answer = await reply.json()
     assert answer["tandem"]["outcome"] == "abstained"
     assert answer["choices"][0]["message"]["content"] == "I don't know from these documents."
@@ -178,13 +190,18 @@ async def _generating(url: str) -> float:
         ({**chat(FEE), "messages": [{"role": "system", "content": "be kind"}]}, 400, "invalid_request"),
         ({**chat(FEE), "messages": [{"role": "user", "content": "hi"}] * 10_000}, 400, "invalid_request"),
         (
-            {**chat(FEE), "messages": [{"role": "user", "content": [{"type": "image_url", "image_url": {"url": "data:,"}}]}]},
+            {
+                **chat(FEE),
+                "messages": [{"role": "user", "content": [{"type": "image_url", "image_url": {"url": "data:,"}}]}],
+            },
             400,
             "unsupported_content",
         ),
     ],
 )
-async def test_bad_requests_get_a_typed_error(http: aiohttp.ClientSession, body: dict[str, Any], status: int, code: str) -> None:
+async def test_bad_requests_get_a_typed_error(
+    http: aiohttp.ClientSession, body: dict[str, Any], status: int, code: str
+) -> None:
     async with http.post("/v1/chat/completions", json=body) as reply:
         answer = await reply.json()
     assert (reply.status, answer["error"]["code"]) == (status, code), answer
@@ -204,7 +221,10 @@ async def test_document_ids_cannot_climb(http: aiohttp.ClientSession, deployment
 
     assert http
     url = yarl.URL(f"{deployment.url}/v1/documents/{bad}", encoded=True)
-    async with aiohttp.ClientSession() as raw, raw.put(url, data=b"text", headers={"content-type": "text/plain"}) as reply:
+    async with (
+        aiohttp.ClientSession() as raw,
+        raw.put(url, data=b"text", headers={"content-type": "text/plain"}) as reply,
+    ):
         assert reply.status in (400, 404)
         assert "error" in await reply.json()
 
@@ -227,7 +247,9 @@ async def test_a_deleted_document_is_gone(http: aiohttp.ClientSession) -> None:
 
 
 async def test_a_deadline_that_has_passed_says_where(http: aiohttp.ClientSession) -> None:
-    async with http.post("/v1/chat/completions", json=chat(FEE, max_tokens=3000), headers={"x-request-timeout-ms": "1"}) as reply:
+    async with http.post(
+        "/v1/chat/completions", json=chat(FEE, max_tokens=3000), headers={"x-request-timeout-ms": "1"}
+    ) as reply:
         answer = await reply.json()
     assert (reply.status, answer["error"]["code"]) == (504, "deadline_exceeded"), answer
 
@@ -239,7 +261,9 @@ async def test_request_ids_are_echoed(http: aiohttp.ClientSession) -> None:
     assert "tandem" in names
 
 
-async def test_drain_finishes_what_runs_and_takes_nothing_new(http: aiohttp.ClientSession, deployment: Deployment) -> None:
+async def test_drain_finishes_what_runs_and_takes_nothing_new(
+    http: aiohttp.ClientSession, deployment: Deployment
+) -> None:
     """Last on purpose: it ends the front process."""
     front = deployment.front
     async with http.post("/v1/chat/completions", json=chat(FEE, stream=True, max_tokens=60)) as reply:

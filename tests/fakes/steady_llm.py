@@ -18,16 +18,20 @@ def _chunk(delta: dict[str, str], finish: str | None = None) -> bytes:
     return b"data: " + orjson.dumps(body) + b"\n\n"
 
 
-USAGE = b"data: " + orjson.dumps(
-    {
-        "id": "steady-1",
-        "object": "chat.completion.chunk",
-        "created": 0,
-        "model": MODEL,
-        "choices": [],
-        "usage": {"prompt_tokens": 1, "completion_tokens": 16, "total_tokens": 17},
-    }
-) + b"\n\n"
+USAGE = (
+    b"data: "
+    + orjson.dumps(
+        {
+            "id": "steady-1",
+            "object": "chat.completion.chunk",
+            "created": 0,
+            "model": MODEL,
+            "choices": [],
+            "usage": {"prompt_tokens": 1, "completion_tokens": 16, "total_tokens": 17},
+        }
+    )
+    + b"\n\n"
+)
 
 
 def application(tokens: int, gap_s: float) -> web.Application:
@@ -44,7 +48,9 @@ def application(tokens: int, gap_s: float) -> web.Application:
         return reply
 
     async def models(_: web.Request) -> web.Response:
-        return web.json_response({"object": "list", "data": [{"id": MODEL, "object": "model", "created": 0, "owned_by": "x"}]})
+        return web.json_response(
+            {"object": "list", "data": [{"id": MODEL, "object": "model", "created": 0, "owned_by": "x"}]}
+        )
 
     app = web.Application()
     app.router.add_post("/v1/chat/completions", chat)
@@ -62,7 +68,7 @@ async def _main() -> None:
     await runner.setup()
     site = web.TCPSite(runner, "127.0.0.1", flags.port)
     await site.start()
-    print(f"http://127.0.0.1:{runner.addresses[0][1]}", flush=True)  # noqa: T201
+    print(f"http://127.0.0.1:{runner.addresses[0][1]}", flush=True)
     await asyncio.Event().wait()
 
 

@@ -13,7 +13,9 @@ def bind(host: str, port: int) -> socket.socket:
             host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
         )[0]
     except socket.gaierror as error:
-        raise ConfigurationError(f"The address {host} cannot be resolved: {error.strerror}.", param="server.host") from error
+        raise ConfigurationError(
+            f"The address {host} cannot be resolved: {error.strerror}.", param="server.host"
+        ) from error
     listener = socket.socket(family, kind, protocol)
     try:
         # A restart must not wait for the old connections' TIME_WAIT.

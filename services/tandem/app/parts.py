@@ -124,11 +124,11 @@ async def features(settings: Settings, dense: Opener[Embedder]) -> AsyncIterator
     from tandem.adapters.remote.ingestor import remote_ingestor
     from tandem.adapters.remote.retriever import remote_retriever
 
-    peer = settings.retriever
-    key = peer.api_key.get_secret_value() if peer.api_key else None
+    url, timeout_s = settings.retriever.url, settings.retriever.timeout_s
+    key = settings.retriever.api_key.get_secret_value() if settings.retriever.api_key else None
     async with (
-        remote_retriever(peer.url, api_key=key, timeout_s=peer.timeout_s) as retriever,
-        remote_ingestor(peer.url, api_key=key, timeout_s=peer.timeout_s) as ingestor,
+        remote_retriever(url, api_key=key, timeout_s=timeout_s) as retriever,
+        remote_ingestor(url, api_key=key, timeout_s=timeout_s) as ingestor,
     ):
         yield retriever, ingestor
 

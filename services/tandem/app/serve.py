@@ -74,7 +74,9 @@ class Serving:
                 with ExitStack() as notes:
                     if target.owns_store:
                         notes.enter_context(serving_note(self.settings.data_dir, self.target, url_of(listener)))
-                    await self._serve(_DrainingServer(self.settings, opened, lifecycle, self.announce), listener, opened)
+                    await self._serve(
+                        _DrainingServer(self.settings, opened, lifecycle, self.announce), listener, opened
+                    )
 
     def _check(self, target: Target) -> None:
         if target.public and self.settings.public_without_keys():

@@ -91,7 +91,9 @@ TARGETS: Mapping[str, Target] = {
     "all": Target("everything in one process: page, API, documents, a small model", 8000, everything, owns_store=True),
     "gateway": Target("page and API over peers: retriever or Qdrant, and predictor", 8000, gateway),
     "retriever": Target("retrieval and documents over an embedded store", 8000, retriever, owns_store=True),
-    "predictor": Target("a small model behind TGI's and OpenAI's protocols", 8080, predictor, public=False, ingests=False),
+    "predictor": Target(
+        "a small model behind TGI's and OpenAI's protocols", 8080, predictor, public=False, ingests=False
+    ),
 }
 
 

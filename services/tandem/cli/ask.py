@@ -115,5 +115,9 @@ def _print_sources(answer: _Answer) -> None:
         page = f", page {citation['page']}" if citation.get("page") else ""
         out.print(f"[{citation['number']}] {citation['document_id']}{page}  {place}", markup=False)
         out.print(f"    “{' '.join(citation['quote'].split())}”", markup=False, style="dim")
-    told = [f"{answer.tandem.get('model')}", f"prompt {answer.tandem.get('prompt')}", *answer.tandem.get("degraded", [])]
+    told = [
+        f"{answer.tandem.get('model')}",
+        f"prompt {answer.tandem.get('prompt')}",
+        *answer.tandem.get("degraded", []),
+    ]
     err.print(" · ".join(told), style="dim", markup=False)

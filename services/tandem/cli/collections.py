@@ -60,7 +60,9 @@ def show(
         async with session.features(settings) as (_, ingestor):
             infos = {info.name: info for info in await ingestor.collections(session.context())}
             if name not in infos:
-                raise UnknownCollection(f"There is no collection {name!r}.", hint=f"Known: {', '.join(infos) or 'none'}.")
+                raise UnknownCollection(
+                    f"There is no collection {name!r}.", hint=f"Known: {', '.join(infos) or 'none'}."
+                )
             records: list[DocumentRecord] = []
             after: str | None = None
             while True:
@@ -74,7 +76,12 @@ def show(
     if output is Output.json:
         print_json({**dataclasses.asdict(info), "data": [dataclasses.asdict(record) for record in records]})
         return
-    for key, value in {"name": info.name, "documents": info.documents, "chunks": info.chunks, **dataclasses.asdict(info.recipe)}.items():
+    for key, value in {
+        "name": info.name,
+        "documents": info.documents,
+        "chunks": info.chunks,
+        **dataclasses.asdict(info.recipe),
+    }.items():
         out.print(f"[dim]{key:>10}[/]  {value}")
     out.print()
     print_table(("document", "title", "type", "chunks"), [(r.id, r.title, r.media_type, r.chunks) for r in records])

@@ -65,10 +65,14 @@ def _escaped(text: str) -> str:
 
 
 def run(work: Coroutine[Any, Any, T]) -> T:
-    """Run a command's coroutine on uvloop; Ctrl-C unwinds it."""
+    """Run a command's coroutine on uvloop; Ctrl-C unwinds it and ends with 130, as shells expect."""
     import asyncio
 
     import uvloop
 
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        return runner.run(work)
+    try:
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            return runner.run(work)
+    except KeyboardInterrupt as interrupt:
+        err.print("interrupted")
+        raise typer.Exit(130) from interrupt

@@ -19,7 +19,6 @@ def health(url: UrlOption = DEFAULT_URL, output: OutputOption = Output.table) ->
 
 
 async def _health(url: str) -> dict[str, Any]:
-    import asyncio
 
     import aiohttp
 
@@ -30,5 +29,5 @@ async def _health(url: str) -> dict[str, Any]:
         ):
             body: dict[str, Any] = await reply.json(content_type=None)
             return {**body, "url": url, "status": body.get("status", str(reply.status)), "ready": reply.status == 200}
-    except (aiohttp.ClientError, asyncio.TimeoutError, ValueError) as error:
+    except (TimeoutError, aiohttp.ClientError, ValueError) as error:
         return {"url": url, "status": f"unreachable ({error or type(error).__name__})", "ready": False}

@@ -34,9 +34,7 @@ def ingest(
     async def work() -> SyncReport:
         async with session.features(settings) as (_, ingestor), parts.sources(settings, places) as named:
             with sync_progress() as watch:
-                return await sync(
-                    ingestor, named, collection=into, context=session.context(), prune=prune, watch=watch
-                )
+                return await sync(ingestor, named, collection=into, context=session.context(), prune=prune, watch=watch)
 
     report = run(work())
     if output is Output.json:

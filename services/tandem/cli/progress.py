@@ -36,7 +36,9 @@ def sync_progress() -> Iterator[Watch]:
                 case Settled(outcome=outcome, done=done):
                     bar.update(task, completed=done)
                     if outcome.status == "failed":
-                        bar.console.print(f"failed  {outcome.document_id}: {outcome.message}", style="yellow", markup=False)
+                        bar.console.print(
+                            f"failed  {outcome.document_id}: {outcome.message}", style="yellow", markup=False
+                        )
                 case Indexing():
                     bar.update(task, description="indexing")
 

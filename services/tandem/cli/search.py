@@ -13,7 +13,9 @@ def search(
     query: Annotated[str, typer.Argument(help="What to look for.")],
     collection: CollectionOption = None,
     top_k: Annotated[int | None, typer.Option("--top-k", "-k", min=1, max=50, help="Passages to print.")] = None,
-    explain: Annotated[bool, typer.Option("--explain", help="Print every stage, and what was dropped and why.")] = False,
+    explain: Annotated[
+        bool, typer.Option("--explain", help="Print every stage, and what was dropped and why.")
+    ] = False,
     url: PeerUrlOption = None,
     api_key: ApiKeyOption = None,
     config: ConfigOption = None,
@@ -33,9 +35,9 @@ def search(
 
     found = run(work())
     if output is Output.json:
-        from tandem.http.wire.passages import retrieval_body
+        from tandem.http.wire.passages import wire_retrieval
 
-        print_json(retrieval_body(found))
+        print_json(wire_retrieval(found).model_dump(exclude_none=False))
         return
     _print(found)
 
@@ -51,9 +53,16 @@ def _print(found: Retrieval) -> None:
     if found.trace is None:
         return
     trace = found.trace
-    for stage, passages in (("dense", trace.dense), ("sparse", trace.sparse), ("fused", trace.fused), ("rerank", trace.reranked)):
+    for stage, passages in (
+        ("dense", trace.dense),
+        ("sparse", trace.sparse),
+        ("fused", trace.fused),
+        ("rerank", trace.reranked),
+    ):
         out.print(f"[bold]{stage}[/]")
-        print_table(("#", "chunk", stage), [(n, p.chunk.id, getattr(p.scores, stage)) for n, p in enumerate(passages, 1)])
+        print_table(
+            ("#", "chunk", stage), [(n, p.chunk.id, getattr(p.scores, stage)) for n, p in enumerate(passages, 1)]
+        )
         out.print()
     out.print("[bold]dropped[/]")
     print_table(("chunk", "reason", "by"), [(d.passage.chunk.id, d.reason, d.by) for d in trace.dropped])

@@ -12,11 +12,14 @@ Target = Literal["all", "gateway", "retriever", "predictor"]
 
 
 def serve(
-    target: Annotated[Target, typer.Option("--target", "-t", help="What this process is: see `tandem targets`.")] = "all",
+    target: Annotated[
+        Target, typer.Option("--target", "-t", help="What this process is: see `tandem targets`.")
+    ] = "all",
     config: ConfigOption = None,
     host: Annotated[str | None, typer.Option(help="Address to bind.", show_default="127.0.0.1")] = None,
     port: Annotated[
-        int | None, typer.Option(min=0, max=65535, help="TCP port; 0 picks a free one.", show_default="8000, predictor 8080")
+        int | None,
+        typer.Option(min=0, max=65535, help="TCP port; 0 picks a free one.", show_default="8000, predictor 8080"),
     ] = None,
     data_dir: DataDirOption = None,
     model: Annotated[

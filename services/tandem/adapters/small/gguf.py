@@ -31,7 +31,13 @@ class GgufEngine:
     """`ports/engine.py` over llama.cpp's own batching server; one thread per running request waits for its tokens."""
 
     def __init__(
-        self, server: Any, model: ModelFile, limits: EngineLimits, clock: Clock, threads: ThreadPoolExecutor, local: aiohttp.ClientSession
+        self,
+        server: Any,
+        model: ModelFile,
+        limits: EngineLimits,
+        clock: Clock,
+        threads: ThreadPoolExecutor,
+        local: aiohttp.ClientSession,
     ) -> None:
         self._server = server
         self._model = model
@@ -81,7 +87,9 @@ class GgufEngine:
         start = 0
         for entry in answer["tokens"]:
             # A piece that is no valid UTF-8 of its own comes as bytes: a part of a character.
-            piece = entry["piece"] if isinstance(entry["piece"], str) else bytes(entry["piece"]).decode("utf-8", "ignore")
+            piece = (
+                entry["piece"] if isinstance(entry["piece"], str) else bytes(entry["piece"]).decode("utf-8", "ignore")
+            )
             tokens.append(TextToken(entry["id"], piece, start, start + len(piece)))
             start += len(piece)
         return tokens

@@ -73,7 +73,9 @@ class TgiGenerator:
             except (aiohttp.ClientError, TimeoutError) as error:
                 raise _away(error) from error
             except (orjson.JSONDecodeError, KeyError, TypeError, ValueError) as error:
-                raise UpstreamFailed("The predictor's /info is not TGI's.", hint="Try predictor.protocol: openai.") from error
+                raise UpstreamFailed(
+                    "The predictor's /info is not TGI's.", hint="Try predictor.protocol: openai."
+                ) from error
         return self._card
 
     @asynccontextmanager
@@ -112,7 +114,10 @@ def raised(status: int, body: bytes) -> TextGenerationError:
         told = orjson.loads(body)
         message, kind = str(told["error"]), str(told.get("error_type", ""))
     except (orjson.JSONDecodeError, KeyError, TypeError):
-        message, kind = body[:200].decode("utf-8", "replace"), {429: "overloaded", 422: "validation", 424: "generation"}.get(status, "")
+        message, kind = (
+            body[:200].decode("utf-8", "replace"),
+            {429: "overloaded", 422: "validation", 424: "generation"}.get(status, ""),
+        )
     return _KINDS.get(kind, UnknownError)(message or f"status {status}")
 
 
@@ -144,7 +149,9 @@ def _away(error: Exception) -> UpstreamUnavailable:
 
 
 @asynccontextmanager
-async def tgi_generator(url: str, *, api_key: str | None, patience: Patience, clock: Clock) -> AsyncIterator[TgiGenerator]:
+async def tgi_generator(
+    url: str, *, api_key: str | None, patience: Patience, clock: Clock
+) -> AsyncIterator[TgiGenerator]:
     """`url` is the server's root."""
     authorization = {"authorization": f"Bearer {api_key}"} if api_key else {}
     # No limit on connections: how many requests run is decided before they come here.
