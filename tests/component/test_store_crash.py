@@ -124,6 +124,18 @@ async def test_a_store_is_there_after_a_restart(tmp_path: Path) -> None:
         assert [each.chunk.id for each in hits.fused] == ["second.md#0", "first.md#0"]
 
 
+async def test_tenants_are_told_apart_after_a_restart(tmp_path: Path) -> None:
+    async with edge_vectors(tmp_path) as vectors:
+        await vectors.ensure_collection("docs", RECIPE)
+        await put(vectors, "guide.md", ["green tea"])
+        rival = ["green secret"]
+        await vectors.replace_document("docs", "rival", record("r.md", rival), embedded("r.md", rival))
+    for tenant, expected in (("acme", ["guide.md#0"]), ("rival", ["r.md#0"]), ("nobody", [])):
+        async with edge_vectors(tmp_path) as vectors:
+            hits = await vectors.search("docs", query("green secret tea", tenant=tenant, limit=1))
+            assert [each.chunk.id for each in hits.dense] == [each.chunk.id for each in hits.sparse] == expected
+
+
 async def test_a_second_process_is_told_to_wait(tmp_path: Path) -> None:
     with writer(tmp_path, "hold") as process:
         assert process.stdout is not None
