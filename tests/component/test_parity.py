@@ -219,7 +219,7 @@ async def test_invalid_utf8_gets_a_typed_error(http: aiohttp.ClientSession) -> N
 async def test_document_ids_cannot_climb(http: aiohttp.ClientSession, deployment: Deployment, bad: str) -> None:
     import yarl
 
-    assert http
+    assert not http.closed
     url = yarl.URL(f"{deployment.url}/v1/documents/{bad}", encoded=True)
     async with (
         aiohttp.ClientSession() as raw,

@@ -92,7 +92,7 @@ async def _events(url: str, api_key: str | None, body: dict[str, Any]) -> AsyncI
                 raise UpstreamFailed("The answer was cut short.", hint="See the server's log.")
     except (aiohttp.ClientError, TimeoutError) as error:
         raise UpstreamUnavailable(
-            f"No Tandem answers at {url}: {error or type(error).__name__}.",
+            f"No Tandem answers at {url}: {str(error) or type(error).__name__}.",
             hint="Start one with scripts/run (or tandem serve), or name it with --url.",
         ) from error
 

@@ -30,4 +30,4 @@ async def _health(url: str) -> dict[str, Any]:
             body: dict[str, Any] = await reply.json(content_type=None)
             return {**body, "url": url, "status": body.get("status", str(reply.status)), "ready": reply.status == 200}
     except (TimeoutError, aiohttp.ClientError, ValueError) as error:
-        return {"url": url, "status": f"unreachable ({error or type(error).__name__})", "ready": False}
+        return {"url": url, "status": f"unreachable ({str(error) or type(error).__name__})", "ready": False}

@@ -6,10 +6,11 @@ from contextlib import contextmanager
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
 
 from tandem.cli.console import err
+from tandem.domain.document import IngestStatus
 from tandem.ingestion.progress import Indexing, Listed, Settled, SyncEvent, SyncReport
 from tandem.pipeline.syncing import Watch
 
-_STATUSES = ("added", "updated", "unchanged", "removed", "failed")
+_STATUSES: tuple[IngestStatus, ...] = ("added", "updated", "unchanged", "removed", "failed")
 _SHOWN_FAILURES = 20
 
 

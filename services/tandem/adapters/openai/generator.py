@@ -128,7 +128,7 @@ def _seconds(retry_after: str | None) -> float:
 
 def _away(error: Exception) -> UpstreamUnavailable:
     return UpstreamUnavailable(
-        f"The predictor cannot be reached: {error or type(error).__name__}.", hint="Check predictor.url."
+        f"The predictor cannot be reached: {str(error) or type(error).__name__}.", hint="Check predictor.url."
     )
 
 

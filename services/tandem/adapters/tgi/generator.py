@@ -144,7 +144,7 @@ def translated(error: TextGenerationError) -> TandemError:
 
 def _away(error: Exception) -> UpstreamUnavailable:
     return UpstreamUnavailable(
-        f"The predictor cannot be reached: {error or type(error).__name__}.", hint="Check predictor.url."
+        f"The predictor cannot be reached: {str(error) or type(error).__name__}.", hint="Check predictor.url."
     )
 
 
