@@ -5,8 +5,8 @@ from typing import Any, NamedTuple
 
 import orjson
 import pytest
-from fakes.predictor import JSON, predictor
 
+from fakes.predictor import JSON, predictor
 from tandem.adapters.scripted.clock import ScriptedClock
 from tandem.adapters.scripted.engine import ScriptedEngine
 from tandem.domain.errors import Overloaded, UpstreamFailed
