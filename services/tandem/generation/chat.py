@@ -57,11 +57,11 @@ class ChatEvents:
             for choice in chunk.get("choices") or ():
                 if text := (choice.get("delta") or {}).get("content"):
                     self._pieces += 1
-                    told.append(Token(text))
+                    told.append(Token(_text(text)))
                 if reason := choice.get("finish_reason"):
                     self._reason = _REASONS.get(reason, "stop")
             if usage := chunk.get("usage"):
-                self._usage = Usage(usage["prompt_tokens"], usage["completion_tokens"])
+                self._usage = Usage(_count(usage["prompt_tokens"]), _count(usage["completion_tokens"]))
         except (orjson.JSONDecodeError, AttributeError, KeyError, TypeError) as error:
             raise UpstreamFailed(f"The predictor sent no chat chunk: {data[:120]!r}.") from error
         return told
@@ -74,3 +74,15 @@ class ChatEvents:
             raise UpstreamFailed("The predictor's answer was cut short.")
         self.done = True
         return [Finished(self._reason, self._usage or Usage(0, self._pieces))]
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise TypeError("no text")
+    return value
+
+
+def _count(value: object) -> int:
+    if not isinstance(value, int) or value < 0:
+        raise TypeError("no count")
+    return value

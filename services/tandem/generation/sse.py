@@ -1,6 +1,7 @@
 """Server-sent events out of bytes that may be cut anywhere."""
 
 _LIMIT_BYTES = 16 * 1024 * 1024
+_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 
 class SseParser:
@@ -12,12 +13,14 @@ class SseParser:
     def __init__(self) -> None:
         self._rest = bytearray()
         self._data: list[bytes] = []
+        self._data_bytes = 0
+        self._begun = False
 
     def feed(self, piece: bytes) -> list[bytes]:
         """The events that `piece` completed."""
         self._rest += piece
-        if len(self._rest) > _LIMIT_BYTES:
-            raise ValueError("a server-sent event is larger than 16 MB")
+        if not self._begins():
+            return []
         *lines, rest = self._split()
         self._rest = bytearray(rest)
         events: list[bytes] = []
@@ -27,7 +30,18 @@ class SseParser:
             elif self._data:
                 events.append(b"\n".join(self._data))
                 self._data.clear()
+                self._data_bytes = 0
+        self._check(len(self._rest) + self._data_bytes)
         return events
+
+    def _begins(self) -> bool:
+        """False while what came so far may still be half of a byte order mark."""
+        if not self._begun:
+            if len(self._rest) < len(_BYTE_ORDER_MARK) and _BYTE_ORDER_MARK.startswith(self._rest):
+                return False
+            self._rest = bytearray(self._rest.removeprefix(_BYTE_ORDER_MARK))
+            self._begun = True
+        return True
 
     def _split(self) -> list[bytes]:
         # A lone carriage return at the end may be half of a line end that is still under way.
@@ -42,3 +56,10 @@ class SseParser:
         name, _, value = line.partition(b":")
         if name == b"data":
             self._data.append(value.removeprefix(b" "))
+            # The line end that joins it to the next one counts too: empty lines must not grow for ever.
+            self._data_bytes += len(value) + 1
+            self._check(self._data_bytes)
+
+    def _check(self, size: int) -> None:
+        if size > _LIMIT_BYTES:
+            raise ValueError("a server-sent event is larger than 16 MB")

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
 from tandem.domain.context import RequestContext
-from tandem.domain.errors import DeadlineExceeded, UpstreamFailed, UpstreamUnavailable
+from tandem.domain.errors import DeadlineExceeded, TandemError, UpstreamFailed, UpstreamUnavailable
 from tandem.domain.generation import GenerationEvent
 from tandem.generation.chat import ChatEvents
 from tandem.generation.sse import SseParser
@@ -31,16 +31,17 @@ async def generation_events(
     """
     parser = SseParser()
     spoken = False
+    waiting_since_s = clock.monotonic_s()
     while True:
-        try:
-            async with asyncio.timeout(_bound(patience.idle_s if spoken else patience.first_token_s, context, clock)):
-                piece = await anext(pieces, None)
-        except TimeoutError as error:
-            raise _silence(context, clock, spoken=spoken) from error
+        patience_s = patience.idle_s if spoken else patience.first_token_s
+        wait = _Wait(waiting_since_s + patience_s, context.deadline_s, spoken)
+        piece = await _next(pieces, wait, clock)
         for data in [] if piece is None else _parsed(parser, piece):
             for event in events.take(data):
                 spoken = True
                 yield event
+                # Counted from here: whoever reads slowly has not kept the predictor waiting, nor it them.
+                waiting_since_s = clock.monotonic_s()
         if events.done:
             return
         if piece is None:
@@ -49,22 +50,42 @@ async def generation_events(
             return
 
 
+@dataclass(frozen=True, slots=True)
+class _Wait:
+    """For the next token: until patience or the request's deadline ends, whichever is first."""
+
+    patience_ends_s: float
+    deadline_s: float | None
+    spoken: bool
+
+    @property
+    def ends_s(self) -> float:
+        return self.patience_ends_s if self.deadline_s is None else min(self.patience_ends_s, self.deadline_s)
+
+    def failure(self) -> TandemError:
+        """What it means that no token came."""
+        if self.deadline_s is not None and self.deadline_s <= self.patience_ends_s:
+            return DeadlineExceeded("generation")
+        if self.spoken:
+            return UpstreamFailed("The predictor stopped in mid-answer.")
+        return UpstreamUnavailable("The predictor sent no token in time.")
+
+
+async def _next(pieces: AsyncIterator[bytes], wait: _Wait, clock: Clock) -> bytes | None:
+    """The next piece, None at the end. Raises `wait.failure()` when it takes too long."""
+    left_s = wait.ends_s - clock.monotonic_s()
+    # Asked before waiting as well: a server that only ever sends heartbeats is never waited for, and says nothing.
+    if left_s <= 0:
+        raise wait.failure()
+    try:
+        async with asyncio.timeout(left_s):
+            return await anext(pieces, None)
+    except TimeoutError as error:
+        raise wait.failure() from error
+
+
 def _parsed(parser: SseParser, piece: bytes) -> list[bytes]:
     try:
         return parser.feed(piece)
     except ValueError as error:
         raise UpstreamFailed(f"The predictor's stream cannot be read: {error}.") from error
-
-
-def _bound(patience_s: float, context: RequestContext, clock: Clock) -> float:
-    if context.deadline_s is None:
-        return patience_s
-    return min(patience_s, max(0.0, context.deadline_s - clock.monotonic_s()))
-
-
-def _silence(context: RequestContext, clock: Clock, *, spoken: bool) -> Exception:
-    if context.deadline_s is not None and clock.monotonic_s() >= context.deadline_s:
-        return DeadlineExceeded("generation")
-    if spoken:
-        return UpstreamFailed("The predictor stopped in mid-answer.")
-    return UpstreamUnavailable("The predictor sent no token in time.")
