@@ -3,8 +3,19 @@
 import re
 from collections.abc import Iterator
 
-_WORD = re.compile(r"\w+(?:['’]\w+)?")
-_END = re.compile(r"""[.!?…]["'”’)\]]*(?:\s*\[\d+(?:\s*,\s*\d+)*\])*(?=\s+["'“‘(\[]?[A-Z0-9À-ÖØ-Þ]|\s*$)|[。！？]|\n\s*\n|\n(?=\s*(?:[-*|#]|\d+\.)\s)""")
+# An underscore joins words: a question asks for the drain timeout, the text says drain_timeout_s.
+_WORD = re.compile(r"[^\W_]+(?:['’][^\W_]+)?")
+_END = re.compile(
+    r"""[.!?…]["'”’)\]]*(?:\s*\[\d+(?:\s*,\s*\d+)*\])*(?=\s+["'“‘(\[]?[A-Z0-9À-ÖØ-Þ]|\s*$)"""
+    r"""|[。！？]|\n\s*\n|\n(?=\s*(?:[-*|#]|\d+\.)\s)"""
+)
+# What a full stop may follow without ending anything: an initial, a list's number, the usual abbreviations.
+_ABBREVIATED = re.compile(
+    r"(?:^|[\s(\[\"'“‘])(?:[A-Z]|(?:[A-Za-z]\.)+[A-Za-z]|Dr|Mr|Mrs|Ms|Prof|St|Jr|Sr|Fig|Eq|Sec|Vol|vs|cf|approx)$"
+    r"|(?:^|\n)\s*\d{1,3}$"
+)
+_LONGEST_ABBREVIATION = 12
+_VOWELS = frozenset("aeiouy")
 # Words that say little about what a text is about. English; other languages simply keep theirs.
 _STOP = frozenset(
     "a about after all also am an and any are as at be been before being between both but by can could did do does doing "
@@ -27,11 +38,31 @@ def content_words(text: str) -> list[str]:
 
 
 def stem(word: str) -> str:
-    """A word's beginning, enough to match its inflections: `mooring` and `moored`, `cities` and `city`."""
-    for ending in ("ings", "ing", "edly", "ies", "ied", "ed", "es", "s", "y"):
-        if word.endswith(ending) and len(word) - len(ending) >= 3:
-            return word.removesuffix(ending)
+    """A word's beginning, the same for its inflections: `mooring` and `moored`, `cities` and `city`, `used` and `using`.
+
+    Endings are taken off as in Porter's first step (1980) as long as a syllable is left; what they may have added or
+    dropped (`stopp-`, `stor-`) is evened out, so that stems are no words.
+    """
+    word = word.removesuffix("'s").removesuffix("’s")
+    for ending in ("ings", "ing", "edly", "ies", "ied", "ed", "es", "s"):
+        rest = word.removesuffix(ending)
+        if rest != word and _is_inflected(rest, ending):
+            word = rest
+            break
+    if len(word) > 3 and word[-1] == word[-2] and word[-1] in "bdfgmnprt":
+        return word[:-1]
+    if len(word) > 2 and (word[-1] == "e" or (word[-1] == "y" and word[-2] not in _VOWELS)):
+        return word[:-1]
     return word
+
+
+def _is_inflected(rest: str, ending: str) -> bool:
+    if ending in ("ies", "ied"):
+        return len(rest) > 1
+    if ending == "s":
+        # Neither a class nor a status is several.
+        return len(rest) > 1 and rest[-1] not in "siu"
+    return len(rest) > 1 and not _VOWELS.isdisjoint(rest) and not (ending == "ed" and rest[-1] == "e")
 
 
 def stems(text: str) -> list[str]:
@@ -43,6 +74,12 @@ def sentences(text: str) -> Iterator[tuple[int, int]]:
     """Character spans of the sentences, without the white space around them."""
     start = 0
     for match in (*_END.finditer(text), None):
+        if (
+            match
+            and match[0][0] == "."
+            and _ABBREVIATED.search(text[max(start, match.start() - _LONGEST_ABBREVIATION) : match.start()])
+        ):
+            continue
         end = match.end() if match else len(text)
         piece = text[start:end]
         if stripped := piece.strip():
