@@ -82,6 +82,8 @@ class Retrieving:
                 reranker=reranker,
                 threshold=threshold,
             )
+        # Asked for, and not there yet: said, not passed over in silence.
+        degraded += ("expand_unavailable",) if options.expand else ()
         return Retrieval(chosen.passages, chosen.best, degraded, trace)
 
     async def _reranked(
