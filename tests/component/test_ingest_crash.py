@@ -68,14 +68,16 @@ async def _killed_after(store: Path, folder: Path, documents: int) -> None:
         await process.wait()
 
 
-async def _content(store: Path) -> list[StoredDocument]:
+async def _content(store: Path, *, complete: bool = True) -> list[StoredDocument]:
     async with edge_vectors(store) as vectors:
         page = await vectors.documents("docs", "default", limit=100)
         stored = [await vectors.document("docs", "default", record.id) for record in page.records]
         (info,) = await vectors.collections("default")
         documents = [replace(each, record=replace(each.record, ingested_at=0.0)) for each in stored if each is not None]
         assert info.documents == len(documents)
-        assert info.chunks == sum(len(each.chunks) for each in documents)
+        # Chunks of a document that was being written when the process died count, until the next run completes it.
+        assert info.chunks >= sum(len(each.chunks) for each in documents)
+        assert not complete or info.chunks == sum(len(each.chunks) for each in documents)
         return documents
 
 
@@ -84,7 +86,7 @@ async def test_killed_again_and_again_then_completed(folder: Path, tmp_path: Pat
     store, clean = tmp_path / "store", tmp_path / "clean"
     for more in (2, 4, 7):
         await _killed_after(store, folder, more)
-        assert all(each.record.chunks == len(each.chunks) for each in await _content(store))
+        assert all(each.record.chunks == len(each.chunks) for each in await _content(store, complete=False))
     assert (await _run(store, folder))[-1].startswith("counts")
     assert (await _run(clean, folder))[-1] == "counts 14 0 0"
     completed = await _content(store)
