@@ -29,6 +29,12 @@ async def test_work_needs_the_key(path: str) -> None:
         assert (await ours.post(path, {}, {**JSON, "authorization": "bearer sekret"})).status == 422
 
 
+async def test_a_key_is_its_bytes() -> None:
+    async with predictor(ScriptedEngine(PIECES), api_key="schlüssel") as ours:
+        key = {"authorization": "Bearer schlüssel"}
+        assert (await ours.post("/tokenize", {"inputs": "Hi"}, {**JSON, **key})).status == 200
+
+
 @pytest.mark.parametrize("path", GETS)
 async def test_what_is_told_needs_none(path: str) -> None:
     async with predictor(ScriptedEngine(PIECES), api_key="sekret") as ours:

@@ -49,7 +49,7 @@ def predictor_app(
     keep_alive_s: float = 15.0,
     target: str = "predictor",
     new_id: Callable[[], str] = lambda: uuid4().hex,
-    new_seed: Callable[[], int] = lambda: secrets.randbits(32),
+    new_seed: Callable[[], int] = lambda: secrets.randbits(31),
 ) -> ASGIApp:
     """An ASGI application over `engine`; TGI's metrics are added to `registry`, `/metrics` shows all of it.
 

@@ -28,6 +28,8 @@ _STREAM_HEADERS = [
     (b"content-type", b"text/event-stream"),
     (b"cache-control", b"no-cache"),
 ]
+# TGI tells the kind of machine; engines of ours run on its processors.
+_COMPUTE = "cpu"
 # What axum sends, TGI's framework: an empty comment.
 _KEEP_ALIVE = b":\n\n"
 
@@ -157,13 +159,13 @@ class _Outlet:
 
 
 def _computed(job: Job) -> list[tuple[bytes, bytes]]:
-    return [(b"x-compute-type", b"cpu"), (b"x-compute-characters", str(len(job.text)).encode())]
+    return [(b"x-compute-type", _COMPUTE.encode()), (b"x-compute-characters", str(len(job.text)).encode())]
 
 
 def _measured(job: Job, end: End) -> dict[str, str]:
     timings, generated = end.timings, end.finished.usage.completion_tokens
     return {
-        "x-compute-type": "cpu",
+        "x-compute-type": _COMPUTE,
         "x-compute-time": f"{timings.total_s:.9f}",
         "x-compute-characters": str(len(job.text)),
         "x-total-time": _ms(timings.total_s),

@@ -36,7 +36,7 @@ class Gate:
         if self.api_key is None:
             return True
         scheme, _, key = authorization.partition(" ")
-        return scheme.lower() == "bearer" and hmac.compare_digest(key.strip().encode(), self.api_key.encode())
+        return scheme.lower() == "bearer" and hmac.compare_digest(key.strip().encode("latin-1"), self.api_key.encode())
 
     def _set_deadline(self, request: Request) -> None:
         asked = request.headers.get(TIMEOUT_HEADER)

@@ -74,9 +74,9 @@ class Generations:
 
     async def _complete(self, request: Request) -> Response:
         asked = await read(request, CompletionRequest)
-        self.delivery.meter.asked()
         if refusal := refusal_of(asked):
             return refusal.reply()
+        self.delivery.meter.asked()
         with self.delivery.told():
             stamp = await self._stamp(request, asked.model)
             refuse_unsupported_completion(asked)
