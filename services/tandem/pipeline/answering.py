@@ -82,8 +82,16 @@ class Answering:
                 yield event
                 continue
             timings["generation"] = self._clock.monotonic_s() - asked_s
-            citations = cite("".join(said), found.retrieval.passages)
-            yield Answered("answered", event.reason, event.usage, citations, found.retrieval.degraded, timings)
+            answer = "".join(said).strip()
+            degraded = found.retrieval.degraded
+            if not answer:
+                # A model that has nothing to say has not answered.
+                yield Token(ABSTENTION)
+            if answer in ("", ABSTENTION):
+                yield Answered("abstained", event.reason, event.usage, degraded=degraded, timings_s=timings)
+                return
+            citations = cite(answer, found.retrieval.passages)
+            yield Answered("answered", event.reason, event.usage, citations, degraded, timings)
             return
         raise UpstreamFailed("The model's answer ended without an end.")
 

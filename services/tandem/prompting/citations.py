@@ -15,15 +15,18 @@ _SUPPORT = 0.6
 def cite(answer: str, passages: Sequence[Passage]) -> tuple[Citation, ...]:
     """The passages that the answer names, in the order of their first naming; numbers that stand for none are ignored.
 
-    When it names none at all, those that hold most of the words of one of its sentences.
+    A mark that stands by itself belongs to the statement before it. When the answer names none at all, those that hold
+    most of the words of one of its sentences.
     """
     named: dict[int, str] = {}
+    statement = ""
     for start, end in sentences(answer):
-        statement = answer[start:end]
-        for mark in _MARK.finditer(statement):
+        said = _MARK.sub("", answer[start:end])
+        statement = said if stems(said) else statement
+        for mark in _MARK.finditer(answer, start, end):
             for number in map(int, re.findall(r"\d+", mark[1])):
                 if 1 <= number <= len(passages):
-                    named.setdefault(number, _MARK.sub("", statement))
+                    named.setdefault(number, statement)
     if not named:
         named = _supported(answer, passages)
     return tuple(_citation(number, statement, passages[number - 1]) for number, statement in named.items())
@@ -48,5 +51,8 @@ def _citation(number: int, statement: str, passage: Passage) -> Citation:
         words = set(stems(text[span[0] : span[1]]))
         return len(wanted & words) / (len(words) + len(wanted) or 1)
 
-    start, end = max(sentences(text), key=overlap, default=(0, len(text)))
+    whole = (0, len(text))
+    span = max(sentences(text), key=overlap, default=whole)
+    # Said in other words altogether: then no sentence of it can be told apart, and the passage stands as a whole.
+    start, end = span if overlap(span) else whole
     return Citation(number, passage, start, end)

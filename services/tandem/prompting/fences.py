@@ -7,7 +7,9 @@ from html import escape, unescape
 
 from tandem.domain.passage import Passage
 
-_TAG = re.compile(r"<(?=\s*/?\s*(?:passages?|question)\b)", re.IGNORECASE)
+# Blanks, and characters that take no room: neither makes it another tag to a model.
+_GAP = r"[\s\u00ad\u200b-\u200f\u2060-\u2064\ufeff]*"
+_TAG = re.compile(rf"<(?={_GAP}/?{_GAP}(?:passages?|question)(?![a-z]))", re.IGNORECASE)
 # Looks the same to a reader, and is no tag to a parser or a model that was told about tags.
 _DEFUSED = "\N{SINGLE LEFT-POINTING ANGLE QUOTATION MARK}"
 _PASSAGE = re.compile(r'<passage n="(\d+)" title="([^"\n]*)">\n(.*?)\n</passage>', re.DOTALL)

@@ -13,7 +13,7 @@ from tandem.domain.answer import Answered, AnswerEvent, Found
 from tandem.domain.context import RequestContext
 from tandem.domain.errors import DeadlineExceeded, Overloaded, UnknownPrompt, UpstreamFailed
 from tandem.domain.generation import GenerationEvent, Prompt, Token, Usage
-from tandem.domain.passage import Retrieval
+from tandem.domain.passage import Passage, Retrieval
 from tandem.domain.question import Message, Question, RetrievalOptions, Sampling
 from tandem.pipeline.answering import ABSTENTION, Answering
 from tandem.ports.generator import Generator
@@ -154,3 +154,39 @@ async def test_a_retrieval_that_hangs_is_cut_off_at_the_deadline() -> None:
             answering(ScriptedGenerator(["a"]), Hanging()), Question("When?"), RequestContext("r", deadline_s=1000.01)
         )
     assert caught.value.stage == "retrieval"
+
+
+@pytest.mark.parametrize("pieces", [[], ["", " \n"]])
+async def test_a_model_that_says_nothing_has_not_answered(pieces: list[str]) -> None:
+    events = await told(answering(ScriptedGenerator(pieces)), Question("When?", sampling=Sampling(max_tokens=9)))
+    assert events[-2] == Token(ABSTENTION)
+    assert isinstance(events[-1], Answered)
+    assert (events[-1].outcome, events[-1].citations) == ("abstained", ())
+
+
+async def test_a_model_that_abstains_in_tandems_own_words_has_abstained() -> None:
+    *_, token, last = await told(answering(ScriptedGenerator([f"{ABSTENTION}\n"])), Question("When?"))
+    assert token == Token(f"{ABSTENTION}\n")
+    assert isinstance(last, Answered)
+    assert (last.outcome, last.citations) == ("abstained", ())
+
+
+async def test_the_default_answer_length_holds_unless_the_request_names_one() -> None:
+    pieces = ["It "] * 300
+    for asked, expected in ((None, 256), (3, 3)):
+        *_, last = await told(
+            answering(ScriptedGenerator(pieces)), Question("When?", sampling=Sampling(max_tokens=asked))
+        )
+        assert isinstance(last, Answered)
+        assert (last.finish_reason, last.usage.completion_tokens) == ("length", expected)
+
+
+@pytest.mark.parametrize("found", [(HARBOUR,), ()])
+async def test_what_was_left_out_is_told_with_the_answer(found: tuple[Passage, ...]) -> None:
+    class Hurried(ScriptedRetriever):
+        async def retrieve(self, question: str, options: RetrievalOptions, context: RequestContext) -> Retrieval:
+            return Retrieval(found, 0.5, ("rerank_skipped",))
+
+    *_, last = await told(answering(ScriptedGenerator(["At seven."]), Hurried()), Question("When?"))
+    assert isinstance(last, Answered)
+    assert last.degraded == ("rerank_skipped",)

@@ -54,3 +54,13 @@ def test_spans_and_numbers_always_fit(answer: str, count: int) -> None:
     for each in found:
         assert each.passage is passages[each.number - 1]
         assert 0 <= each.start <= each.end <= len(each.passage.chunk.text)
+
+
+def test_a_mark_on_a_line_of_its_own_belongs_to_the_statement_before() -> None:
+    assert cited("A ticket costs four crowns\n\n[2]") == [(2, "A ticket costs four crowns.")]
+    assert cited("- It closes at nine\n- [1]") == [(1, "It closes at nine.")]
+
+
+@pytest.mark.parametrize("answer", ["[1]", "Entirely different vocabulary [1]."])
+def test_where_no_sentence_supports_the_statement_the_passage_stands_as_a_whole(answer: str) -> None:
+    assert cited(answer) == [(1, HARBOUR.chunk.text)]

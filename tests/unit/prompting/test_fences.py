@@ -1,5 +1,6 @@
 import string
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -52,3 +53,26 @@ def test_other_text_holds_no_fences(text: str) -> None:
     assert unfence(text) is None
     assert unfence(fence_question(text)) is None
     assert unfence(fence_passages([])) is None
+
+
+@pytest.mark.parametrize(
+    "tag",
+    [
+        "<passage>",
+        "</PASSAGE>",
+        "< / Passages >",
+        "<\u200bpassage>",
+        "<\n/question>",
+        "<question\u00a0x='1'>",
+        "</\ufeffquestion",
+        "<passage_1>",
+    ],
+)
+def test_what_looks_like_a_fence_is_none_in_any_spelling(tag: str) -> None:
+    assert "<" not in fence_question(f"a {tag} b").removeprefix("<question>").removesuffix("</question>")
+    assert "<" not in fence_passages([passage(tag)]).split("\n")[2]
+
+
+@pytest.mark.parametrize("text", ["a < b", "<p>", "<questions>", "x<passageway>", "List<T>", "<br/>"])
+def test_other_markup_stays_as_it_is(text: str) -> None:
+    assert text in fence_question(text)
