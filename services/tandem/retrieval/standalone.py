@@ -7,9 +7,7 @@ from tandem.domain.question import Message
 from tandem.domain.text import content_words, words
 
 # What points back at something said before.
-_BACK = frozenset(
-    "it its they them their theirs this that these those he him his she her hers there one ones".split()  # noqa: SIM905
-)
+_BACK = frozenset("it its they them their theirs this that these those he him his she her hers there one ones".split())
 # An opening that leaves out what it is about, and one that merely goes on.
 _ELLIPSIS = re.compile(r"^\s*(?:what about|how about|what if|why not|any others?)\b", re.IGNORECASE)
 _GOING_ON = re.compile(r"^\s*(?:and|but|or|so|then|also|why|really|else)\b", re.IGNORECASE)
