@@ -66,5 +66,6 @@ def test_a_folder_without_its_files_is_no_labelled_set(labelled: Path, missing: 
 
 
 def test_separators_inside_a_text_are_no_line_ends(labelled: Path) -> None:
-    (labelled / "corpus.jsonl").open("a").write('{"_id": "odd", "title": "", "text": "one\u2028two\x85three"}\n')
+    with (labelled / "corpus.jsonl").open("a") as corpus:
+        corpus.write('{"_id": "odd", "title": "", "text": "one\u2028two\x85three"}\n')
     assert read_labelled(labelled).documents[-1].text == "one\u2028two\x85three"
