@@ -63,7 +63,7 @@ class Surface:
             metrics,
             [
                 chat_router(answering, model, collection=collection, clock=clock, meter=metrics),
-                models_router(model),
+                models_router(model, created=int(clock.epoch_s())),
                 *self._features(finder, MeasuredIngestor(ingestor, metrics), clock),
                 ui_router(),
             ],

@@ -31,12 +31,13 @@ def evaluate(
 async def _evaluate(folder: Path, data_dir: Path, config: Path | None) -> Evaluation:
     from tandem.adapters.sources.beir import read_labelled
     from tandem.app import parts
-    from tandem.app.settings import load_settings
+    from tandem.app.settings import Vectors, load_settings
     from tandem.cli import session
     from tandem.cli.progress import step_progress
     from tandem.pipeline.evaluating import evaluate as measure
 
-    settings = load_settings(config, data_dir=data_dir)
+    # Always in an embedded store of its own: a labelled set has no place on a server that serves people.
+    settings = load_settings(config, data_dir=data_dir, vectors=Vectors())
     labelled = read_labelled(folder)
     async with (
         parts.shared(parts.embedder(settings)) as dense,
