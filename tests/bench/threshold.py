@@ -32,6 +32,7 @@ from tandem.ports.ingestor import Ingestor
 from tandem.ports.retriever import Retriever
 from tandem.retrieval.labelled import LabelledSet
 from tandem.retrieval.relevance import THRESHOLD, coverage, relevance
+from tandem.retrieval.selection import cosines, told
 
 ROOT = Path(__file__).parents[2]
 CONTEXT = RequestContext("bench")
@@ -85,11 +86,11 @@ async def _fill(found: LabelledSet, ingestor: Ingestor) -> None:
 async def _ask(asked: Asked, sets: Sequence[LabelledSet], retriever: Retriever) -> None:
     for asking in sets:
         for query, question in asking.queries.items():
-            for told in sets:
-                options = RetrievalOptions(told.name, top_k=1, rerank=False, explain=True)
+            for asked_of in sets:
+                options = RetrievalOptions(asked_of.name, top_k=1, rerank=False, explain=True)
                 retrieval = await retriever.retrieve(question, options, CONTEXT)
                 fused = retrieval.trace.fused if retrieval.trace else ()
-                gold = asking.qrels.get(query, {}) if told is asking else {}
+                gold = asking.qrels.get(query, {}) if asked_of is asking else {}
                 signals = list(_signals(question, fused))
                 if not gold:
                     asked.add("foreign", signals)
@@ -100,9 +101,8 @@ async def _ask(asked: Asked, sets: Sequence[LabelledSet], retriever: Retriever) 
 
 def _signals(question: str, candidates: Sequence[Passage]) -> Iterator[tuple[float, float]]:
     wanted = stems(question)
-    for each in candidates:
-        told = " ".join((*each.chunk.title_path, each.chunk.text))
-        yield max(each.scores.dense or 0.0, 0.0), coverage(wanted, told)
+    for each, cosine in zip(candidates, cosines(candidates), strict=True):
+        yield max(cosine, 0.0), coverage(wanted, told(each))
 
 
 def _auc(higher: Vector, lower: Vector) -> float:
@@ -122,29 +122,29 @@ def _fitted(values: Vector, labels: Vector) -> tuple[float, float]:
 
 
 def _figures(asked: Asked) -> Iterator[dict[str, object]]:
-    def told(name: str, value: float, *, least: float = -math.inf, most: float = math.inf) -> dict[str, object]:
+    def figure(name: str, value: float, *, least: float = -math.inf, most: float = math.inf) -> dict[str, object]:
         return {"name": name, "value": round(value, 4), "ok": least <= value <= most}
 
     for name, kinds in asked.best.items():
         answerable, near, foreign = (np.asarray(kinds[kind]) for kind in ("answerable", "near", "foreign"))
         goal = 0.93 if name == "product" else -math.inf
-        yield told(f"auc_{name}", _auc(answerable, np.concatenate((near, foreign))), least=goal)
-        yield told(f"auc_near_{name}", _auc(answerable, near))
-        yield told(f"auc_foreign_{name}", _auc(answerable, foreign))
+        yield figure(f"auc_{name}", _auc(answerable, np.concatenate((near, foreign))), least=goal)
+        yield figure(f"auc_near_{name}", _auc(answerable, near))
+        yield figure(f"auc_foreign_{name}", _auc(answerable, foreign))
     kinds = asked.best["product"]
     every = np.concatenate([kinds[kind] for kind in ("answerable", "near", "foreign")])
     slope, intercept = _fitted(every, (np.arange(len(every)) < len(kinds["answerable"])).astype(float))
-    yield told("fitted_slope", slope)
-    yield told("fitted_intercept", intercept)
+    yield figure("fitted_slope", slope)
+    yield figure("fitted_intercept", intercept)
     for share in (0.95, 0.96, 0.97):
         cut = float(np.quantile(kinds["answerable"], 1 - share))
-        yield told(f"threshold_at_{share:.0%}", relevance(cut, 1.0))
+        yield figure(f"threshold_at_{share:.0%}", relevance(cut, 1.0))
     for kind, values in kinds.items():
-        yield told(f"questions_{kind}", len(values))
+        yield figure(f"questions_{kind}", len(values))
         least, most = (0.93, 1.0) if kind == "answerable" else (0.0, 0.06 if kind == "foreign" else 1.0)
-        yield told(f"answered_{kind}", _answered(values), least=least, most=most)
+        yield figure(f"answered_{kind}", _answered(values), least=least, most=most)
     for name, values in asked.by_set.items():
-        yield told(f"answered_answerable_{name}", _answered(values))
+        yield figure(f"answered_answerable_{name}", _answered(values))
 
 
 def _answered(products: Sequence[float]) -> float:
@@ -168,9 +168,9 @@ async def _main(flags: argparse.Namespace) -> None:
                 print(f"{each.name}: {len(each.documents)} documents, {len(each.queries)} questions", file=sys.stderr)
             await _ask(asked, sets, retriever)
     figures = list(_figures(asked))
-    for figure in figures:
-        print(json.dumps(figure) if flags.json else f"{figure['name']:<32} {figure['value']}")
-    sys.exit(0 if all(figure["ok"] for figure in figures) else 1)
+    for row in figures:
+        print(json.dumps(row) if flags.json else f"{row['name']:<32} {row['value']}")
+    sys.exit(0 if all(row["ok"] for row in figures) else 1)
 
 
 if __name__ == "__main__":

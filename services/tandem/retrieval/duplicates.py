@@ -13,7 +13,8 @@ _SAME = 0.8
 def without_repeats(passages: Sequence[Passage]) -> tuple[list[Passage], list[Dropped]]:
     """Keep the best-ranked of each group of near-duplicates.
 
-    A passage repeats another when the smaller of their sets of four-word shingles is contained in the other by 80 %.
+    A passage repeats a better one when that holds 80 % of its four-word shingles. One that holds the better one and says
+    more besides is kept: a short passage must not push out the long one with the answer.
     """
     kept: list[tuple[Passage, frozenset[tuple[str, ...]]]] = []
     dropped: list[Dropped] = []
@@ -33,4 +34,4 @@ def _shingles(text: str) -> frozenset[tuple[str, ...]]:
 
 
 def _contained(one: frozenset[tuple[str, ...]], other: frozenset[tuple[str, ...]]) -> float:
-    return len(one & other) / min(len(one), len(other))
+    return len(one & other) / len(one)

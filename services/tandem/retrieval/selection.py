@@ -21,13 +21,26 @@ class Selection:
 def judged(question: str, passages: Sequence[Passage]) -> list[Passage]:
     """The same passages, each with its relevance to the question."""
     wanted = stems(question)
-    return [_judged(wanted, passage) for passage in passages]
+    return [
+        replace(passage, scores=replace(passage.scores, relevance=relevance(cosine, coverage(wanted, told(passage)))))
+        for passage, cosine in zip(passages, cosines(passages), strict=True)
+    ]
 
 
-def _judged(wanted: Sequence[str], passage: Passage) -> Passage:
-    told = " ".join((*passage.chunk.title_path, passage.chunk.text))
-    found = relevance(passage.scores.dense or 0.0, coverage(wanted, told))
-    return replace(passage, scores=replace(passage.scores, relevance=found))
+def told(passage: Passage) -> str:
+    """What a passage says together with the headings above it."""
+    return " ".join((*passage.chunk.title_path, passage.chunk.text))
+
+
+def cosines(passages: Sequence[Passage]) -> list[float]:
+    """Of each passage; the lowest one known for those that only the sparse leg found.
+
+    The dense leg had others before them, so it is no more than that; nor is it nothing: in a large collection a rare word,
+    a part number say, is found by its letters alone, and must not be refused for that.
+    """
+    known = [passage.scores.dense for passage in passages if passage.scores.dense is not None]
+    lowest = min(known, default=0.0)
+    return [lowest if passage.scores.dense is None else passage.scores.dense for passage in passages]
 
 
 def select(candidates: Sequence[Passage], *, top_k: int, max_tokens: int, threshold: float) -> Selection:

@@ -4,6 +4,7 @@ from hypothesis import strategies as st
 from fakes.passages import passage
 from tandem.domain.passage import Passage
 from tandem.retrieval.duplicates import without_repeats
+from tandem.retrieval.relevance import THRESHOLD
 from tandem.retrieval.selection import judged, select
 
 LONG = "The harbour of the old town opens at seven in the morning and closes at nine in the evening every day"
@@ -14,6 +15,12 @@ def test_a_near_duplicate_is_left_out_and_names_what_it_repeats() -> None:
     kept, dropped = without_repeats([passage(LONG, 0), passage(OTHER, 1), passage(f"Notice. {LONG}", 2)])
     assert [each.chunk.ordinal for each in kept] == [0, 1]
     assert [(each.reason, each.by) for each in dropped] == [("near_duplicate", "guide.md#0")]
+
+
+def test_a_part_repeats_the_whole_and_the_whole_says_more_than_the_part() -> None:
+    part, whole = passage(LONG, 0), passage(f"{LONG}. {OTHER}", 1)
+    assert without_repeats([whole, part])[0] == [whole]
+    assert without_repeats([part, whole])[0] == [part, whole]
 
 
 def test_neighbours_that_share_a_little_both_stay() -> None:
@@ -83,3 +90,18 @@ def test_every_candidate_is_kept_or_dropped_once_and_the_budget_holds(
 def test_removing_repeats_twice_changes_nothing(candidates: list[Passage]) -> None:
     kept, _ = without_repeats(candidates)
     assert without_repeats(kept) == (kept, [])
+
+
+def test_what_only_the_words_found_counts_as_no_nearer_than_the_farthest_by_meaning() -> None:
+    by_words = passage("Valve E4711 is stuck.", 2, sparse=9.0)
+    near, far = passage("Pumps.", 0, dense=0.6), passage("Pipes.", 1, dense=0.3)
+    *_, found = judged("valve E4711", [near, far, by_words])
+    (known,) = judged("valve E4711", [passage("Valve E4711 is stuck.", 2, dense=0.3)])
+    assert found.scores.relevance == known.scores.relevance
+    assert found.scores.dense is None
+    assert select([found], top_k=5, max_tokens=99, threshold=THRESHOLD).passages == (found,)
+
+
+def test_without_any_nearness_known_words_alone_are_not_enough() -> None:
+    (found,) = judged("valve E4711", [passage("Valve E4711 is stuck.", sparse=9.0)])
+    assert (found.scores.relevance or 0) < THRESHOLD
