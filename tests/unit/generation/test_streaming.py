@@ -135,3 +135,22 @@ async def test_heartbeats_do_not_outlive_the_deadline() -> None:
     context = RequestContext("r", deadline_s=deadline_s)
     with pytest.raises(DeadlineExceeded):
         await anext(generation_events(pings(), events, Patience(), context, clock))
+
+
+async def test_the_patience_begins_anew_with_each_token_and_not_while_nobody_reads() -> None:
+    clock = ScriptedClock()
+
+    async def slow() -> AsyncIterator[bytes]:
+        for piece in (TOKEN, TOKEN, TOKEN, REASON, DONE):
+            clock.advance(8.0)
+            yield piece
+
+    events = ChatEvents(lambda fault: UpstreamFailed(str(fault)))
+    stream = generation_events(slow(), events, Patience(first_token_s=10.0, idle_s=10.0), RequestContext("r"), clock)
+    seen: list[GenerationEvent] = []
+    async for event in stream:
+        seen.append(event)
+        # The reader takes its time with each: that is no silence of the predictor's.
+        if isinstance(event, Token):
+            clock.advance(60.0)
+    assert seen == [Token("a"), Token("a"), Token("a"), Finished("stop", Usage(0, 3))]
