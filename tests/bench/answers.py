@@ -35,7 +35,7 @@ def _lines(path: Path) -> list[dict[str, Any]]:
 
 
 def _cases(folder: Path, count: int, distractors: int) -> list[tuple[str, list[Passage], list[str]]]:
-    rng = random.Random(7)  # noqa: S311
+    rng = random.Random(7)
     corpus = {doc["_id"]: doc["text"] for doc in _lines(folder / "corpus.jsonl")}
     questions = {query["_id"]: query["text"] for query in _lines(folder / "queries.jsonl")}
     gold = dict(line.split("\t")[:2] for line in (folder / "qrels/dev.tsv").read_text().splitlines()[1:])

@@ -208,12 +208,12 @@ async def test_a_client_that_leaves_cancels_the_answer(stream: bool, stage: str)
     async with live(api.app) as url, aiohttp.ClientSession(url) as http:
         asking = asyncio.create_task(_post(http, stream))
         await answers.entered.wait()
-        while answers.given < len(before[stage]):  # noqa: ASYNC110 - the pipeline does not tell
+        while answers.given < len(before[stage]):
             await asyncio.sleep(0.005)
         asking.cancel()
         async with asyncio.timeout(5):
             await answers.left.wait()
-            while _sample(api, "tandem_requests_in_flight") != 0:  # noqa: ASYNC110 - a gauge does not tell
+            while _sample(api, "tandem_requests_in_flight") != 0:
                 await asyncio.sleep(0.005)
     assert answers.cancelled
     assert _sample(api, "tandem_responses_total", route="/v1/chat/completions", status="499") == 1

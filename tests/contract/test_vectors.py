@@ -69,10 +69,10 @@ async def opened(kind: str, request: pytest.FixtureRequest) -> AsyncIterator[Vec
             yield vectors
     else:
         url = request.getfixturevalue("server_url")
-        port = os.environ.get("QDRANT_GRPC_PORT")  # noqa: TID251
+        port = os.environ.get("QDRANT_GRPC_PORT")
         if kind == "grpc" and port is None:
             pytest.skip("no gRPC port of a Qdrant server: set QDRANT_GRPC_PORT beside QDRANT_URL")
-        key = os.environ.get("QDRANT_API_KEY") or None  # noqa: TID251
+        key = os.environ.get("QDRANT_API_KEY") or None
         async with qdrant_vectors(
             url, api_key=key, grpc_port=int(port) if kind == "grpc" and port else None
         ) as vectors:

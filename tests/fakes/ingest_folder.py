@@ -1,6 +1,5 @@
 """Ingest a folder into an embedded store, from a process of its own: `python ingest_folder.py STORE FOLDER`; one line a document."""
 
-# ruff: noqa: T201 - what it prints is read by the test
 import asyncio
 import sys
 from pathlib import Path

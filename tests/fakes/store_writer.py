@@ -60,12 +60,12 @@ async def write_on(folder: Path) -> None:
         await vectors.ensure_collection("docs", RECIPE)
         for number in range(1_000_000):
             await put(vectors, f"{number % 7}.md", [f"text {number} {part}" for part in range(90)])
-            print(number, flush=True)  # noqa: T201
+            print(number, flush=True)
 
 
 async def hold(folder: Path) -> None:
     async with edge_vectors(folder):
-        print("open", flush=True)  # noqa: T201
+        print("open", flush=True)
         await asyncio.sleep(600)
 
 

@@ -16,7 +16,7 @@ from tandem.http.reply import json_reply
 CLIENT_GONE = 499
 
 
-class ClientGone(Exception):  # noqa: N818 - an event, nobody's error
+class ClientGone(Exception):
     """The client closed its connection before it had its answer."""
 
 

@@ -36,7 +36,7 @@ class RetrievalDefaults:
 class Retrieving:
     """`ports/retriever.py` in this process."""
 
-    def __init__(  # noqa: PLR0917 - five ports, and what holds by default
+    def __init__(
         self,
         embedder: Embedder,
         sparse: SparseEmbedder,

@@ -69,7 +69,7 @@ async def test_the_deadline_ends_the_work(left_s: float) -> None:
 async def test_cancelling_from_outside_ends_everything() -> None:
     client, work = Client(), Work()
     waiting = asyncio.create_task(while_wanted(work.run(), client.receive, left_s=None, stage="x"))
-    while not client.waiting:  # noqa: ASYNC110 - one turn of the loop
+    while not client.waiting:
         await asyncio.sleep(0)
     waiting.cancel()
     with pytest.raises(asyncio.CancelledError):

@@ -90,7 +90,7 @@ async def test_a_cancelled_generation_gives_its_demand_back(metrics: Metrics) ->
                 pass
 
     asking = asyncio.create_task(ask())
-    while value(metrics, "tandem_generation_demand") != 1:  # noqa: ASYNC110 - a gauge does not tell
+    while value(metrics, "tandem_generation_demand") != 1:
         await asyncio.sleep(0)
     asking.cancel()
     with pytest.raises(asyncio.CancelledError):

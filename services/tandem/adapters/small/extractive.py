@@ -9,11 +9,12 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from tandem.adapters.small.permits import Permits
+from tandem.adapters.small.quotes import quotable
 from tandem.domain.context import RequestContext
 from tandem.domain.errors import ContextTooLong, DeadlineExceeded
 from tandem.domain.generation import Finished, GenerationEvent, ModelCard, Prompt, Token, Usage
 from tandem.domain.question import Message, Sampling
-from tandem.domain.text import sentences, stems
+from tandem.domain.text import stems, words
 from tandem.ports.clock import Clock
 from tandem.ports.embedder import Embedder
 from tandem.ports.engine import EngineLimits, EngineLoad, TextToken
@@ -26,6 +27,8 @@ _OVERLAP = 1.2
 _SECOND = 0.75
 _SENTENCES = 2
 _MOST_SENTENCES = 120
+# A shorter question may well stand in a sentence that answers it.
+_REPEATED_WORDS = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +101,7 @@ class ExtractiveEngine:
         return "\n\n".join(message.content for message in messages)
 
     async def _answer(self, fenced: Fenced) -> str:
-        candidates = list(_candidates(fenced.passages))
+        candidates = list(_candidates(fenced))
         if not candidates or not fenced.question.strip():
             return ""
         (wanted,) = await self._embedder.embed([fenced.question], "query")
@@ -108,7 +111,7 @@ class ExtractiveEngine:
         scores = [cosine + _OVERLAP * overlap for cosine, overlap in zip(cosines, overlaps, strict=True)]
         best = sorted(range(len(candidates)), key=lambda index: (-scores[index], index))[:_SENTENCES]
         chosen = [index for index in best if scores[index] >= _SECOND * scores[best[0]]]
-        return " ".join(f"{_flat(candidates[index].text)} [{candidates[index].number}]" for index in chosen)
+        return " ".join(_cited(candidates[index]) for index in chosen).strip()
 
     def _left_s(self, context: RequestContext) -> float | None:
         return None if context.deadline_s is None else max(0.0, context.deadline_s - self._clock.monotonic_s())
@@ -119,14 +122,15 @@ def _unfenced(text: str) -> Fenced:
     return Fenced((FencedPassage(1, "", body),), question)
 
 
-def _candidates(passages: Sequence[FencedPassage]) -> Iterator[_Sentence]:
-    """The sentences of all passages, each once (neighbouring passages overlap), headings and rubble left out."""
+def _candidates(fenced: Fenced) -> Iterator[_Sentence]:
+    """What can be quoted of all passages, each once (neighbouring passages overlap), and not what repeats the question."""
     seen: set[str] = set()
-    for passage in passages:
-        for start, end in sentences(passage.text):
-            text = passage.text[start:end]
-            key = _flat(text)
-            if len(seen) < _MOST_SENTENCES and key not in seen and not key.startswith("#") and len(key.split()) > 1:
+    asked = " ".join(words(fenced.question))
+    for passage in fenced.passages:
+        for text in quotable(passage.text):
+            key = " ".join(words(text))
+            repeats = bool(asked) and asked in key and len(asked.split()) >= _REPEATED_WORDS
+            if len(seen) < _MOST_SENTENCES and key not in seen and not repeats:
                 seen.add(key)
                 yield _Sentence(passage.number, passage.title, text)
 
@@ -148,8 +152,10 @@ def _overlaps(question: str, candidates: Sequence[_Sentence]) -> list[float]:
     ]
 
 
-def _flat(text: str) -> str:
-    return " ".join(text.split())
+def _cited(sentence: _Sentence) -> str:
+    """The mark goes before a block of code, behind anything else."""
+    lead, code, block = sentence.text.partition("\n\n```")
+    return f"{lead} [{sentence.number}]{code}{block}" if code else f"{sentence.text} [{sentence.number}]"
 
 
 async def _told(answer: str, sampling: Sampling, prompt_tokens: int) -> AsyncIterator[GenerationEvent]:

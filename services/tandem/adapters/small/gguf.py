@@ -12,7 +12,7 @@ from typing import Any
 
 import aiohttp
 
-from tandem.adapters.small.llama_events import events, failure
+from tandem.adapters.small.llama_events import events, failure, text_tokens
 from tandem.adapters.small.models import ModelFile, model_file
 from tandem.adapters.small.permits import Permits
 from tandem.domain.context import RequestContext
@@ -83,16 +83,7 @@ class GgufEngine:
     async def tokenize(self, text: str) -> list[TextToken]:
         """By the model's vocabulary."""
         answer = await self._ask("/tokenize", {"content": text, "with_pieces": True})
-        tokens: list[TextToken] = []
-        start = 0
-        for entry in answer["tokens"]:
-            # A piece that is no valid UTF-8 of its own comes as bytes: a part of a character.
-            piece = (
-                entry["piece"] if isinstance(entry["piece"], str) else bytes(entry["piece"]).decode("utf-8", "ignore")
-            )
-            tokens.append(TextToken(entry["id"], piece, start, start + len(piece)))
-            start += len(piece)
-        return tokens
+        return text_tokens(answer["tokens"])
 
     async def template(self, messages: tuple[Message, ...]) -> str:
         """The file's own Jinja."""

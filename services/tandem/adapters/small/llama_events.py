@@ -1,11 +1,13 @@
 """llama.cpp's chunks, chat or completion, as generation events."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping
+import codecs
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from typing import Any, Literal
 
 from tandem.domain.errors import ContextTooLong, DeadlineExceeded, InvalidRequest, TandemError, UpstreamFailed
 from tandem.domain.generation import Finished, GenerationEvent, Token, Usage
+from tandem.ports.engine import TextToken
 
 
 async def events(
@@ -45,3 +47,17 @@ def failure(error: Mapping[str, Any]) -> TandemError:
     if error.get("code") == 400:
         return InvalidRequest(f"llama.cpp refuses the request: {message}")
     return UpstreamFailed(f"llama.cpp failed: {message}")
+
+
+def text_tokens(entries: Sequence[Mapping[str, Any]]) -> list[TextToken]:
+    """llama.cpp's tokens with the characters they cover. A piece is text, or bytes where it is part of a character: such
+    a token covers the character when it completes it, and nothing before."""
+    tokens: list[TextToken] = []
+    decoder = codecs.getincrementaldecoder("utf-8")("replace")
+    start = 0
+    for entry in entries:
+        piece = entry["piece"]
+        text = decoder.decode(piece.encode() if isinstance(piece, str) else bytes(piece))
+        tokens.append(TextToken(entry["id"], text, start, start + len(text)))
+        start += len(text)
+    return tokens
