@@ -129,7 +129,7 @@ def test_the_prompt_gets_a_passage_that_answers(asked: Asked) -> None:
 
 def test_hardly_a_question_that_the_pages_answer_is_refused(asked: Asked) -> None:
     refused = [query for query, found in asked.given.items() if found is None]
-    # Measured four of fifty.
+    # Measured five of fifty.
     assert len(refused) <= 0.15 * len(asked.given), refused
 
 
