@@ -111,7 +111,9 @@ class ExtractiveEngine:
         scores = [cosine + _OVERLAP * overlap for cosine, overlap in zip(cosines, overlaps, strict=True)]
         best = sorted(range(len(candidates)), key=lambda index: (-scores[index], index))[:_SENTENCES]
         chosen = [index for index in best if scores[index] >= _SECOND * scores[best[0]]]
-        return " ".join(_cited(candidates[index]) for index in chosen).strip()
+        quotes = (_cited(candidates[index]) for index in chosen)
+        # Code ends with an empty line of its own.
+        return " ".join(quotes).replace("\n\n ", "\n\n").strip()
 
     def _left_s(self, context: RequestContext) -> float | None:
         return None if context.deadline_s is None else max(0.0, context.deadline_s - self._clock.monotonic_s())

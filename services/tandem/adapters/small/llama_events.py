@@ -15,21 +15,29 @@ async def events(
 ) -> AsyncIterator[GenerationEvent]:
     """Tokens, then the end. Raises `ContextTooLong`, `InvalidRequest`, `UpstreamFailed`, `DeadlineExceeded`."""
     reason: Literal["stop", "length"] | None = None
+    told = chunks()
+    while (chunk := await _next(told, left_s())) is not None:
+        if "error" in chunk:
+            raise failure(chunk["error"])
+        for choice in chunk.get("choices", ()):
+            reason = choice.get("finish_reason") or reason
+            if text := _text(choice):
+                yield Token(text)
+        if reason and (usage := chunk.get("usage")):
+            yield Finished(reason, Usage(usage["prompt_tokens"], usage["completion_tokens"]))
+            return
+    raise UpstreamFailed("llama.cpp ended the answer without an end.")
+
+
+async def _next(told: AsyncIterator[dict[str, Any]], left_s: float | None) -> dict[str, Any] | None:
+    # Around this wait only: a timeout that is still open while the reader works would cancel the reader's own task.
+    if left_s is not None and left_s <= 0:
+        raise DeadlineExceeded("generation")
     try:
-        async with asyncio.timeout(left_s()):
-            async for chunk in chunks():
-                if "error" in chunk:
-                    raise failure(chunk["error"])
-                for choice in chunk.get("choices", ()):
-                    reason = choice.get("finish_reason") or reason
-                    if text := _text(choice):
-                        yield Token(text)
-                if reason and (usage := chunk.get("usage")):
-                    yield Finished(reason, Usage(usage["prompt_tokens"], usage["completion_tokens"]))
-                    return
+        async with asyncio.timeout(left_s):
+            return await anext(told, None)
     except TimeoutError as error:
         raise DeadlineExceeded("generation") from error
-    raise UpstreamFailed("llama.cpp ended the answer without an end.")
 
 
 def _text(choice: Mapping[str, Any]) -> str:

