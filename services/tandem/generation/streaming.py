@@ -1,8 +1,9 @@
 """A predictor's byte stream as generation events, within the time that each part of it may take."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
+from typing import TypeVar
 
 from tandem.domain.context import RequestContext
 from tandem.domain.errors import DeadlineExceeded, TandemError, UpstreamFailed, UpstreamUnavailable
@@ -10,6 +11,8 @@ from tandem.domain.generation import GenerationEvent
 from tandem.generation.chat import ChatEvents
 from tandem.generation.sse import SseParser
 from tandem.ports.clock import Clock
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +22,14 @@ class Patience:
     connect_s: float = 2.0
     first_token_s: float = 60.0
     idle_s: float = 15.0
+
+
+async def begun(ask: Callable[[], Awaitable[T]], patience: Patience, context: RequestContext, clock: Clock) -> T:
+    """What `ask` comes back with, for what precedes the stream: a server that accepts and then says nothing has no
+    longer than the first token has. Raises `UpstreamUnavailable`, `DeadlineExceeded`, and what `ask` raises.
+    """
+    wait = _Wait(clock.monotonic_s() + patience.first_token_s, context.deadline_s, spoken=False)
+    return await _bounded(ask, wait, clock)
 
 
 async def generation_events(
@@ -73,14 +84,22 @@ class _Wait:
 
 async def _next(pieces: AsyncIterator[bytes], wait: _Wait, clock: Clock) -> bytes | None:
     """The next piece, None at the end. Raises `wait.failure()` when it takes too long."""
+    return await _bounded(lambda: anext(pieces, None), wait, clock)
+
+
+async def _bounded(ask: Callable[[], Awaitable[T]], wait: _Wait, clock: Clock) -> T:
     left_s = wait.ends_s - clock.monotonic_s()
     # Asked before waiting as well: a server that only ever sends heartbeats is never waited for, and says nothing.
     if left_s <= 0:
         raise wait.failure()
+    limit = asyncio.timeout(left_s)
     try:
-        async with asyncio.timeout(left_s):
-            return await anext(pieces, None)
+        async with limit:
+            return await ask()
     except TimeoutError as error:
+        if not limit.expired():
+            # Somebody else's: a connection that took too long to stand, say.
+            raise
         raise wait.failure() from error
 
 

@@ -1,7 +1,7 @@
 """A predictor that speaks OpenAI's chat completions: vLLM, llama.cpp's server, KServe's, a cloud."""
 
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
 import aiohttp
@@ -20,7 +20,7 @@ from tandem.domain.errors import (
 from tandem.domain.generation import GenerationEvent, ModelCard, Prompt
 from tandem.domain.question import Sampling
 from tandem.generation.chat import ChatEvents, chat_body
-from tandem.generation.streaming import Patience, generation_events
+from tandem.generation.streaming import Patience, begun, generation_events
 from tandem.ports.clock import Clock
 
 _TOO_LONG = ("context length", "context_length", "context size", "maximum context", "too long")
@@ -47,8 +47,12 @@ class OpenAIGenerator:
                     if reply.status != 200:
                         raise failure(reply.status, await reply.read(), None)
                     self._card = _card(orjson.loads(await reply.read()), self._model)
-            except (aiohttp.ClientError, TimeoutError, orjson.JSONDecodeError) as error:
+            except (aiohttp.ClientError, TimeoutError) as error:
                 raise _away(error) from error
+            except (orjson.JSONDecodeError, AttributeError, TypeError, ValueError) as error:
+                raise UpstreamFailed(
+                    "The predictor's /v1/models is not OpenAI's.", hint="Try predictor.protocol: tgi."
+                ) from error
         return self._card
 
     @asynccontextmanager
@@ -58,16 +62,25 @@ class OpenAIGenerator:
         """Leaving closes the connection, which is the cancel call."""
         body = orjson.dumps(chat_body(prompt, sampling, self._model))
         timeout = aiohttp.ClientTimeout(total=None, sock_connect=self._patience.connect_s)
-        try:
-            async with self._http.post(
-                f"{self._root}/chat/completions", data=body, headers=headers(context), timeout=timeout
-            ) as reply:
+        async with AsyncExitStack() as held:
+            try:
+                reply = await begun(
+                    lambda: held.enter_async_context(
+                        self._http.post(
+                            f"{self._root}/chat/completions", data=body, headers=headers(context), timeout=timeout
+                        )
+                    ),
+                    self._patience,
+                    context,
+                    self._clock,
+                )
                 if reply.status != 200:
-                    raise failure(reply.status, await reply.read(), reply.headers.get("retry-after"))
-                events = ChatEvents(in_stream)
-                yield generation_events(_pieces(reply), events, self._patience, context, self._clock)
-        except (aiohttp.ClientConnectionError, aiohttp.ServerTimeoutError) as error:
-            raise _away(error) from error
+                    told = await begun(reply.read, self._patience, context, self._clock)
+                    raise failure(reply.status, told, reply.headers.get("retry-after"))
+            except aiohttp.ClientError as error:
+                raise _away(error) from error
+            events = ChatEvents(in_stream)
+            yield generation_events(_pieces(reply), events, self._patience, context, self._clock)
 
 
 async def _pieces(reply: aiohttp.ClientResponse) -> AsyncIterator[bytes]:

@@ -27,18 +27,22 @@ def model_file(name: str) -> ModelFile:
         return _packaged()
     if name.startswith("hf://"):
         return _downloaded(name)
-    try:
-        path = Path(name).expanduser()
-        found = path.is_file()
-    except (RuntimeError, ValueError):
-        # A home that nobody has, a name that no file can have.
-        found = False
-    if not found:
+    path = _existing(name)
+    if path is None:
         raise ConfigurationError(
             f"There is no model {name!r}.",
             hint="Give extractive, smollm2, a path to a .gguf file, or hf://org/repo@revision/file.gguf.",
         )
     return _checked(ModelFile(path.stem, path))
+
+
+def _existing(name: str) -> Path | None:
+    try:
+        path = Path(name).expanduser()
+        return path if path.is_file() else None
+    except (RuntimeError, ValueError):
+        # A home that nobody has, a name that no file can have.
+        return None
 
 
 def _packaged() -> ModelFile:

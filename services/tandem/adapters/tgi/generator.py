@@ -5,7 +5,7 @@ huggingface_hub's HTTP client.
 """
 
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
 import aiohttp
@@ -31,7 +31,7 @@ from tandem.domain.errors import (
 from tandem.domain.generation import GenerationEvent, ModelCard, Prompt
 from tandem.domain.question import Sampling
 from tandem.generation.chat import ChatEvents, chat_body
-from tandem.generation.streaming import Patience, generation_events
+from tandem.generation.streaming import Patience, begun, generation_events
 from tandem.ports.clock import Clock
 
 # Any other name is taken for a LoRA adapter's.
@@ -62,7 +62,7 @@ class TgiGenerator:
                 async with self._http.get(f"{self._url}/info", timeout=aiohttp.ClientTimeout(total=10)) as reply:
                     body = await reply.read()
                     if reply.status != 200:
-                        raise translated(raised(reply.status, body))
+                        raise failure(reply.status, body)
                     info = orjson.loads(body)
                     self._card = ModelCard(
                         id=str(info["model_id"]),
@@ -88,16 +88,23 @@ class TgiGenerator:
         if context.traceparent:
             headers["traceparent"] = context.traceparent
         timeout = aiohttp.ClientTimeout(total=None, sock_connect=self._patience.connect_s)
-        try:
-            async with self._http.post(
-                f"{self._url}/v1/chat/completions", data=body, headers=headers, timeout=timeout
-            ) as reply:
+        async with AsyncExitStack() as held:
+            try:
+                reply = await begun(
+                    lambda: held.enter_async_context(
+                        self._http.post(f"{self._url}/v1/chat/completions", data=body, headers=headers, timeout=timeout)
+                    ),
+                    self._patience,
+                    context,
+                    self._clock,
+                )
                 if reply.status != 200:
-                    raise translated(raised(reply.status, await reply.read()))
-                events = ChatEvents(in_stream)
-                yield generation_events(_pieces(reply), events, self._patience, context, self._clock)
-        except (aiohttp.ClientConnectionError, aiohttp.ServerTimeoutError) as error:
-            raise _away(error) from error
+                    told = await begun(reply.read, self._patience, context, self._clock)
+                    raise failure(reply.status, told, reply.headers.get("retry-after"))
+            except aiohttp.ClientError as error:
+                raise _away(error) from error
+            events = ChatEvents(in_stream)
+            yield generation_events(_pieces(reply), events, self._patience, context, self._clock)
 
 
 async def _pieces(reply: aiohttp.ClientResponse) -> AsyncIterator[bytes]:
@@ -119,6 +126,17 @@ def raised(status: int, body: bytes) -> TextGenerationError:
             {429: "overloaded", 422: "validation", 424: "generation"}.get(status, ""),
         )
     return _KINDS.get(kind, UnknownError)(message or f"status {status}")
+
+
+def failure(status: int, body: bytes, retry_after: str | None = None) -> TandemError:
+    """An answer that is no 200 as one of our errors. What a proxy before TGI says when TGI is away can be tried again."""
+    error = raised(status, body)
+    if isinstance(error, OverloadedError):
+        wait_s = float(retry_after) if retry_after and retry_after.isdecimal() else 1.0
+        return Overloaded("The predictor is overloaded.", retry_after_s=wait_s)
+    if isinstance(error, UnknownError) and status in {408, 502, 503, 504}:
+        return UpstreamUnavailable(f"The predictor is not available ({status}): {error}")
+    return translated(error)
 
 
 def in_stream(error: Mapping[str, Any]) -> TandemError:

@@ -1,0 +1,239 @@
+"""Both predictor clients against servers that answer well, badly, late, or not to the end."""
+
+import asyncio
+import socket
+from contextlib import AbstractAsyncContextManager
+
+import orjson
+import pytest
+
+from fakes.upstream import DONE, USAGE, WHOLE, Call, Say, event, piece, upstream
+from tandem.adapters.openai.generator import openai_generator
+from tandem.adapters.tgi.generator import tgi_generator
+from tandem.app.clock import SystemClock
+from tandem.domain.context import RequestContext
+from tandem.domain.errors import (
+    ContextTooLong,
+    DeadlineExceeded,
+    InvalidRequest,
+    Overloaded,
+    TandemError,
+    UpstreamFailed,
+    UpstreamUnavailable,
+)
+from tandem.domain.generation import Finished, GenerationEvent, Prompt, Token, Usage
+from tandem.domain.question import Message, Sampling
+from tandem.generation.streaming import Patience
+from tandem.ports.generator import Generator
+
+PROMPT = Prompt((Message("user", "What is it?"),), "test@1")
+CONTEXT = RequestContext("r-1", traceparent="00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01")
+QUICK = Patience(connect_s=5, first_token_s=0.2, idle_s=0.2)
+CALM = Patience(connect_s=5, first_token_s=30, idle_s=30)
+TOO_LONG = {
+    "tgi": b'{"error":"`inputs` tokens + `max_new_tokens` must be <= 768. Given: 900 and 5","error_type":"validation"}',
+    "openai": b'{"error":{"message":"This model\'s maximum context length is 768 tokens","code":400}}',
+}
+
+
+@pytest.fixture(params=["tgi", "openai"])
+def protocol(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+def client(protocol: str, url: str, patience: Patience = CALM) -> AbstractAsyncContextManager[Generator]:
+    if protocol == "tgi":
+        return tgi_generator(url, api_key="key", patience=patience, clock=SystemClock())
+    return openai_generator(url, model="m", api_key="key", patience=patience, clock=SystemClock())
+
+
+async def heard(
+    model: Generator, sampling: Sampling | None = None, context: RequestContext = CONTEXT
+) -> list[GenerationEvent]:
+    async with model.stream(PROMPT, sampling or Sampling(), context) as events:
+        return [one async for one in events]
+
+
+def streaming(*parts: bytes, then: str = "end") -> Say:
+    async def say(call: Call) -> None:
+        await call.begin()
+        for part in parts:
+            await call.part(part)
+        if then == "end":
+            await call.end()
+        elif then == "reset":
+            call.reset()
+        else:
+            await call.left.wait()
+
+    return say
+
+
+def answering(status: int, body: bytes, headers: str = "") -> Say:
+    async def say(call: Call) -> None:
+        await call.answer(status, body, headers)
+
+    return say
+
+
+async def silent(call: Call) -> None:
+    await call.left.wait()
+
+
+async def not_http(call: Call) -> None:
+    await call.raw(b"220 mail.example ESMTP\r\n\r\n")
+    call.reset()
+
+
+@pytest.mark.parametrize(
+    "parts",
+    [
+        (WHOLE,),
+        tuple(WHOLE[at : at + 1] for at in range(len(WHOLE))),
+        (piece("Grün "), piece("😀", "stop"), USAGE, DONE),
+    ],
+    ids=["one write", "byte by byte", "event by event"],
+)
+async def test_tokens_then_one_end(protocol: str, parts: tuple[bytes, ...]) -> None:
+    async with upstream(streaming(*parts)) as server, client(protocol, server.url) as model:
+        events = await heard(model, Sampling(max_tokens=7, temperature=0.5, top_p=0.9, stop=("END",), seed=3))
+        (call,) = server.calls
+    assert events == [Token("Grün "), Token("😀"), Finished("stop", Usage(5, 2))]
+    assert call.line.startswith("POST /v1/chat/completions ")
+    assert call.headers["x-request-id"] == "r-1"
+    assert call.headers["traceparent"] == CONTEXT.traceparent
+    assert call.headers["authorization"] == "Bearer key"
+    sent = orjson.loads(call.body)
+    assert {name: sent[name] for name in ("max_tokens", "temperature", "top_p", "stop", "seed")} == {
+        "max_tokens": 7,
+        "temperature": 0.5,
+        "top_p": 0.9,
+        "stop": ["END"],
+        "seed": 3,
+    }
+
+
+async def test_the_length_is_told(protocol: str) -> None:
+    say = streaming(piece("a", "length"), USAGE, DONE)
+    async with upstream(say) as server, client(protocol, server.url) as model:
+        assert (await heard(model))[-1] == Finished("length", Usage(5, 2))
+
+
+@pytest.mark.parametrize(
+    ("say", "error"),
+    [
+        (answering(429, b'{"error":"Model is overloaded","error_type":"overloaded"}'), Overloaded),
+        (answering(422, b'{"error":"`stop` is wrong","error_type":"validation"}'), InvalidRequest),
+        (answering(424, b'{"error":"Request failed","error_type":"generation"}'), UpstreamFailed),
+        (answering(500, b"oops"), UpstreamFailed),
+        (answering(500, b""), UpstreamFailed),
+        (answering(503, b"<html>no endpoints</html>"), UpstreamUnavailable),
+        (streaming(event({"error": {"message": "Model is overloaded", "code": 429}})), Overloaded),
+        (streaming(event({"error": {"message": "CUDA error", "http_status_code": 422}})), UpstreamFailed),
+        (streaming(piece("a"), event({"error": {"message": "gone", "http_status_code": 422}})), UpstreamFailed),
+        (streaming(piece("a")), UpstreamFailed),
+        (streaming(piece("a"), DONE), UpstreamFailed),
+        (streaming(piece("a"), then="reset"), UpstreamFailed),
+        (streaming(b"data: {broken\n\n"), UpstreamFailed),
+        (streaming(b"data: 7\n\n"), UpstreamFailed),
+        (not_http, UpstreamUnavailable),
+    ],
+)
+async def test_failures_are_told_apart(protocol: str, say: Say, error: type[TandemError]) -> None:
+    async with upstream(say) as server, client(protocol, server.url) as model:
+        with pytest.raises(error):
+            await heard(model)
+
+
+@pytest.mark.parametrize(
+    ("say", "error"),
+    [
+        (silent, UpstreamUnavailable),
+        (streaming(then="stall"), UpstreamUnavailable),
+        (streaming(piece("a"), then="stall"), UpstreamFailed),
+    ],
+    ids=["no head", "no token", "no more"],
+)
+async def test_silence_ends(protocol: str, say: Say, error: type[TandemError]) -> None:
+    async with upstream(say) as server, client(protocol, server.url, QUICK) as model:
+        with pytest.raises(error):
+            await heard(model)
+        await server.calls[0].left.wait()
+
+
+@pytest.mark.parametrize("say", [silent, streaming(piece("a"), then="stall")], ids=["no head", "no more"])
+@pytest.mark.parametrize("left_s", [-1.0, 0.2])
+async def test_the_deadline_holds(protocol: str, say: Say, left_s: float) -> None:
+    context = RequestContext("r-1", deadline_s=SystemClock().monotonic_s() + left_s)
+    async with upstream(say) as server, client(protocol, server.url) as model:
+        with pytest.raises(DeadlineExceeded):
+            await heard(model, context=context)
+
+
+async def test_retry_after_is_kept(protocol: str) -> None:
+    say = answering(429, b'{"error":"Model is overloaded","error_type":"overloaded"}', "retry-after: 7\r\n")
+    async with upstream(say) as server, client(protocol, server.url) as model:
+        with pytest.raises(Overloaded) as refused:
+            await heard(model)
+    assert refused.value.retry_after_s == 7
+
+
+async def test_a_context_too_long_is_told(protocol: str) -> None:
+    status = 422 if protocol == "tgi" else 400
+    async with upstream(answering(status, TOO_LONG[protocol])) as server, client(protocol, server.url) as model:
+        with pytest.raises(ContextTooLong):
+            await heard(model)
+
+
+async def test_nobody_listens(protocol: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        url = f"http://127.0.0.1:{free.getsockname()[1]}"
+    async with client(protocol, url) as model:
+        with pytest.raises(UpstreamUnavailable):
+            await heard(model)
+        with pytest.raises(UpstreamUnavailable):
+            await model.card()
+
+
+async def test_leaving_closes_the_connection(protocol: str) -> None:
+    say = streaming(piece("a"), then="stall")
+    async with upstream(say) as server, client(protocol, server.url) as model:
+        async with model.stream(PROMPT, Sampling(), CONTEXT) as events:
+            assert await anext(aiter(events)) == Token("a")
+            assert not server.calls[0].left.is_set()
+        await server.calls[0].left.wait()
+
+
+async def test_several_side_by_side(protocol: str) -> None:
+    gate = asyncio.Barrier(5)
+
+    async def say(call: Call) -> None:
+        await call.begin()
+        await gate.wait()
+        await call.part(WHOLE)
+        await call.end()
+
+    async with upstream(say) as server, client(protocol, server.url) as model:
+        answers = await asyncio.gather(*(heard(model) for _ in range(5)))
+    assert all(answer[-1] == Finished("stop", Usage(5, 2)) for answer in answers)
+
+
+@pytest.mark.parametrize("body", [b"<html>", b"[]", b'{"data": 7}', b'{"data":[{"id":"m","max_model_len":"x"}]}'])
+async def test_a_card_that_is_none(protocol: str, body: bytes) -> None:
+    async with upstream(answering(200, body)) as server, client(protocol, server.url) as model:
+        with pytest.raises(UpstreamFailed) as told:
+            await model.card()
+    assert told.value.hint is not None
+
+
+async def test_cards(protocol: str) -> None:
+    body = {
+        "tgi": b'{"model_id":"org/m","model_sha":"abc","max_total_tokens":512,"router":"text-generation-router"}',
+        "openai": b'{"object":"list","data":[{"id":"m","owned_by":"vllm","max_model_len":512}]}',
+    }[protocol]
+    async with upstream(answering(200, body)) as server, client(protocol, server.url) as model:
+        card = await model.card()
+        assert await model.card() == card
+        assert len(server.calls) == 1
+    assert card.context_tokens == 512
+    assert (card.id, card.revision) == (("org/m", "abc") if protocol == "tgi" else ("m", None))

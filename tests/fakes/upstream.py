@@ -1,0 +1,112 @@
+"""A predictor of raw bytes on a loopback port: what it says, when it stops and how it breaks off is written down exactly."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+
+import orjson
+
+Say = Callable[["Call"], Awaitable[None]]
+
+
+class Call:
+    """One request that came in. `left` is set when the client closed its side."""
+
+    def __init__(self, head: str, body: bytes, writer: asyncio.StreamWriter) -> None:
+        self.line, *rows = head.split("\r\n")
+        self.headers = {name.lower(): value for name, _, value in (row.partition(": ") for row in rows)}
+        self.body = body
+        self.left = asyncio.Event()
+        self._writer = writer
+
+    async def raw(self, data: bytes) -> None:
+        self._writer.write(data)
+        await self._writer.drain()
+
+    async def answer(self, status: int, body: bytes, headers: str = "") -> None:
+        await self.raw(f"HTTP/1.1 {status} X\r\ncontent-length: {len(body)}\r\n{headers}\r\n".encode() + body)
+
+    async def begin(self) -> None:
+        await self.raw(b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n")
+
+    async def part(self, data: bytes) -> None:
+        await self.raw(f"{len(data):x}\r\n".encode() + data + b"\r\n")
+
+    async def end(self) -> None:
+        await self.raw(b"0\r\n\r\n")
+
+    def reset(self) -> None:
+        self._writer.transport.abort()
+
+
+class Upstream:
+    """`calls` are those that came."""
+
+    def __init__(self, say: Say) -> None:
+        self.url = ""
+        self.calls: list[Call] = []
+        self._say = say
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            head = (await reader.readuntil(b"\r\n\r\n")).decode().removesuffix("\r\n\r\n")
+            call = Call(head, b"", writer)
+            call.body = await reader.readexactly(int(call.headers.get("content-length", "0")))
+            self.calls.append(call)
+            said = asyncio.create_task(self._spoken(call))
+            # Nothing more is sent on this connection: the next thing to be read is its end.
+            await reader.read()
+            call.left.set()
+            await said
+        except (ConnectionError, asyncio.IncompleteReadError):
+            pass
+        finally:
+            writer.close()
+
+    async def _spoken(self, call: Call) -> None:
+        try:
+            await self._say(call)
+        except ConnectionError:
+            call.left.set()
+
+
+@asynccontextmanager
+async def upstream(say: Say) -> AsyncIterator[Upstream]:
+    """A server that answers each connection's one request with `say`."""
+    ours = Upstream(say)
+    tasks: set[asyncio.Task[None]] = set()
+
+    def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.create_task(ours.serve(reader, writer))
+        tasks.add(task)
+        task.add_done_callback(tasks.discard)
+
+    server = await asyncio.start_server(accept, "127.0.0.1", 0)
+    ours.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    try:
+        yield ours
+    finally:
+        server.close()
+        for task in tuple(tasks):
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def event(body: object) -> bytes:
+    return b"data: " + orjson.dumps(body) + b"\n\n"
+
+
+def piece(text: str, reason: str | None = None) -> bytes:
+    choice = {"index": 0, "delta": {"role": "assistant", "content": text}, "finish_reason": reason, "logprobs": None}
+    return event({"object": "chat.completion.chunk", "id": "", "created": 1, "model": "m", "choices": [choice]})
+
+
+USAGE = event(
+    {
+        "object": "chat.completion.chunk",
+        "choices": [],
+        "usage": {"prompt_tokens": 5, "completion_tokens": 2, "total_tokens": 7},
+    }
+)
+DONE = b"data: [DONE]\n\n"
+WHOLE = piece("Grün ") + piece("😀", "stop") + USAGE + DONE
