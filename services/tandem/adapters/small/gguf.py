@@ -139,9 +139,14 @@ class _Flow:
 
     def run(self, handle: Callable[..., None], body: dict[str, Any]) -> None:
         """In a thread of its own: generate until the end, or until nobody listens any more."""
-        if not self._left.is_set():
-            handle(body, self._told)
-        self._loop.call_soon_threadsafe(self._queue.put_nowait, None)
+        try:
+            if not self._left.is_set():
+                handle(body, self._told)
+        except RuntimeError as error:
+            self._loop.call_soon_threadsafe(self._queue.put_nowait, {"error": {"message": str(error)}})
+        finally:
+            # Whatever happened: a reader must not wait for ever.
+            self._loop.call_soon_threadsafe(self._queue.put_nowait, None)
 
     def _told(self, chunk: dict[str, Any]) -> bool:
         """llama.cpp's callback: True stops the generation."""
