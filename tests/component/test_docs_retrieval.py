@@ -118,7 +118,7 @@ def _mean(asked: Asked, metric: str) -> float:
 def test_the_sections_that_answer_are_found(asked: Asked) -> None:
     # Measured .897 and .779: three questions of fifty may get worse before this fails.
     assert _mean(asked, "recall@5") >= 0.84
-    assert _mean(asked, "ndcg@10") >= 0.72
+    assert _mean(asked, "ndcg@10") >= 0.8
 
 
 def test_the_prompt_gets_a_passage_that_answers(asked: Asked) -> None:

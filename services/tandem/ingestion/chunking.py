@@ -9,11 +9,11 @@ from semantic_text_splitter import MarkdownSplitter, TextSplitter
 
 from tandem.domain.document import Chunk, LoadedDocument
 from tandem.domain.errors import ConfigurationError
-from tandem.ingestion.blocks import blocks
+from tandem.ingestion.blocks import blocks, parts
 from tandem.ingestion.outline import Section, code_outline, markdown_outline, prevailing_path
 
 # Raise it when the same text is cut otherwise than before: collections are then built anew.
-_VERSION = 1
+_VERSION = 2
 # A tokenizer may take any unbroken run of letters for one unknown word; no chunk is longer than this per token.
 _MAX_CHARS_PER_TOKEN = 12
 _MARKDOWN_TYPES = frozenset(
@@ -72,10 +72,12 @@ class Chunker:
     def _pieces(self, document: LoadedDocument, sections: tuple[Section, ...]) -> Iterator[tuple[int, str]]:
         kind = MarkdownSplitter if structure(document) == "markdown" else TextSplitter
         splitter = kind.from_callback(self._size, self.tokens, overlap=self.overlap)
+        cuts = sections if structure(document) == "markdown" else ()
         for offset, block in blocks(document.text, sections):
-            for start, text in splitter.chunk_indices(block):
-                if text.strip():
-                    yield offset + start, text
+            for within, part in parts(block, [section.start - offset for section in cuts]):
+                for start, text in splitter.chunk_indices(part):
+                    if text.strip():
+                        yield offset + within + start, text
 
     def _size(self, text: str) -> int:
         by_length = -(-len(text) // _MAX_CHARS_PER_TOKEN)
