@@ -176,7 +176,10 @@ def _options(sampling: Sampling) -> dict[str, Any]:
         "seed": sampling.seed,
     }
     present = {name: value for name, value in wanted.items() if value is not None}
-    return {"stream": True, "stream_options": {"include_usage": True}, **present}
+    # A prompt that is half in the cache is computed in other batches, and rounding then moves a sampled answer: a seed
+    # promises the same again.
+    kept = {"cache_prompt": False} if sampling.seed is not None else {}
+    return {"stream": True, "stream_options": {"include_usage": True}, **kept, **present}
 
 
 @asynccontextmanager
