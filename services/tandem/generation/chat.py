@@ -5,9 +5,11 @@ from typing import Any
 
 import orjson
 
+from tandem.domain.context import RequestContext
 from tandem.domain.errors import TandemError, UpstreamFailed
 from tandem.domain.generation import Finished, FinishReason, GenerationEvent, Prompt, Token, Usage
 from tandem.domain.question import Sampling
+from tandem.ports.clock import Clock
 
 Failure = Callable[[Mapping[str, Any]], TandemError]
 _REASONS: dict[str, FinishReason] = {"length": "length", "stop": "stop", "eos_token": "stop", "stop_sequence": "stop"}
@@ -29,6 +31,17 @@ def chat_body(prompt: Prompt, sampling: Sampling, model: str) -> dict[str, Any]:
         "stream_options": {"include_usage": True},
         **{name: value for name, value in wanted.items() if value is not None},
     }
+
+
+def request_headers(context: RequestContext, clock: Clock) -> dict[str, str]:
+    """What travels along: the request's id, its trace, and the time that is left of it."""
+    sent = {"content-type": "application/json", "x-request-id": context.request_id}
+    if context.traceparent:
+        sent["traceparent"] = context.traceparent
+    if context.deadline_s is not None:
+        left_ms = (context.deadline_s - clock.monotonic_s()) * 1000
+        sent["x-request-timeout-ms"] = str(max(1, round(left_ms)))
+    return sent
 
 
 class ChatEvents:

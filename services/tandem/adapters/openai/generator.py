@@ -19,7 +19,7 @@ from tandem.domain.errors import (
 )
 from tandem.domain.generation import GenerationEvent, ModelCard, Prompt
 from tandem.domain.question import Sampling
-from tandem.generation.chat import ChatEvents, chat_body
+from tandem.generation.chat import ChatEvents, chat_body, request_headers
 from tandem.generation.streaming import Patience, begun, generation_events
 from tandem.ports.clock import Clock
 
@@ -67,7 +67,10 @@ class OpenAIGenerator:
                 reply = await begun(
                     lambda: held.enter_async_context(
                         self._http.post(
-                            f"{self._root}/chat/completions", data=body, headers=headers(context), timeout=timeout
+                            f"{self._root}/chat/completions",
+                            data=body,
+                            headers=request_headers(context, self._clock),
+                            timeout=timeout,
                         )
                     ),
                     self._patience,
@@ -89,12 +92,6 @@ async def _pieces(reply: aiohttp.ClientResponse) -> AsyncIterator[bytes]:
             yield piece
     except aiohttp.ClientError as error:
         raise UpstreamFailed(f"The predictor's connection broke: {error}.") from error
-
-
-def headers(context: RequestContext) -> dict[str, str]:
-    """What travels along."""
-    sent = {"content-type": "application/json", "x-request-id": context.request_id}
-    return sent | ({"traceparent": context.traceparent} if context.traceparent else {})
 
 
 def failure(status: int, body: bytes, retry_after: str | None) -> TandemError:

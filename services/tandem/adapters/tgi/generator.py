@@ -30,7 +30,7 @@ from tandem.domain.errors import (
 )
 from tandem.domain.generation import GenerationEvent, ModelCard, Prompt
 from tandem.domain.question import Sampling
-from tandem.generation.chat import ChatEvents, chat_body
+from tandem.generation.chat import ChatEvents, chat_body, request_headers
 from tandem.generation.streaming import Patience, begun, generation_events
 from tandem.ports.clock import Clock
 
@@ -84,9 +84,7 @@ class TgiGenerator:
     ) -> AsyncIterator[AsyncIterator[GenerationEvent]]:
         """Leaving closes the connection, which is TGI's cancel call."""
         body = orjson.dumps(chat_body(prompt, sampling, _MODEL))
-        headers = {"content-type": "application/json", "x-request-id": context.request_id}
-        if context.traceparent:
-            headers["traceparent"] = context.traceparent
+        headers = request_headers(context, self._clock)
         timeout = aiohttp.ClientTimeout(total=None, sock_connect=self._patience.connect_s)
         async with AsyncExitStack() as held:
             try:
