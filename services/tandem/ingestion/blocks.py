@@ -39,7 +39,7 @@ def parts(text: str, starts: Sequence[int]) -> Iterator[tuple[int, str]]:
     """
     at = 0
     for start in starts:
-        if _SHORTEST_PART <= start - at and start < len(text):
+        if start - at >= _SHORTEST_PART and start < len(text):
             yield at, text[at:start]
             at = start
     yield at, text[at:]

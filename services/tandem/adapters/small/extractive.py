@@ -5,7 +5,7 @@ import math
 import re
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
 from tandem.adapters.small.permits import Permits
@@ -84,13 +84,14 @@ class ExtractiveEngine:
                 f"The prompt has {prompt_tokens} tokens; {self._limits.max_total_tokens} are the limit.",
                 hint="Ask for fewer passages (tandem.top_k), or raise predictor.context_tokens.",
             )
-        try:
-            async with asyncio.timeout(self._left_s(context)), self._permits.slot(prompt_tokens):
-                fenced = unfence(text) or _unfenced(text)
-                answer = await self._answer(fenced)
-                yield _told(answer, sampling, prompt_tokens)
-        except TimeoutError as error:
-            raise DeadlineExceeded("generation") from error
+        async with AsyncExitStack() as held:
+            try:
+                async with asyncio.timeout(self._left_s(context)):
+                    await held.enter_async_context(self._permits.slot(prompt_tokens))
+                    answer = await self._answer(unfence(text) or _unfenced(text))
+            except TimeoutError as error:
+                raise DeadlineExceeded("generation") from error
+            yield _told(answer, sampling, prompt_tokens)
 
     async def tokenize(self, text: str) -> list[TextToken]:
         """Words with the white space before them: what this engine streams."""
@@ -162,14 +163,16 @@ def _cited(sentence: _Sentence) -> str:
 
 async def _told(answer: str, sampling: Sampling, prompt_tokens: int) -> AsyncIterator[GenerationEvent]:
     """Word by word, until a stop sequence or the most tokens."""
-    cut = min((answer.find(stop) for stop in sampling.stop if stop and stop in answer), default=len(answer))
+    found = min(((answer.find(stop), stop) for stop in sampling.stop if stop and stop in answer), default=None)
+    cut, stopped_by = found or (len(answer), None)
     pieces = [match[0] for match in _PIECE.finditer(answer[:cut])]
     most = len(pieces) if sampling.max_tokens is None else sampling.max_tokens
     for piece in pieces[:most]:
         yield Token(piece)
         # Others get their turn, and a reader who left is noticed.
         await asyncio.sleep(0)
-    yield Finished("length" if most < len(pieces) else "stop", Usage(prompt_tokens, min(most, len(pieces))))
+    usage = Usage(prompt_tokens, min(most, len(pieces)))
+    yield Finished("length", usage) if most < len(pieces) else Finished("stop", usage, stopped_by)
 
 
 @asynccontextmanager
