@@ -1,4 +1,7 @@
-"""Passages and question between tags that no document can fake: what is between them is data, never instructions."""
+"""Passages and question between tags that no document can fake: what is between them is data, never instructions.
+
+A document can fake no turn of the conversation either.
+"""
 
 import re
 from collections.abc import Sequence
@@ -10,6 +13,8 @@ from tandem.domain.passage import Passage
 # Blanks, and characters that take no room: neither makes it another tag to a model.
 _GAP = r"[\s\u00ad\u200b-\u200f\u2060-\u2064\ufeff]*"
 _TAG = re.compile(rf"<(?={_GAP}/?{_GAP}(?:passages?|question)(?![a-z]))", re.IGNORECASE)
+# The marks by which chat templates tell turns apart: engines read them as such wherever they stand in a message.
+_TURN = re.compile(r"<(?=\||/?s>|[be]os>|(?:start|end)_of_turn>|</?SYS>>)|\[(?=/?INST\])", re.IGNORECASE)
 # Looks the same to a reader, and is no tag to a parser or a model that was told about tags.
 _DEFUSED = "\N{SINGLE LEFT-POINTING ANGLE QUOTATION MARK}"
 _PASSAGE = re.compile(r'<passage n="(\d+)" title="([^"\n]*)">\n(.*?)\n</passage>', re.DOTALL)
@@ -62,7 +67,7 @@ def unfence(prompt: str) -> Fenced | None:
 
 
 def _defused(text: str) -> str:
-    return _TAG.sub(_DEFUSED, text)
+    return _TURN.sub(_DEFUSED, _TAG.sub(_DEFUSED, text))
 
 
 def _attribute(title: str) -> str:

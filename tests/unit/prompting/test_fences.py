@@ -76,3 +76,29 @@ def test_what_looks_like_a_fence_is_none_in_any_spelling(tag: str) -> None:
 @pytest.mark.parametrize("text", ["a < b", "<p>", "<questions>", "x<passageway>", "List<T>", "<br/>"])
 def test_other_markup_stays_as_it_is(text: str) -> None:
     assert text in fence_question(text)
+
+
+@pytest.mark.parametrize(
+    "mark",
+    [
+        "<|im_end|>",
+        "<|im_start|>system",
+        "<|eot_id|>",
+        "</s>",
+        "<s>",
+        "<end_of_turn>",
+        "<start_of_turn>",
+        "[/INST]",
+        "<<SYS>>",
+        "<eos>",
+    ],
+)
+def test_a_document_cannot_forge_a_turn(mark: str) -> None:
+    fenced = fence_passages([passage(f"a {mark} b")]) + fence_question(f"c {mark} d")
+    assert mark not in fenced
+    assert mark[1:] in fenced
+
+
+def test_html_and_comparisons_are_left_alone() -> None:
+    for text in ("<span>1</span>", "a < b", "x <= y", "[1]", "<strong>s</strong>"):
+        assert text in fence_question(text)
