@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 
 from tandem.domain.text import sentences
 
@@ -42,14 +43,16 @@ def _units(text: str) -> Iterator[_Unit]:
 
 def _prose(text: str) -> Iterator[_Unit]:
     paragraph: list[str] = []
-    for line in (*text.split("\n"), ""):
+    lines = (*text.split("\n"), "", "")
+    for line, following in pairwise(lines):
         row, heading = line.lstrip().startswith("|"), line.startswith("#")
         if not (row or heading) and line.strip():
             paragraph.append(line)
             continue
         yield from _sentences("\n".join(paragraph))
         paragraph.clear()
-        if row and not _RULE.fullmatch(line):
+        # The row above a rule names the columns.
+        if row and not _RULE.fullmatch(line) and not (following.strip() and _RULE.fullmatch(following)):
             yield _Unit(" — ".join(cell.strip() for cell in line.strip().strip("|").split("|") if cell.strip()))
 
 
