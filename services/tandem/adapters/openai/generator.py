@@ -23,7 +23,11 @@ from tandem.generation.chat import ChatEvents, chat_body, request_headers
 from tandem.generation.streaming import Patience, begun, generation_events
 from tandem.ports.clock import Clock
 
-_TOO_LONG = ("context length", "context_length", "context size", "maximum context", "too long")
+_TOO_LONG = (
+    *("context length", "context_length", "context size", "maximum context", "too long"),
+    # TGI's words, behind its own OpenAI route.
+    *("`max_new_tokens` must be <=", "`inputs` must have less than"),
+)
 # What a server that does not tell is taken to hold.
 _CONTEXT_TOKENS = 4096
 
@@ -118,10 +122,13 @@ def failure(status: int, body: bytes, retry_after: str | None) -> TandemError:
 def in_stream(error: Mapping[str, Any]) -> TandemError:
     """An error object inside a stream."""
     message = str(error.get("message", error))
-    code = error.get("code") or error.get("type")
-    if code in {429, "overloaded", "rate_limit_exceeded"}:
+    code = error.get("code") or error.get("type") or error.get("http_status_code")
+    # TGI's OpenAI route says 422 whatever happened: overload is told by its words.
+    if code in {429, "overloaded", "rate_limit_exceeded"} or message == "Model is overloaded":
         return Overloaded(f"The predictor is overloaded: {message}")
     if code in {400, "invalid_request_error", "context_length_exceeded"}:
+        return _refused(message)
+    if code == 422 and "validation error" in message.lower():
         return _refused(message)
     return UpstreamFailed(f"The predictor failed: {message}")
 

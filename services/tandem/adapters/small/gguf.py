@@ -22,8 +22,10 @@ from tandem.domain.question import Message, Sampling
 from tandem.ports.clock import Clock
 from tandem.ports.engine import EngineLimits, EngineLoad, TextToken
 
-# Tokens that may wait for a slow reader before the model waits for him.
+# Chunks handed over to a slow reader; what llama.cpp makes meanwhile stays with it, at most the rest of the answer.
 _AHEAD = 64
+# Tokens of a prompt between two chances to stop. Fewer cost speed: with 32, half as much time again.
+_PROMPT_STEP = 128
 _ANSWER_TOKENS = 256
 
 
@@ -179,7 +181,9 @@ def _options(sampling: Sampling) -> dict[str, Any]:
     # A prompt that is half in the cache is computed in other batches, and rounding then moves a sampled answer: a seed
     # promises the same again.
     kept = {"cache_prompt": False} if sampling.seed is not None else {}
-    return {"stream": True, "stream_options": {"include_usage": True}, **kept, **present}
+    # Progress is told while the prompt is read, and whoever is told can stop it.
+    told = {"stream": True, "stream_options": {"include_usage": True}, "return_progress": True}
+    return {**told, **kept, **present}
 
 
 @asynccontextmanager
@@ -213,6 +217,8 @@ def _load(path: Path, limits: EngineLimits, threads: int, key: str) -> Any:
     params.n_parallel = limits.parallel
     params.cpuparams.n_threads = threads
     params.cpuparams_batch.n_threads = threads
+    # A long prompt is read in steps: between two of them others get their tokens, and whoever left is noticed.
+    params.n_batch = params.n_ubatch = _PROMPT_STEP
     params.warmup = False
     params.verbosity = -1
     # It always opens a loopback port of its own (used here to tokenize); the key keeps others out.

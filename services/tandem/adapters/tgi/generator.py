@@ -152,7 +152,8 @@ def translated(error: TextGenerationError) -> TandemError:
     if isinstance(error, OverloadedError):
         return Overloaded("The predictor is overloaded.")
     if isinstance(error, TgiValidationError):
-        if "tokens" in message and "must be <=" in message:
+        # The total and the prompt alone have limits of their own, and words of their own.
+        if "tokens" in message and ("must be <=" in message or "must have less than" in message):
             return ContextTooLong(f"TGI refuses the prompt: {message}", hint="Ask for fewer passages or tokens.")
         return InvalidRequest(f"TGI refuses the request: {message}")
     return UpstreamFailed(f"TGI failed: {message}")
