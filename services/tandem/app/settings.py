@@ -2,21 +2,19 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
+from pydantic import Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, YamlConfigSettingsSource
 
+from tandem.app.group import Group
+from tandem.app.traffic import Admission, CollectionPolicy, Pool, Resilience, TenantPolicy
 from tandem.domain.errors import ConfigurationError
 
 _LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 
 
-class _Group(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
-
-
-class Server(_Group):
+class Server(Group):
     """The HTTP listener and how it stops."""
 
     host: str = "127.0.0.1"
@@ -35,7 +33,7 @@ class Server(_Group):
     """Seconds that running requests may take to finish after SIGTERM."""
 
 
-class ApiKey(_Group):
+class ApiKey(Group):
     """One caller. Make the hash with `tandem config hash-key`."""
 
     name: str = Field(min_length=1)
@@ -48,7 +46,7 @@ class ApiKey(_Group):
     """May speak for any tenant (`x-tandem-tenant`): a gateway's key, at its retriever."""
 
 
-class Auth(_Group):
+class Auth(Group):
     """Who may call."""
 
     mode: Literal["none", "keys"] = "none"
@@ -63,7 +61,7 @@ class Auth(_Group):
         return self
 
 
-class RetrieverPeer(_Group):
+class RetrieverPeer(Group):
     """Where retrieval and documents live."""
 
     url: str | None = None
@@ -74,7 +72,7 @@ class RetrieverPeer(_Group):
     """Upper bound of one call; the request's deadline may be nearer."""
 
 
-class Vectors(_Group):
+class Vectors(Group):
     """The vector store."""
 
     url: str | None = None
@@ -87,7 +85,7 @@ class Vectors(_Group):
     """Upper bound of one call."""
 
 
-class Embedder(_Group):
+class Embedder(Group):
     """The embedding model."""
 
     model: Literal["minilm"] = "minilm"
@@ -98,7 +96,7 @@ class Embedder(_Group):
     """Stemmer and stop words of the sparse vectors."""
 
 
-class Reranker(_Group):
+class Reranker(Group):
     """The second look at the candidates."""
 
     url: str | None = None
@@ -107,7 +105,7 @@ class Reranker(_Group):
     """Upper bound of one call."""
 
 
-class Retrieval(_Group):
+class Retrieval(Group):
     """From question to passages."""
 
     collection: str = Field(default="docs", pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$")
@@ -124,7 +122,7 @@ class Retrieval(_Group):
     """Token budget of all passages in one prompt."""
 
 
-class Predictor(_Group):
+class Predictor(Group):
     """The language model: inside this process, or a peer by URL."""
 
     url: str | None = None
@@ -151,7 +149,7 @@ class Predictor(_Group):
     """Answer length when the request names none."""
 
 
-class Ingestion(_Group):
+class Ingestion(Group):
     """From bytes to chunks."""
 
     chunk_tokens: int = Field(default=200, ge=32, le=254)
@@ -168,7 +166,7 @@ class Ingestion(_Group):
     """Most memory of the process that reads formats."""
 
 
-class Log(_Group):
+class Log(Group):
     """Logging to stderr."""
 
     level: Literal["debug", "info", "warning", "error"] = "info"
@@ -203,6 +201,17 @@ class Settings(BaseSettings):
     reranker: Reranker = Reranker()
     retrieval: Retrieval = Retrieval()
     predictor: Predictor = Predictor()
+    pools: tuple[Pool, ...] = ()
+    """Predictor pools in the order of preference; without any, `predictor` is the only one, named default."""
+    admission: Admission = Admission()
+    """For the pool that `predictor` describes; listed pools have their own."""
+    resilience: Resilience = Resilience()
+    tenants: dict[Annotated[str, Field(pattern=r"^[a-z0-9]([a-z0-9._-]{0,62})$")], TenantPolicy] = {}
+    """Limits, priority and residency of a tenant, by its name."""
+    default_tenant: TenantPolicy = TenantPolicy()
+    """The same for every tenant that is not named."""
+    collections: dict[Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$")], CollectionPolicy] = {}
+    """Residency of a collection, by its name."""
     ingestion: Ingestion = Ingestion()
     log: Log = Log()
 

@@ -11,7 +11,9 @@
     │   └── UnsupportedContent    unsupported_content         an image part, say
     ├── Unauthenticated           invalid_api_key
     ├── DocumentRejected          document_rejected           one document could not be read; `reason` says why
-    ├── Overloaded                overloaded                  retryable, after `retry_after_s`
+    ├── ResidencyRefused          residency_refused           policy lets no configured pool answer
+    ├── Overloaded                overloaded                  the platform is full: retryable, after `retry_after_s`
+    │   └── RateLimited           rate_limit_exceeded         a tenant's own quota is used up
     ├── DeadlineExceeded          deadline_exceeded           retryable; `stage` ran out of time
     ├── UpstreamUnavailable       upstream_unavailable        retryable: refused, reset, timed out before the first token
     ├── UpstreamFailed            upstream_failed             the peer answered with a failure, or a truncated answer
@@ -94,6 +96,12 @@ class Unauthenticated(TandemError):
     code = "invalid_api_key"
 
 
+class ResidencyRefused(TandemError):
+    """A residency policy allows none of the configured pools."""
+
+    code = "residency_refused"
+
+
 class DocumentRejected(TandemError):
     """One document could not be read; `reason` is a stable word such as `encrypted`, `damaged`, `empty`, `too_large`."""
 
@@ -113,6 +121,12 @@ class Overloaded(TandemError):
     def __init__(self, message: str, *, retry_after_s: float = 1.0) -> None:
         super().__init__(message)
         self.retry_after_s = retry_after_s
+
+
+class RateLimited(Overloaded):
+    """The tenant has used up its quota; there is room again after `retry_after_s` seconds."""
+
+    code = "rate_limit_exceeded"
 
 
 class DeadlineExceeded(TandemError):

@@ -31,6 +31,7 @@ _MEANINGS = {
     404: "There is no such thing.",
     405: "The method is not allowed; Allow names those that are.",
     409: "The collection was built with another recipe.",
+    403: "A policy forbids it.",
     413: "The body is larger than the limit.",
     415: "The body is not declared as JSON.",
     422: "The document cannot be read; reason says why.",
