@@ -141,10 +141,23 @@ class DeadlineExceeded(TandemError):
 
 
 class UpstreamUnavailable(TandemError):
-    """A peer could not be reached, or answered nothing in time."""
+    """A peer could not be reached, or answered nothing in time. `stage` is the part of the request that needed it."""
 
     code = "upstream_unavailable"
     retryable = True
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        hint: str | None = None,
+        param: str | None = None,
+        stage: str | None = None,
+        retry_after_s: float | None = None,
+    ) -> None:
+        super().__init__(message, hint=hint, param=param)
+        self.stage = stage
+        self.retry_after_s = retry_after_s
 
 
 class UpstreamFailed(TandemError):

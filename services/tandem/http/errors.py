@@ -69,7 +69,8 @@ def error_reply(error: TandemError) -> Response:
     face = _face(error)
     headers = {}
     if face.retry_after_s is not None:
-        headers["retry-after"] = str(max(1, math.ceil(getattr(error, "retry_after_s", face.retry_after_s))))
+        wait_s = getattr(error, "retry_after_s", None) or face.retry_after_s
+        headers["retry-after"] = str(max(1, math.ceil(wait_s)))
     if face.status == 401:
         headers["www-authenticate"] = "Bearer"
     return json_reply(error_body(error), face.status, headers)

@@ -28,6 +28,7 @@ _TOO_LONG = (
     # TGI's words, behind its own OpenAI route.
     *("`max_new_tokens` must be <=", "`inputs` must have less than"),
 )
+_PROBE_S = 5.0
 # What a server that does not tell is taken to hold.
 _CONTEXT_TOKENS = 4096
 
@@ -58,6 +59,15 @@ class OpenAIGenerator:
                     "The predictor's /v1/models is not OpenAI's.", hint="Try predictor.protocol: tgi."
                 ) from error
         return self._card
+
+    async def probe(self) -> None:
+        """Asks whether a request would be taken. Raises `UpstreamUnavailable`."""
+        try:
+            async with self._http.get(f"{self._root}/models", timeout=aiohttp.ClientTimeout(total=_PROBE_S)) as reply:
+                if reply.status != 200:
+                    raise UpstreamUnavailable(f"The predictor lists no models ({reply.status}).")
+        except (aiohttp.ClientError, TimeoutError) as error:
+            raise _away(error) from error
 
     @asynccontextmanager
     async def stream(

@@ -36,6 +36,7 @@ from tandem.ports.clock import Clock
 
 # Any other name is taken for a LoRA adapter's.
 _MODEL = "tgi"
+_PROBE_S = 5.0
 _OVERLOADED = "Model is overloaded"
 _KINDS: Mapping[str, type[TextGenerationError]] = {
     "generation": GenerationError,
@@ -77,6 +78,15 @@ class TgiGenerator:
                     "The predictor's /info is not TGI's.", hint="Try predictor.protocol: openai."
                 ) from error
         return self._card
+
+    async def probe(self) -> None:
+        """Asks whether a request would be taken. Raises `UpstreamUnavailable`."""
+        try:
+            async with self._http.get(f"{self._url}/health", timeout=aiohttp.ClientTimeout(total=_PROBE_S)) as reply:
+                if reply.status != 200:
+                    raise UpstreamUnavailable(f"The predictor says that it is not healthy ({reply.status}).")
+        except (aiohttp.ClientError, TimeoutError) as error:
+            raise _away(error) from error
 
     @asynccontextmanager
     async def stream(
