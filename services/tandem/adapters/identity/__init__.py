@@ -1,0 +1,1 @@
+"""Who callers are, told from outside: a file of keys, an identity provider's tokens."""
