@@ -199,6 +199,23 @@ async def test_a_question_without_words(store: Store) -> None:
     assert ids(hits.fused) == ids(hits.dense) == ["guide.md#0", "guide.md#1"]
 
 
+async def test_words_alone(store: Store) -> None:
+    await store.put("guide.md", "green tea", "black coffee")
+    hits = await store.vectors.search(store.name, replace(query("green tea"), dense=()))
+    assert hits.dense == ()
+    assert ids(hits.fused) == ids(hits.sparse) == ["guide.md#0"]
+    assert hits.fused[0].scores.dense is None
+
+
+async def test_neither_meaning_nor_words(store: Store) -> None:
+    await store.put("guide.md", "green tea")
+    asked = replace(query("green tea"), dense=(), sparse=SparseVector((), ()))
+    hits = await store.vectors.search(store.name, asked)
+    assert (hits.dense, hits.sparse, hits.fused) == ((), (), ())
+    with pytest.raises(UnknownCollection):
+        await store.vectors.search("nope", asked)
+
+
 async def test_a_chunk_without_words(store: Store) -> None:
     texts = ["--- ---"]
     bare = [replace(each, sparse=SparseVector((), ())) for each in embedded("rule.md", texts)]

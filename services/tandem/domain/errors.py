@@ -161,9 +161,10 @@ class UpstreamUnavailable(TandemError):
 
 
 class UpstreamFailed(TandemError):
-    """A peer answered with a failure, or its answer was cut short."""
+    """A peer answered with a failure, or its answer was cut short. `stage` is the part of the request that needed it."""
 
     code = "upstream_failed"
+    stage: str | None = None
 
 
 class StoreBusy(TandemError):

@@ -21,13 +21,18 @@ class EmbeddedChunk:
 
 @dataclass(frozen=True, slots=True)
 class VectorQuery:
-    """One hybrid search. `limit` bounds each leg and the fused list. Tenant is mandatory: no path searches without it."""
+    """One hybrid search. `limit` bounds each leg and the fused list. Tenant is mandatory: no path searches without it.
+
+    A leg whose vector is empty finds nothing. `within_s`: after so many seconds nobody waits any more, and a store that
+    can tell beforehand that it will take longer refuses at once.
+    """
 
     tenant: str
     dense: DenseVector
     sparse: SparseVector
     limit: int
     filters: Filter = ()
+    within_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +87,7 @@ class Vectors(Protocol):
         ...
 
     async def search(self, collection: str, query: VectorQuery) -> SearchHits:
-        """Both legs and their fusion in one round trip."""
+        """Both legs and their fusion in one round trip. Raises `UpstreamUnavailable` where the store is a server."""
         ...
 
     async def optimize(self, collection: str) -> None:

@@ -7,13 +7,15 @@ from fakes.chunks import DIMENSIONS, RECIPE, dense, embedded, record, sparse
 from tandem.adapters.scripted.clock import ScriptedClock
 from tandem.adapters.scripted.vectors import MemoryVectors
 from tandem.domain.context import RequestContext
-from tandem.domain.errors import DeadlineExceeded, UnknownCollection, UpstreamUnavailable
+from tandem.domain.errors import DeadlineExceeded, UnknownCollection, UpstreamFailed, UpstreamUnavailable
 from tandem.domain.passage import Passage
 from tandem.domain.question import RetrievalOptions
 from tandem.pipeline.retrieving import RetrievalDefaults, Retrieving
 from tandem.ports.embedder import DenseVector, EmbedderCard, EmbedKind, SparseVector
 from tandem.ports.reranker import Reranker
+from tandem.ports.vectors import SearchHits, VectorQuery
 from tandem.retrieval.blend import Blend
+from tandem.retrieval.relevance import THRESHOLD
 
 TEXTS = ("harbour opens seven", "harbour closes nine", "ferry ticket four crowns", "harbour opens seven")
 CONTEXT = RequestContext("r", tenant="acme")
@@ -58,7 +60,12 @@ class Reversing:
         return [float(n) for n in range(len(passages))]
 
 
-async def retrieving(reranker: Reranker | None = None, **defaults: object) -> Retrieving:
+async def retrieving(
+    reranker: Reranker | None = None,
+    embedder: Words | None = None,
+    sparse: WordWeights | None = None,
+    **defaults: object,
+) -> Retrieving:
     vectors = MemoryVectors()
     await vectors.ensure_collection("docs", RECIPE)
     await vectors.replace_document("docs", "acme", record("a.md", TEXTS), embedded("a.md", TEXTS))
@@ -66,7 +73,9 @@ async def retrieving(reranker: Reranker | None = None, **defaults: object) -> Re
         "docs", "other", record("b.md", ["harbour secret"]), embedded("b.md", ["harbour secret"])
     )
     settings = RetrievalDefaults(**({"threshold": 0.0} | defaults))  # type: ignore[arg-type]
-    return Retrieving(Words(), WordWeights(), vectors, reranker or Blend(), ScriptedClock(), settings)
+    return Retrieving(
+        embedder or Words(), sparse or WordWeights(), vectors, reranker or Blend(), ScriptedClock(), settings
+    )
 
 
 def texts(passages: Sequence[Passage]) -> list[str]:
@@ -98,7 +107,7 @@ async def test_the_trace_tells_every_stage_and_why_passages_were_dropped() -> No
     assert "ferry ticket four crowns" not in texts(trace.sparse)
     assert trace.reranker == "blend@1"
     assert trace.threshold == 0.0
-    assert trace.timings_s.keys() == {"embed", "search", "rerank"}
+    assert trace.timings_s.keys() == {"embed", "search", "rerank", "select"}
     assert sorted((each.reason, each.by) for each in trace.dropped if each.reason == "near_duplicate") == [
         ("near_duplicate", "a.md#0")
     ]
@@ -153,17 +162,101 @@ async def test_a_reranker_that_hangs_is_left_behind() -> None:
 
 
 async def test_a_search_beyond_the_deadline_names_its_stage() -> None:
-    late = RequestContext("r", tenant="acme", deadline_s=999.0)
-
-    class Slow(Words):
-        async def embed(self, texts: Sequence[str], kind: EmbedKind) -> list[DenseVector]:
+    class Slow(MemoryVectors):
+        async def search(self, collection: str, query: VectorQuery) -> SearchHits:
             await asyncio.Event().wait()
             raise AssertionError
 
-    flow = Retrieving(Slow(), WordWeights(), MemoryVectors(), Blend(), ScriptedClock())
+    flow = Retrieving(Words(), WordWeights(), Slow(), Blend(), ScriptedClock())
+    for left_s in (-1.0, 0.0, 0.02):
+        with pytest.raises(DeadlineExceeded) as caught:
+            await flow.retrieve("harbour", RetrievalOptions(), hurried(left_s))
+        assert caught.value.stage == "search"
+
+
+class Hanging(Words):
+    """An embedder that never comes to its end."""
+
+    asked = 0
+
+    async def embed(self, texts: Sequence[str], kind: EmbedKind) -> list[DenseVector]:
+        self.asked += 1
+        await asyncio.Event().wait()
+        raise AssertionError
+
+
+def hurried(left_s: float) -> RequestContext:
+    return RequestContext("r", tenant="acme", deadline_s=1000.0 + left_s)
+
+
+async def test_an_embedding_that_would_not_fit_is_left_out_and_words_alone_are_searched_for() -> None:
+    embedder = Hanging()
+    found = await (await retrieving(embedder=embedder)).retrieve("harbour seven", EXPLAINED, hurried(0.06))
+    assert found.degraded == ("dense_skipped", "rerank_skipped")
+    assert found.passages[0].chunk.text == "harbour opens seven"
+    assert found.trace is not None
+    assert found.trace.dense == ()
+    assert embedder.asked == 0
+
+
+async def test_an_embedding_that_takes_too_long_is_left_behind() -> None:
+    embedder = Hanging()
+    found = await (await retrieving(embedder=embedder, rerank=False)).retrieve("harbour seven", EXPLAINED, hurried(0.1))
+    assert found.degraded == ("dense_failed",)
+    assert found.passages[0].chunk.text == "harbour opens seven"
+    assert embedder.asked == 1
+
+
+async def test_a_question_without_words_needs_its_embedding() -> None:
+    class Wordless(WordWeights):
+        def embed(self, text: str, kind: EmbedKind) -> SparseVector:
+            return SparseVector((), ())
+
+    flow = await retrieving(embedder=Hanging(), sparse=Wordless())
     with pytest.raises(DeadlineExceeded) as caught:
-        await flow.retrieve("harbour", RetrievalOptions(), late)
+        await flow.retrieve("harbour", RetrievalOptions(), hurried(0.02))
     assert caught.value.stage == "embed"
+
+
+async def test_words_alone_are_judged_by_how_much_of_the_question_they_hold() -> None:
+    flow = await retrieving(embedder=Hanging(), threshold=THRESHOLD)
+    for question, answered in (("harbour opens seven", True), ("harbour museum exhibits dinosaurs", False)):
+        found = await flow.retrieve(question, RetrievalOptions(), hurried(0.06))
+        assert bool(found.passages) is answered
+
+
+@pytest.mark.parametrize("error", [UpstreamUnavailable("away"), UpstreamFailed("broke")])
+@pytest.mark.parametrize("place", ["embedder", "vectors"])
+async def test_a_failure_says_that_retrieval_needed_what_is_away(
+    error: UpstreamUnavailable | UpstreamFailed, place: str
+) -> None:
+    class Failing(MemoryVectors, Words):
+        async def search(self, collection: str, query: VectorQuery) -> SearchHits:
+            raise error
+
+        async def embed(self, texts: Sequence[str], kind: EmbedKind) -> list[DenseVector]:
+            raise error
+
+    parts = {"embedder": Words(), "vectors": MemoryVectors()} | {place: Failing()}
+    flow = Retrieving(sparse=WordWeights(), reranker=Blend(), clock=ScriptedClock(), **parts)  # type: ignore[arg-type]
+    with pytest.raises(type(error)) as caught:
+        await flow.retrieve("harbour", RetrievalOptions(), CONTEXT)
+    assert caught.value is error
+    assert error.stage == "retrieval"
+
+
+async def test_the_store_is_told_how_long_it_is_waited_for() -> None:
+    class Listening(MemoryVectors):
+        within: list[float | None] = []  # noqa: RUF012
+
+        async def search(self, collection: str, query: VectorQuery) -> SearchHits:
+            self.within.append(query.within_s)
+            return SearchHits((), (), ())
+
+    flow = Retrieving(Words(), WordWeights(), Listening(), Blend(), ScriptedClock())
+    await flow.retrieve("harbour", RetrievalOptions(), CONTEXT)
+    await flow.retrieve("harbour", RetrievalOptions(), hurried(3.0))
+    assert Listening.within == [None, 3.0]
 
 
 async def test_an_unknown_collection_is_an_error() -> None:

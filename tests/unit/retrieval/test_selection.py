@@ -102,6 +102,8 @@ def test_what_only_the_words_found_counts_as_no_nearer_than_the_farthest_by_mean
     assert select([found], top_k=5, max_tokens=99, threshold=THRESHOLD).passages == (found,)
 
 
-def test_without_any_nearness_known_words_alone_are_not_enough() -> None:
-    (found,) = judged("valve E4711", [passage("Valve E4711 is stuck.", sparse=9.0)])
-    assert (found.scores.relevance or 0) < THRESHOLD
+def test_without_any_nearness_known_nearly_half_of_the_words_must_be_there() -> None:
+    asked = "valve E4711 pressure gauge"
+    (held,) = judged(asked, [passage("Valve E4711 is stuck.", sparse=9.0)])
+    (missed,) = judged(asked, [passage("A valve is stuck.", sparse=4.0)])
+    assert (held.scores.relevance or 0) >= THRESHOLD > (missed.scores.relevance or 0)

@@ -148,21 +148,24 @@ class ServerEngine:
     async def query(self, name: str, dense: DenseVector, sparse: SparseVector, where: Where, limit: int) -> Legs:
         """See `Engine`."""
         chosen = _filter(where)
-        nearest: list[tuple[str, Any]] = [(DENSE, list(dense))]
-        if sparse.indices:
-            nearest.append((SPARSE, _words(sparse)))
+        vectors: dict[str, Any] = {DENSE: list(dense), SPARSE: _words(sparse) if sparse.indices else None}
+        nearest = [(using, each) for using, each in vectors.items() if each]
         legs = [
             models.QueryRequest(query=each, using=using, filter=chosen, limit=limit, with_payload=True)
             for using, each in nearest
         ]
+        if not legs:
+            await self.recipe(name)
+            return Legs([], [], [])
         fused = models.QueryRequest(
             prefetch=[models.Prefetch(query=each, using=using, filter=chosen, limit=limit) for using, each in nearest],
             query=models.RrfQuery(rrf=models.Rrf(k=RRF_K)),
             limit=limit,
         )
         async with translated(name):
-            found = [_hits(each) for each in await self._client.query_batch_points(name, [*legs, fused])]
-        return Legs(dense=found[0], sparse=found[1] if sparse.indices else [], fused=found[-1])
+            *hits, best = [_hits(each) for each in await self._client.query_batch_points(name, [*legs, fused])]
+        found = dict(zip((using for using, _ in nearest), hits, strict=True))
+        return Legs(dense=found.get(DENSE, []), sparse=found.get(SPARSE, []), fused=best)
 
     async def optimize(self, name: str) -> None:
         """A server indexes by itself."""

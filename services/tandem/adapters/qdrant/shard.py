@@ -103,10 +103,12 @@ class Shard:
         Asked for at once, the engine would run each leg twice.
         """
         chosen = self._selective(where)
-        nearest = {DENSE: edge.Query.Nearest(list(dense), using=DENSE)}
+        nearest = {DENSE: edge.Query.Nearest(list(dense), using=DENSE)} if dense else {}
         if sparse.indices:
             words = edge.SparseVector(list(sparse.indices), list(sparse.values))
             nearest[SPARSE] = edge.Query.Nearest(words, using=SPARSE)
+        if not nearest:
+            return Legs([], [], [])
         asked = [
             edge.QueryRequest(query=each, filter=chosen, limit=limit, params=_RESCORED) for each in nearest.values()
         ]
@@ -117,10 +119,11 @@ class Shard:
                 list({each for leg in found for each in leg}), with_payload=True, with_vector=False
             )
         payloads = {point.id: point.payload for point in stored}
-        legs = [[Hit(each, score, payloads.get(each)) for each, score in leg.items()] for leg in found]
+        hits = ([Hit(each, score, payloads.get(each)) for each, score in leg.items()] for leg in found)
+        legs = dict(zip(nearest, hits, strict=True))
         return Legs(
-            dense=legs[0],
-            sparse=legs[1] if sparse.indices else [],
+            dense=legs.get(DENSE, []),
+            sparse=legs.get(SPARSE, []),
             fused=[Hit(each, score, None) for each, score in fused.items()],
         )
 

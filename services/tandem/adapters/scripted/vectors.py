@@ -97,7 +97,7 @@ class MemoryVectors:
         """Cosine, and term weights times their IDF, fused by reciprocal rank."""
         found = {each.chunk.id: (entry.record, each) for entry, each in self._matching(collection, query)}
         rarity = _rarity(each for _, each in found.values())
-        dense = {id_: _dot(each.dense, query.dense) for id_, (_, each) in found.items()}
+        dense = {id_: _dot(each.dense, query.dense) for id_, (_, each) in found.items()} if query.dense else {}
         sparse = {
             id_: score for id_, (_, each) in found.items() if (score := _bm25(each.sparse, query.sparse, rarity)) > 0
         }

@@ -1,0 +1,85 @@
+"""One retrieval's way through its stages: how long each took, and what had to be left out for want of time."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import TypeVar
+
+from tandem.domain.errors import DeadlineExceeded
+from tandem.ports.clock import Clock
+from tandem.retrieval.pace import Pace
+from tandem.retrieval.plan import Stage, left_out
+
+T = TypeVar("T")
+
+
+class Course:
+    """`timings_s` by stage, `degraded` in the words of `retrieval/plan.py`."""
+
+    def __init__(self, pace: Pace, clock: Clock, deadline_s: float | None) -> None:
+        self._pace = pace
+        self._clock = clock
+        self._deadline_s = deadline_s
+        self.timings_s: dict[str, float] = {}
+        self.degraded: list[str] = []
+
+    def left_s(self) -> float | None:
+        """Seconds until the deadline, 0 when it has passed, None without one."""
+        return None if self._deadline_s is None else max(0.0, self._deadline_s - self._clock.monotonic_s())
+
+    def fits(self, stage: Stage, ahead: Sequence[Stage]) -> bool:
+        """True when there is time for `stage` and for what is `ahead` of it; else it is noted as left out."""
+        if stage not in left_out(self.left_s(), (stage, *ahead), self._pace.needs_s):
+            return True
+        self._pace.skipped(stage)
+        self._note(stage.skipped)
+        return False
+
+    async def take(self, stage: Stage, work: Callable[[], Awaitable[T]]) -> T:
+        """What `work` returns. Raises `DeadlineExceeded` with the stage's name when the time is over before."""
+        left_s = self.left_s()
+        if left_s is not None and left_s <= 0:
+            raise DeadlineExceeded(stage.name)
+        try:
+            with self.measured(stage):
+                async with asyncio.timeout(left_s):
+                    return await work()
+        except TimeoutError as error:
+            raise DeadlineExceeded(stage.name) from error
+
+    async def attempt(self, stage: Stage, work: Callable[[], Awaitable[T]], ahead: Sequence[Stage]) -> T | None:
+        """What `work` returns; None, and noted, when it takes the time that the stages `ahead` of it need."""
+        left_s = self.left_s()
+        limit_s = None if left_s is None else left_s - sum(map(self._pace.needs_s, ahead))
+        try:
+            with self.measured(stage):
+                async with asyncio.timeout(limit_s):
+                    return await work()
+        except TimeoutError:
+            self.failed(stage)
+            return None
+
+    def failed(self, stage: Stage) -> None:
+        """Note that the stage was begun, and that the answer goes on without it."""
+        self._note(stage.failed)
+
+    @contextmanager
+    def measured(self, stage: Stage) -> Iterator[None]:
+        """Time what is done inside. A failure tells nothing of how long the stage takes, being cut off does."""
+        began_s = self._clock.monotonic_s()
+        telling = False
+        try:
+            yield
+            telling = True
+        except TimeoutError:
+            telling = True
+            raise
+        finally:
+            took_s = self._clock.monotonic_s() - began_s
+            self.timings_s[stage.name] = took_s
+            if telling:
+                self._pace.took(stage, took_s)
+
+    def _note(self, word: str | None) -> None:
+        if word is not None:
+            self.degraded.append(word)

@@ -1,0 +1,46 @@
+"""What is left out of a retrieval when its time is short, in which order, and the word that `degraded` says it with."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """One step. `name` is what timings and an error's `stage` call it; `assumed_s` is what it needs until measured.
+
+    `skipped` is told when it was not begun, `failed` when it was begun and did not come to its end; a stage without
+    them cannot be left out.
+    """
+
+    name: str
+    assumed_s: float
+    skipped: str | None = None
+    failed: str | None = None
+
+
+EMBED = Stage("embed", 0.05, skipped="dense_skipped", failed="dense_failed")
+SEARCH = Stage("search", 0.02)
+RERANK = Stage("rerank", 0.3, skipped="rerank_skipped", failed="rerank_failed")
+SELECT = Stage("select", 0.01)
+
+# What is worth least for its time goes first: without the reranker the best passage is still among the first few, words
+# alone miss what is said in other words. The words' own leg costs nothing beside the embedding, so it always stays.
+ORDER = (RERANK, EMBED)
+
+
+def left_out(left_s: float | None, ahead: Sequence[Stage], needs_s: Callable[[Stage], float]) -> tuple[Stage, ...]:
+    """Which of the stages `ahead` have to go so that the others fit into `left_s` seconds; None is time without end.
+
+    When even the stages that cannot be left out do not fit, all others go.
+    """
+    if left_s is None:
+        return ()
+    wanted_s = sum(map(needs_s, ahead))
+    gone: list[Stage] = []
+    for stage in ORDER:
+        if wanted_s <= left_s:
+            break
+        if stage in ahead:
+            gone.append(stage)
+            wanted_s -= needs_s(stage)
+    return tuple(gone)
