@@ -6,6 +6,7 @@ from starlette.requests import Request
 from starlette.types import Scope
 
 from tandem.domain.context import DEFAULT_TENANT, RequestContext
+from tandem.domain.quota import Standing
 
 _KEY = "tandem.exchange"
 
@@ -14,7 +15,8 @@ _KEY = "tandem.exchange"
 class Exchange:
     """`arrived_s` and `deadline_s` are instants of the injected clock.
 
-    `outcome` replaces the sent status in metrics and log when what happened after it was sent tells more.
+    `outcome` replaces the sent status in metrics and log when what happened after it was sent tells more. `standing` is
+    what the answer's headers tell of the tenant's quotas; None where none of them counts.
     """
 
     request_id: str
@@ -25,10 +27,11 @@ class Exchange:
     caller: str = "anonymous"
     tenant: str = DEFAULT_TENANT
     outcome: int | None = None
+    standing: Standing | None = None
 
     def context(self) -> RequestContext:
         """What the core needs to know of it."""
-        return RequestContext(self.request_id, self.tenant, self.deadline_s, self.traceparent)
+        return RequestContext(self.request_id, self.tenant, self.deadline_s, self.traceparent, self.standing)
 
 
 def open_exchange(scope: Scope, exchange: Exchange) -> None:

@@ -11,6 +11,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from tandem.domain.errors import InvalidRequest
 from tandem.http.errors import error_reply, internal_error
 from tandem.http.exchange import Exchange, open_exchange
+from tandem.http.rate_headers import rate_headers
 from tandem.http.route_table import RouteTable
 from tandem.ports.clock import Clock
 
@@ -67,7 +68,8 @@ class Arrival:
             nonlocal sent_status
             if message["type"] == "http.response.start":
                 sent_status = message["status"]
-                message = {**message, "headers": [*message["headers"], echoed]}
+                headers = [*message["headers"], echoed, *rate_headers(exchange.standing)]
+                message = {**message, "headers": headers}
             await send(message)
 
         self._meter.arrived(exchange.route)
