@@ -1,5 +1,6 @@
 """What a retriever behind a socket must keep of the one it stands for."""
 
+import asyncio
 import hashlib
 import socket
 import time
@@ -48,6 +49,14 @@ FILTERS = (
 )
 FULL = RetrievalOptions("notes", 7, FILTERS, rerank=False, expand=True, explain=True)
 CONTEXT = RequestContext("req-1", traceparent="00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01")
+
+
+def failed_at(stage: str) -> TandemError:
+    error = errors.UpstreamFailed("broke in the store")
+    error.stage = stage
+    return error
+
+
 ERRORS: list[TandemError] = [
     errors.InvalidRequest("no", hint="do", param="filters.tags"),
     errors.UnknownCollection("none", param="collection"),
@@ -55,8 +64,10 @@ ERRORS: list[TandemError] = [
     errors.PayloadTooLarge("big"),
     errors.Overloaded("full", retry_after_s=7),
     errors.DeadlineExceeded("embedding"),
-    errors.UpstreamUnavailable("away"),
+    errors.RateLimited("spent", retry_after_s=7),
+    errors.UpstreamUnavailable("away", hint="wait", stage="retrieval", retry_after_s=7),
     errors.UpstreamFailed("broke"),
+    failed_at("retrieval"),
     errors.StoreBusy("held", hint="stop it"),
     errors.StoreFull("full"),
     errors.StoreMismatch("other"),
@@ -122,12 +133,29 @@ async def test_the_rest_of_the_deadline_travels() -> None:
     assert 0 < context.deadline_s - time.monotonic() <= 20
 
 
+async def test_the_peer_runs_out_of_time_a_little_before_us_so_that_its_stage_is_told() -> None:
+    class Embedding(OneRetrieval):
+        async def retrieve(self, question: str, options: RetrievalOptions, context: RequestContext) -> Retrieval:
+            assert context.deadline_s is not None
+            await asyncio.sleep(context.deadline_s - time.monotonic())
+            raise errors.DeadlineExceeded("embed")
+
+    async with remote(Embedding()) as retriever:
+        for left_s in (0.6, 1.2):
+            with pytest.raises(errors.DeadlineExceeded) as caught:
+                await retriever.retrieve(
+                    "q", RetrievalOptions(), replace(CONTEXT, deadline_s=time.monotonic() + left_s)
+                )
+            assert caught.value.stage == "embed"
+
+
 async def test_nobody_listening_is_unavailable() -> None:
     with socket.create_server(("127.0.0.1", 0)) as closed:
         port = closed.getsockname()[1]
     async with remote_retriever(f"http://127.0.0.1:{port}", timeout_s=5) as retriever:
-        with pytest.raises(errors.UpstreamUnavailable, match="cannot be reached"):
+        with pytest.raises(errors.UpstreamUnavailable, match="cannot be reached") as caught:
             await retriever.retrieve("q", RetrievalOptions(), CONTEXT)
+    assert caught.value.stage == "retrieval"
 
 
 @pytest.mark.parametrize(

@@ -24,20 +24,30 @@ def failure(status: int, body: bytes, retry_after: str | None) -> TandemError:
         # Not our shape: something stands in between, such as a proxy that found no living peer.
         between: type[TandemError] = UpstreamUnavailable if status in {502, 503, 504} else UpstreamFailed
         return between(f"The retriever answered {status} without saying why.")
-    message, code = str(told.get("message", "")), told.get("code")
-    if code == Unauthenticated.code:
+    code = str(told.get("code"))
+    kind = _KINDS.get(code, InvalidRequest if 400 <= status < 500 else UpstreamFailed)
+    return _error(kind, told, retry_after)
+
+
+def _error(kind: type[TandemError], told: dict[str, Any], retry_after: str | None) -> TandemError:
+    message, hint, stage = str(told.get("message", "")), told.get("hint"), told.get("stage")
+    if kind is Unauthenticated:
         # Passed on as it is, it would tell the caller that the caller's own key is wrong.
         return UpstreamFailed(
             f"The retriever refuses the key it was given: {message}", hint="Check retriever.api_key, or --api-key."
         )
-    if code == Overloaded.code:
-        return Overloaded(message, retry_after_s=_seconds(retry_after))
-    if code == DeadlineExceeded.code:
-        return DeadlineExceeded(str(told.get("stage") or "retrieval"))
-    if code == DocumentRejected.code:
-        return DocumentRejected(message, reason=str(told.get("reason") or "unreadable"), hint=told.get("hint"))
-    kind = _KINDS.get(str(code), InvalidRequest if 400 <= status < 500 else UpstreamFailed)
-    return kind(message, hint=told.get("hint"), param=told.get("param"))
+    if issubclass(kind, Overloaded):
+        return kind(message, retry_after_s=_seconds(retry_after))
+    if kind is DeadlineExceeded:
+        return DeadlineExceeded(str(stage or "retrieval"))
+    if kind is UpstreamUnavailable:
+        return UpstreamUnavailable(message, hint=hint, stage=stage, retry_after_s=_seconds(retry_after))
+    if kind is DocumentRejected:
+        return DocumentRejected(message, reason=str(told.get("reason") or "unreadable"), hint=hint)
+    error = kind(message, hint=hint, param=told.get("param"))
+    if isinstance(error, UpstreamFailed):
+        error.stage = stage
+    return error
 
 
 def _told(body: bytes) -> dict[str, Any] | None:

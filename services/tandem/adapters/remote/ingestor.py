@@ -55,7 +55,7 @@ class RemoteIngestor:
         query = {"collection": collection}
         path = _document_path(document_id)
         return read(
-            InDocument, await self._peer.call("GET", path, context, timeout_s=self._timeout_s, query=query)
+            InDocument, await self._peer.call("GET", path, context, timeout_s=self._timeout_s, query=query, reads=True)
         ).document()
 
     async def documents(
@@ -63,12 +63,14 @@ class RemoteIngestor:
     ) -> DocumentPage:
         """A page of the peer's records."""
         query = {"collection": collection, "limit": limit, "after": after}
-        answer = await self._peer.call("GET", "/v1/documents", context, timeout_s=self._timeout_s, query=query)
+        answer = await self._peer.call(
+            "GET", "/v1/documents", context, timeout_s=self._timeout_s, query=query, reads=True
+        )
         return read(InPage, answer).page()
 
     async def collections(self, context: RequestContext) -> list[CollectionInfo]:
         """The peer's collections."""
-        answer = await self._peer.call("GET", "/v1/collections", context, timeout_s=self._timeout_s)
+        answer = await self._peer.call("GET", "/v1/collections", context, timeout_s=self._timeout_s, reads=True)
         return [found.info() for found in read(InCollections, answer).data]
 
     async def drop_collection(self, collection: str, context: RequestContext) -> None:
@@ -90,7 +92,7 @@ async def remote_ingestor(
     now_s: Callable[[], float] = time.monotonic,
 ) -> AsyncIterator[RemoteIngestor]:
     """Documents at `url`. Reading and embedding a large document takes minutes, hence the longer bound for writes."""
-    async with peer(url, api_key, now_s) as connected:
+    async with peer(url, api_key, now_s, stage="documents") as connected:
         yield RemoteIngestor(connected, timeout_s, max(timeout_s, put_timeout_s))
 
 

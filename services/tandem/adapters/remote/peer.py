@@ -1,8 +1,10 @@
 """One Tandem as seen from another: the connection, the headers that travel, and failures in our own terms."""
 
+import asyncio
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import aiohttp
@@ -11,18 +13,34 @@ import yarl
 
 from tandem.adapters.remote.failures import failure
 from tandem.domain.context import RequestContext
-from tandem.domain.errors import DeadlineExceeded, UpstreamUnavailable
+from tandem.domain.errors import DeadlineExceeded, TandemError, UpstreamUnavailable
 
 _CONNECT_S = 2.0
+# The peer is told a little less than what is left: when the time runs out there, its answer, which knows the stage, must
+# still be in time here.
+_WAY_BACK_SHARE = 0.1
+_WAY_BACK_S = 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class Connections:
+    """`kept` are used again and again; `fresh` ones for one call each."""
+
+    kept: aiohttp.ClientSession
+    fresh: aiohttp.ClientSession
 
 
 class Peer:
-    """Calls to one base URL. A call ends at `timeout_s` or at the request's deadline, whichever is nearer."""
+    """Calls to one base URL. A call ends at `timeout_s` or at the request's deadline, whichever is nearer.
 
-    def __init__(self, session: aiohttp.ClientSession, url: str, now_s: Callable[[], float]) -> None:
-        self._session = session
+    `stage` is what its failures say they were needed for.
+    """
+
+    def __init__(self, connections: Connections, url: str, now_s: Callable[[], float], stage: str) -> None:
+        self._connections = connections
         self._url = url.rstrip("/")
         self._now_s = now_s
+        self._stage = stage
 
     async def call(
         self,
@@ -34,53 +52,92 @@ class Peer:
         query: Mapping[str, Any] | None = None,
         body: bytes | None = None,
         media_type: str | None = None,
+        reads: bool = False,
     ) -> bytes:
         """The answer's body. `path` is already percent-encoded.
 
-        Raises `UpstreamUnavailable`, `DeadlineExceeded`, `UpstreamFailed`, or the error that the peer answered with.
+        A call that only `reads` is made once more, on a connection of its own, when its connection broke: a peer that
+        was restarted has closed those that were kept. Raises `UpstreamUnavailable`, `DeadlineExceeded`,
+        `UpstreamFailed`, or the error that the peer answered with.
         """
-        left_s = None if context is None or context.deadline_s is None else context.deadline_s - self._now_s()
-        if left_s is not None and left_s <= 0:
-            raise DeadlineExceeded("retrieval")
         url = yarl.URL(self._url + path, encoded=True)
         if query:
             url = url.update_query({name: value for name, value in query.items() if value is not None})
-        limit_s = timeout_s if left_s is None else min(timeout_s, left_s)
+        left_s = self._left_s(context)
+        if left_s is not None and left_s <= 0:
+            raise DeadlineExceeded(self._stage)
+        limit = asyncio.timeout(timeout_s if left_s is None else min(timeout_s, left_s))
         try:
-            async with self._session.request(
-                method,
-                url,
-                data=body,
-                headers=_headers(context, left_s, media_type),
-                timeout=aiohttp.ClientTimeout(total=limit_s, sock_connect=_CONNECT_S),
-                # A redirect could carry the key to another host.
-                allow_redirects=False,
-            ) as reply:
-                content = await reply.read()
-                if reply.status != 200:
-                    raise failure(reply.status, content, reply.headers.get("retry-after"))
-                return content
+            async with limit:
+                try:
+                    return await self._send(self._connections.kept, method, url, context, body, media_type)
+                except aiohttp.ClientError as error:
+                    if not (reads and _broken(error)):
+                        raise
+                    return await self._send(self._connections.fresh, method, url, context, body, media_type)
         except TimeoutError as error:
-            if limit_s == left_s:
-                raise DeadlineExceeded("retrieval") from error
-            raise UpstreamUnavailable(f"The retriever at {self._url} did not answer in {limit_s:.1f} s.") from error
+            if left_s is not None and left_s <= timeout_s and limit.expired():
+                raise DeadlineExceeded(self._stage) from error
+            waited_s = timeout_s if limit.expired() else _CONNECT_S
+            raise self._away(f"did not answer in {waited_s:.1f} s") from error
         except aiohttp.ClientError as error:
-            raise UpstreamUnavailable(
-                f"The retriever at {self._url} cannot be reached: {str(error) or type(error).__name__}.",
-                hint="Is it running, and is the URL right?",
-            ) from error
+            raise self._away(f"cannot be reached: {str(error) or type(error).__name__}") from error
+
+    async def _send(
+        self,
+        session: aiohttp.ClientSession,
+        method: str,
+        url: yarl.URL,
+        context: RequestContext | None,
+        body: bytes | None,
+        media_type: str | None,
+    ) -> bytes:
+        async with session.request(
+            method,
+            url,
+            data=body,
+            headers=_headers(context, self._left_s(context), media_type),
+            timeout=aiohttp.ClientTimeout(total=None, sock_connect=_CONNECT_S),
+            # A redirect could carry the key to another host.
+            allow_redirects=False,
+        ) as reply:
+            content = await reply.read()
+            if reply.status != 200:
+                raise failure(reply.status, content, reply.headers.get("retry-after"))
+            return content
+
+    def _left_s(self, context: RequestContext | None) -> float | None:
+        return None if context is None or context.deadline_s is None else context.deadline_s - self._now_s()
+
+    def _away(self, what: str) -> TandemError:
+        return UpstreamUnavailable(
+            f"The retriever at {self._url} {what}.", hint="Is it running, and is the URL right?", stage=self._stage
+        )
+
+
+def _broken(error: aiohttp.ClientError) -> bool:
+    """True when a connection that stood went away; False when none could be made, or when what came was no HTTP."""
+    if isinstance(error, aiohttp.ClientConnectorError):
+        return False
+    return isinstance(error, aiohttp.ServerDisconnectedError | aiohttp.ClientOSError | aiohttp.ClientPayloadError)
 
 
 @asynccontextmanager
-async def peer(url: str, api_key: str | None, now_s: Callable[[], float] = time.monotonic) -> AsyncIterator[Peer]:
+async def peer(
+    url: str, api_key: str | None, now_s: Callable[[], float] = time.monotonic, *, stage: str
+) -> AsyncIterator[Peer]:
     """A peer with its connections, closed on leaving."""
-    headers = {"authorization": f"Bearer {api_key}"} if api_key else {}
     # Admission bounds the requests; a second bound here would only queue them out of sight.
-    connector = aiohttp.TCPConnector(limit=0)
-    async with aiohttp.ClientSession(
-        connector=connector, headers=headers, cookie_jar=aiohttp.DummyCookieJar()
-    ) as session:
-        yield Peer(session, url, now_s)
+    async with (
+        _session(api_key, aiohttp.TCPConnector(limit=0)) as kept,
+        _session(api_key, aiohttp.TCPConnector(limit=0, force_close=True)) as fresh,
+    ):
+        yield Peer(Connections(kept, fresh), url, now_s, stage)
+
+
+def _session(api_key: str | None, connector: aiohttp.TCPConnector) -> aiohttp.ClientSession:
+    headers = {"authorization": f"Bearer {api_key}"} if api_key else {}
+    return aiohttp.ClientSession(connector=connector, headers=headers, cookie_jar=aiohttp.DummyCookieJar())
 
 
 def json_body(content: Mapping[str, Any]) -> bytes:
@@ -96,5 +153,6 @@ def _headers(context: RequestContext | None, left_s: float | None, media_type: s
         if context.traceparent is not None:
             headers["traceparent"] = context.traceparent
     if left_s is not None:
-        headers["x-request-timeout-ms"] = str(max(1, int(left_s * 1000)))
+        told_s = left_s - min(left_s * _WAY_BACK_SHARE, _WAY_BACK_S)
+        headers["x-request-timeout-ms"] = str(max(1, int(told_s * 1000)))
     return headers

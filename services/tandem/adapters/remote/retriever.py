@@ -32,7 +32,13 @@ class RemoteRetriever:
             }
         )
         answer = await self._peer.call(
-            "POST", "/v1/retrieve", context, timeout_s=self._timeout_s, body=body, media_type="application/json"
+            "POST",
+            "/v1/retrieve",
+            context,
+            timeout_s=self._timeout_s,
+            body=body,
+            media_type="application/json",
+            reads=True,
         )
         return read(InRetrieval, answer).retrieval()
 
@@ -42,5 +48,5 @@ async def remote_retriever(
     url: str, *, api_key: str | None = None, timeout_s: float = 30.0, now_s: Callable[[], float] = time.monotonic
 ) -> AsyncIterator[RemoteRetriever]:
     """A retriever at `url`, any Tandem that owns documents. `now_s` is the clock that deadlines are told by."""
-    async with peer(url, api_key, now_s) as connected:
+    async with peer(url, api_key, now_s, stage="retrieval") as connected:
         yield RemoteRetriever(connected, timeout_s)
