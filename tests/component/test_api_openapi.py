@@ -19,7 +19,7 @@ from schemathesis.specs.openapi.checks import (
 
 from fakes.api import Api
 from fakes.live import live
-from tandem.admission.identity import Key
+from tandem.admission.keys import Key
 from tandem.domain.context import RequestContext
 from tandem.domain.document import RawDocument
 

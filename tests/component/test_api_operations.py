@@ -11,7 +11,7 @@ import pytest
 from fakes.answers import ANSWERED, FOUND, ScriptedAnswers
 from fakes.api import Api
 from fakes.live import live
-from tandem.admission.identity import Key
+from tandem.admission.keys import Key
 from tandem.domain.errors import Overloaded
 
 KEYS = [

@@ -15,7 +15,7 @@ from fakes.answers import PASSAGE, OneRetrieval
 from fakes.api import Api
 from fakes.live import live
 from tandem.adapters.remote.retriever import remote_retriever
-from tandem.admission.identity import Key
+from tandem.admission.keys import Key
 from tandem.domain import errors
 from tandem.domain.context import RequestContext
 from tandem.domain.errors import TandemError

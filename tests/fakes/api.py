@@ -7,7 +7,8 @@ from fastapi import FastAPI
 
 from fakes.answers import OneModel, OneRetrieval, ScriptedAnswers
 from tandem.adapters.scripted.ingestor import ScriptedIngestor
-from tandem.admission.identity import Identity, Key
+from tandem.admission.identity import Identity
+from tandem.admission.keys import Key
 from tandem.app.clock import SystemClock
 from tandem.http.lifecycle import Lifecycle
 from tandem.http.routers.chat import chat_router

@@ -1,26 +1,14 @@
-"""Who calls, and for which tenant: told by the key, never by a header that anyone could send."""
+"""Who calls, and for which tenant: told by a key or a token, never by a header that anyone could send."""
 
-import hashlib
-import hmac
-import re
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 
-from tandem.domain.context import DEFAULT_TENANT
+from tandem.admission.claims import TENANT
+from tandem.admission.keys import Key, KeyRing
 from tandem.domain.errors import InvalidRequest, Unauthenticated
+from tandem.ports.tokens import Tokens
 
 TENANT_HEADER = "x-tandem-tenant"
-_TENANT = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}")
-
-
-@dataclass(frozen=True, slots=True)
-class Key:
-    """A known key by its SHA-256 (hex). A `peer` is another part of the platform and may speak for any tenant."""
-
-    name: str
-    sha256: str
-    tenant: str = DEFAULT_TENANT
-    peer: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,52 +20,56 @@ class Caller:
 
 
 class Identity:
-    """The known callers. Without keys everyone is the default tenant.
+    """The known callers. With neither keys nor tokens everyone is the default tenant.
 
-    `trust_tenant` lets a caller without a key name the tenant. It is only for a listener that nobody but the gateway
-    reaches, such as loopback; with keys it is the key's `peer` mark that counts.
+    A `KeyRing` asks for a key even while it holds none: its keys may still come, or have been taken back. Where `tokens`
+    are given, what is no known key has to be a good one. `trust_tenant` lets a caller without a key name the tenant; it
+    is only for a listener that nobody but the gateway reaches, such as loopback. With keys it is their `peer` mark that
+    counts.
     """
 
-    def __init__(self, keys: Sequence[Key] = (), *, trust_tenant: bool = False) -> None:
-        self._keys = tuple((key, bytes.fromhex(key.sha256)) for key in keys)
+    def __init__(
+        self, keys: KeyRing | Iterable[Key] = (), tokens: Tokens | None = None, *, trust_tenant: bool = False
+    ) -> None:
+        listed = () if isinstance(keys, KeyRing) else tuple(keys)
+        self._ring = keys if isinstance(keys, KeyRing) else KeyRing(listed)
+        self._tokens = tokens
+        self.required = tokens is not None or isinstance(keys, KeyRing) or bool(listed)
+        """True when a key or a token is needed."""
         self._open = Key("anonymous", "", peer=trust_tenant)
 
-    @property
-    def required(self) -> bool:
-        """True when a key is needed."""
-        return bool(self._keys)
-
-    def caller(self, authorization: str | None, tenant: str | None = None) -> Caller:
+    async def caller(self, authorization: str | None, tenant: str | None = None) -> Caller:
         """Who presents this `Authorization` header, on behalf of `tenant` when one is named.
 
-        Raises `Unauthenticated` for a missing or unknown key, and when the caller may not speak for `tenant`: falling
-        back to its own tenant would mix two tenants' documents without a sound.
+        Raises `Unauthenticated` for a missing or unknown key or a token that is not good, and when the caller may not
+        speak for `tenant`: falling back to its own tenant would mix two tenants' documents without a sound. Raises
+        `UpstreamUnavailable` while no token can be checked.
         """
-        key = self._key(authorization) if self._keys else self._open
+        key = await self._key(authorization) if self.required else self._open
         if tenant is None or tenant == key.tenant:
             return Caller(key.name, key.tenant)
         if not key.peer:
             raise Unauthenticated(
                 "This caller may not speak for another tenant.", hint="Mark the gateway's key with peer: true."
             )
-        if not _TENANT.fullmatch(tenant):
+        if not TENANT.fullmatch(tenant):
             raise InvalidRequest(f"{TENANT_HEADER} is not a tenant's name.", param=TENANT_HEADER)
         return Caller(key.name, tenant)
 
-    def _key(self, authorization: str | None) -> Key:
+    async def _key(self, authorization: str | None) -> Key:
+        kind = "API key" if self._tokens is None else "token"
         if authorization is None:
-            raise Unauthenticated("No API key was given.", hint="Send it as Authorization: Bearer KEY.")
-        scheme, _, secret = authorization.partition(" ")
-        if scheme.lower() != "bearer" or not secret.strip():
+            raise Unauthenticated(f"No {kind} was given.", hint="Send it as Authorization: Bearer …")
+        scheme, _, rest = authorization.partition(" ")
+        secret = rest.strip()
+        if scheme.lower() != "bearer" or not secret:
             raise Unauthenticated(
-                "The Authorization header holds no Bearer key.", hint="Send Authorization: Bearer KEY."
+                f"The Authorization header holds no Bearer {kind}.", hint="Send Authorization: Bearer …"
             )
-        digest = hashlib.sha256(secret.strip().encode()).digest()
-        found: Key | None = None
-        # Every key is compared, so that the time taken tells nothing about which one was near.
-        for key, known in self._keys:
-            if hmac.compare_digest(digest, known):
-                found = key
-        if found is None:
+        found = self._ring.find(secret)
+        if found is not None:
+            return found
+        if self._tokens is None:
             raise Unauthenticated("The API key is not known.")
-        return found
+        who = await self._tokens.check(secret)
+        return Key(who.subject, "", who.tenant)

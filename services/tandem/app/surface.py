@@ -7,7 +7,8 @@ from importlib import metadata
 from fastapi import APIRouter
 from starlette.types import ASGIApp
 
-from tandem.admission.identity import Identity, Key
+from tandem.admission.identity import Identity
+from tandem.admission.keys import Key
 from tandem.app.clock import SystemClock
 from tandem.app.settings import Settings
 from tandem.app.templates import template_sources

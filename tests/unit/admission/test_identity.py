@@ -4,7 +4,8 @@ import hashlib
 
 import pytest
 
-from tandem.admission.identity import Caller, Identity, Key
+from tandem.admission.identity import Caller, Identity
+from tandem.admission.keys import Key
 from tandem.domain.errors import InvalidRequest, Unauthenticated
 
 
@@ -16,49 +17,49 @@ KNOWN = Identity([key("ci", "one", "acme"), key("gateway", "two", peer=True)])
 
 
 @pytest.mark.parametrize("header", ["Bearer one", "bearer one", "BEARER  one "])
-def test_a_known_key_names_its_caller(header: str) -> None:
-    assert KNOWN.caller(header) == Caller("ci", "acme")
+async def test_a_known_key_names_its_caller(header: str) -> None:
+    assert await KNOWN.caller(header) == Caller("ci", "acme")
 
 
 @pytest.mark.parametrize(
     "header", [None, "", "Bearer", "Bearer ", "Basic one", "one", "Bearer three", "Bearer One", "Bearer ö"]
 )
-def test_anything_else_is_refused(header: str | None) -> None:
+async def test_anything_else_is_refused(header: str | None) -> None:
     with pytest.raises(Unauthenticated):
-        KNOWN.caller(header)
+        await KNOWN.caller(header)
 
 
-def test_naming_one_s_own_tenant_is_no_claim() -> None:
-    assert KNOWN.caller("Bearer one", "acme") == Caller("ci", "acme")
+async def test_naming_one_s_own_tenant_is_no_claim() -> None:
+    assert await KNOWN.caller("Bearer one", "acme") == Caller("ci", "acme")
 
 
-def test_a_peer_speaks_for_anyone() -> None:
-    assert KNOWN.caller("Bearer two", "north") == Caller("gateway", "north")
-    assert KNOWN.caller("Bearer two") == Caller("gateway", "default")
+async def test_a_peer_speaks_for_anyone() -> None:
+    assert await KNOWN.caller("Bearer two", "north") == Caller("gateway", "north")
+    assert await KNOWN.caller("Bearer two") == Caller("gateway", "default")
 
 
 @pytest.mark.parametrize("tenant", ["default", "north", ""])
-def test_others_speak_for_themselves(tenant: str) -> None:
+async def test_others_speak_for_themselves(tenant: str) -> None:
     with pytest.raises(Unauthenticated, match="another tenant"):
-        KNOWN.caller("Bearer one", tenant)
+        await KNOWN.caller("Bearer one", tenant)
 
 
 @pytest.mark.parametrize("tenant", ["", "North", "a b", "../x", "-a", "x" * 64])
-def test_a_peer_s_tenant_must_be_a_name(tenant: str) -> None:
+async def test_a_peer_s_tenant_must_be_a_name(tenant: str) -> None:
     with pytest.raises(InvalidRequest):
-        KNOWN.caller("Bearer two", tenant)
+        await KNOWN.caller("Bearer two", tenant)
 
 
-def test_without_keys_everyone_is_the_default_tenant() -> None:
+async def test_without_keys_everyone_is_the_default_tenant() -> None:
     anyone = Identity()
     assert not anyone.required
     assert KNOWN.required
-    assert anyone.caller(None) == anyone.caller("Bearer x", "default") == Caller("anonymous", "default")
+    assert await anyone.caller(None) == await anyone.caller("Bearer x", "default") == Caller("anonymous", "default")
     with pytest.raises(Unauthenticated):
-        anyone.caller(None, "north")
-    assert Identity(trust_tenant=True).caller(None, "north") == Caller("anonymous", "north")
+        await anyone.caller(None, "north")
+    assert await Identity(trust_tenant=True).caller(None, "north") == Caller("anonymous", "north")
 
 
-def test_trusting_tenants_does_not_weaken_keys() -> None:
+async def test_trusting_tenants_does_not_weaken_keys() -> None:
     with pytest.raises(Unauthenticated):
-        Identity([key("ci", "one", "acme")], trust_tenant=True).caller("Bearer one", "north")
+        await Identity([key("ci", "one", "acme")], trust_tenant=True).caller("Bearer one", "north")

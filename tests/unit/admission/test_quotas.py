@@ -105,7 +105,7 @@ class Bench:
 async def test_an_unlimited_tenant_pays_nothing() -> None:
     bench = Bench()
     free = Tenant("free")
-    await bench.ask(free) == Standing()
+    assert await bench.ask(free) == Standing()
     async with bench.quotas.reserved(free, 10**9, RequestContext("r", "free")) as reservation:
         reservation.settle(10**9)
     assert bench.store.asked == 0
@@ -250,7 +250,7 @@ async def test_a_lost_store_lets_nothing_limited_pass() -> None:
     with pytest.raises(UpstreamUnavailable):
         async with bench.quotas.reserved(ACME, 10, RequestContext("r", "acme")):
             raise AssertionError
-    await bench.ask(Tenant("free")) == Standing()
+    assert await bench.ask(Tenant("free")) == Standing()
     assert bench.meter.alone == 2
 
 

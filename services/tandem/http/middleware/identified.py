@@ -24,7 +24,7 @@ class Identified:
         """Serve one request."""
         if scope["type"] == "http" and not self._is_open(scope["path"]):
             try:
-                caller = self._identity.caller(header(scope, "authorization"), header(scope, TENANT_HEADER))
+                caller = await self._identity.caller(header(scope, "authorization"), header(scope, TENANT_HEADER))
             except TandemError as error:
                 await error_reply(error)(scope, receive, send)
                 return
