@@ -1,0 +1,14 @@
+"""What a request puts forward when it asks for a slot: whose it is, and how much that counts."""
+
+from dataclasses import dataclass
+
+from tandem.domain.tenants import Priority
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """`weight` is the tenant's share among those of its band, relative to theirs; above 0."""
+
+    tenant: str
+    weight: float = 1.0
+    priority: Priority = Priority.normal
