@@ -6,7 +6,7 @@ from typing import Any
 import orjson
 
 from tandem.domain.context import RequestContext
-from tandem.domain.errors import TandemError, UpstreamFailed
+from tandem.domain.errors import TandemError, UpstreamFailed, UpstreamUnavailable
 from tandem.domain.generation import Finished, FinishReason, GenerationEvent, Prompt, Token, Usage
 from tandem.domain.question import Sampling
 from tandem.ports.clock import Clock
@@ -65,7 +65,7 @@ class ChatEvents:
         try:
             chunk = orjson.loads(data)
             if error := chunk.get("error"):
-                raise self._failure(error if isinstance(error, Mapping) else chunk)
+                raise self._in_time(self._failure(error if isinstance(error, Mapping) else chunk))
             told: list[GenerationEvent] = []
             for choice in chunk.get("choices") or ():
                 if text := (choice.get("delta") or {}).get("content"):
@@ -80,13 +80,24 @@ class ChatEvents:
         return told
 
     def end(self) -> list[GenerationEvent]:
-        """The stream is over: the last event when the answer is whole, else `UpstreamFailed`."""
+        """The stream is over: the last event when the answer is whole, else what `cut` makes of it."""
         if self.done:
             return []
         if self._reason is None:
-            raise UpstreamFailed("The predictor's answer was cut short.")
+            raise cut(spoken=self._pieces > 0)
         self.done = True
         return [Finished(self._reason, self._usage or Usage(0, self._pieces))]
+
+    def _in_time(self, error: TandemError) -> TandemError:
+        """After the first token nobody may ask again, whatever the server would have."""
+        return UpstreamFailed(error.message, hint=error.hint) if self._pieces else error
+
+
+def cut(*, spoken: bool, how: str = "") -> TandemError:
+    """An answer that ended before its end; one that had not begun may be asked for again."""
+    if spoken:
+        return UpstreamFailed(f"The predictor's answer was cut short{how}.")
+    return UpstreamUnavailable(f"The predictor's answer ended before its first token{how}.")
 
 
 def _text(value: object) -> str:

@@ -8,7 +8,7 @@ from typing import TypeVar
 from tandem.domain.context import RequestContext
 from tandem.domain.errors import DeadlineExceeded, TandemError, UpstreamFailed, UpstreamUnavailable
 from tandem.domain.generation import GenerationEvent
-from tandem.generation.chat import ChatEvents
+from tandem.generation.chat import ChatEvents, cut
 from tandem.generation.sse import SseParser
 from tandem.ports.clock import Clock
 
@@ -35,10 +35,11 @@ async def begun(ask: Callable[[], Awaitable[T]], patience: Patience, context: Re
 async def generation_events(
     pieces: AsyncIterator[bytes], events: ChatEvents, patience: Patience, context: RequestContext, clock: Clock
 ) -> AsyncIterator[GenerationEvent]:
-    """Tokens, then the end.
+    """Tokens, then the end. `pieces` raises `ConnectionError` when the connection breaks.
 
-    Silence before the first token raises `UpstreamUnavailable` (another endpoint may be asked), later `UpstreamFailed`;
-    the request's own deadline raises `DeadlineExceeded`. A stream that ends early raises, it never just ends.
+    Silence or a break before the first token raises `UpstreamUnavailable` (another endpoint may be asked), later
+    `UpstreamFailed`; the request's own deadline raises `DeadlineExceeded`. A stream that ends early raises, it never
+    just ends.
     """
     parser = SseParser()
     spoken = False
@@ -46,7 +47,10 @@ async def generation_events(
     while True:
         patience_s = patience.idle_s if spoken else patience.first_token_s
         wait = _Wait(waiting_since_s + patience_s, context.deadline_s, spoken)
-        piece = await _next(pieces, wait, clock)
+        try:
+            piece = await _next(pieces, wait, clock)
+        except ConnectionError as error:
+            raise cut(spoken=spoken, how=f": {error}") from error
         for data in [] if piece is None else _parsed(parser, piece):
             for event in events.take(data):
                 spoken = True

@@ -4,7 +4,7 @@ from typing import Any
 import orjson
 import pytest
 
-from tandem.domain.errors import Overloaded, TandemError, UpstreamFailed
+from tandem.domain.errors import Overloaded, TandemError, UpstreamFailed, UpstreamUnavailable
 from tandem.domain.generation import Finished, GenerationEvent, Prompt, Token, Usage
 from tandem.domain.question import Message, Sampling
 from tandem.generation.chat import ChatEvents, chat_body
@@ -77,7 +77,17 @@ def test_every_servers_reasons_become_two(reason: str, expected: str) -> None:
 )
 def test_an_error_inside_the_stream_is_raised_as_what_it_means(fault: bytes) -> None:
     with pytest.raises(Overloaded, match="told: full"):
-        told(chunk("a"), fault)
+        told(fault)
+
+
+def test_an_error_after_the_first_token_is_no_reason_to_ask_again() -> None:
+    with pytest.raises(UpstreamFailed, match="told: full"):
+        told(chunk("a"), b'{"error":{"message":"full","type":"overloaded"}}')
+
+
+def test_done_before_anything_was_said_may_be_tried_elsewhere() -> None:
+    with pytest.raises(UpstreamUnavailable, match="before its first token"):
+        told(b"[DONE]")
 
 
 def test_done_without_a_reason_is_a_cut_short_answer() -> None:

@@ -67,10 +67,15 @@ async def test_a_server_that_closes_instead_of_saying_done_is_believed_when_it_g
     assert await told(Server(TOKEN, REASON)) == [Token("a"), END]
 
 
-@pytest.mark.parametrize("pieces", [(), (TOKEN,), (TOKEN, DONE), (TOKEN, REASON[:-2])])
+@pytest.mark.parametrize("pieces", [(TOKEN,), (TOKEN, DONE), (TOKEN, REASON[:-2])])
 async def test_a_stream_that_ends_early_never_just_ends(pieces: tuple[bytes, ...]) -> None:
     with pytest.raises(UpstreamFailed, match="cut short"):
         await told(Server(*pieces))
+
+
+async def test_a_stream_that_ends_before_its_first_token_may_be_tried_elsewhere() -> None:
+    with pytest.raises(UpstreamUnavailable, match="before its first token"):
+        await told(Server())
 
 
 async def test_silence_before_the_first_token_may_be_tried_elsewhere() -> None:

@@ -1,12 +1,12 @@
 """A predictor that speaks OpenAI's chat completions: vLLM, llama.cpp's server, KServe's, a cloud."""
 
 from collections.abc import AsyncIterator, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import asynccontextmanager
 from typing import Any
 
-import aiohttp
 import orjson
 
+from tandem.adapters.upstream.wire import upstream_wire
 from tandem.domain.context import RequestContext
 from tandem.domain.errors import (
     ContextTooLong,
@@ -19,26 +19,28 @@ from tandem.domain.errors import (
 )
 from tandem.domain.generation import GenerationEvent, ModelCard, Prompt
 from tandem.domain.question import Sampling
-from tandem.generation.chat import ChatEvents, chat_body, request_headers
-from tandem.generation.streaming import Patience, begun, generation_events
+from tandem.generation.chat import ChatEvents, chat_body
+from tandem.generation.refusals import by_status, check_stream, overloaded
+from tandem.generation.streaming import Patience, generation_events
 from tandem.ports.clock import Clock
+from tandem.ports.wire import Answer, Wire
 
 _TOO_LONG = (
     *("context length", "context_length", "context size", "maximum context", "too long"),
     # TGI's words, behind its own OpenAI route.
     *("`max_new_tokens` must be <=", "`inputs` must have less than"),
 )
+_CARD_S = 10.0
 _PROBE_S = 5.0
 # What a server that does not tell is taken to hold.
 _CONTEXT_TOKENS = 4096
 
 
 class OpenAIGenerator:
-    """`ports/generator.py` over one endpoint and one pool of connections."""
+    """`ports/generator.py` over one endpoint."""
 
-    def __init__(self, http: aiohttp.ClientSession, root: str, model: str, patience: Patience, clock: Clock) -> None:
-        self._http = http
-        self._root = root
+    def __init__(self, wire: Wire, model: str, patience: Patience, clock: Clock) -> None:
+        self._wire = wire
         self._model = model
         self._patience = patience
         self._clock = clock
@@ -47,27 +49,17 @@ class OpenAIGenerator:
     async def card(self) -> ModelCard:
         """From `/v1/models`, once."""
         if self._card is None:
-            try:
-                async with self._http.get(f"{self._root}/models", timeout=aiohttp.ClientTimeout(total=10)) as reply:
-                    if reply.status != 200:
-                        raise failure(reply.status, await reply.read(), None)
-                    self._card = _card(orjson.loads(await reply.read()), self._model)
-            except (aiohttp.ClientError, TimeoutError) as error:
-                raise _away(error) from error
-            except (orjson.JSONDecodeError, AttributeError, TypeError, ValueError) as error:
-                raise UpstreamFailed(
-                    "The predictor's /v1/models is not OpenAI's.", hint="Try predictor.protocol: tgi."
-                ) from error
+            answer = await self._wire.get("/v1/models", timeout_s=_CARD_S)
+            if answer.status != 200:
+                raise failure(answer)
+            self._card = _card(answer.body, self._model)
         return self._card
 
     async def probe(self) -> None:
         """Asks whether a request would be taken. Raises `UpstreamUnavailable`."""
-        try:
-            async with self._http.get(f"{self._root}/models", timeout=aiohttp.ClientTimeout(total=_PROBE_S)) as reply:
-                if reply.status != 200:
-                    raise UpstreamUnavailable(f"The predictor lists no models ({reply.status}).")
-        except (aiohttp.ClientError, TimeoutError) as error:
-            raise _away(error) from error
+        answer = await self._wire.get("/v1/models", timeout_s=_PROBE_S)
+        if answer.status != 200:
+            raise UpstreamUnavailable(f"The predictor lists no models ({answer.status}).")
 
     @asynccontextmanager
     async def stream(
@@ -75,58 +67,35 @@ class OpenAIGenerator:
     ) -> AsyncIterator[AsyncIterator[GenerationEvent]]:
         """Leaving closes the connection, which is the cancel call."""
         body = orjson.dumps(chat_body(prompt, sampling, self._model))
-        timeout = aiohttp.ClientTimeout(total=None, sock_connect=self._patience.connect_s)
-        async with AsyncExitStack() as held:
-            try:
-                reply = await begun(
-                    lambda: held.enter_async_context(
-                        self._http.post(
-                            f"{self._root}/chat/completions",
-                            data=body,
-                            headers=request_headers(context, self._clock),
-                            timeout=timeout,
-                        )
-                    ),
-                    self._patience,
-                    context,
-                    self._clock,
-                )
-                if reply.status != 200:
-                    told = await begun(reply.read, self._patience, context, self._clock)
-                    raise failure(reply.status, told, reply.headers.get("retry-after"))
-            except aiohttp.ClientError as error:
-                raise _away(error) from error
-            events = ChatEvents(in_stream)
-            yield generation_events(_pieces(reply), events, self._patience, context, self._clock)
+        async with self._wire.post("/v1/chat/completions", body, context) as reply:
+            if reply.status != 200:
+                raise failure(await reply.whole())
+            check_stream(reply)
+            yield generation_events(reply.pieces(), ChatEvents(in_stream), self._patience, context, self._clock)
 
 
-async def _pieces(reply: aiohttp.ClientResponse) -> AsyncIterator[bytes]:
-    try:
-        async for piece in reply.content.iter_any():
-            yield piece
-    except aiohttp.ClientError as error:
-        raise UpstreamFailed(f"The predictor's connection broke: {error}.") from error
-
-
-def failure(status: int, body: bytes, retry_after: str | None) -> TandemError:
+def failure(answer: Answer) -> TandemError:
     """An answer that is no 200 as one of our errors."""
-    try:
-        told = orjson.loads(body)
-        error = told.get("error", told) if isinstance(told, dict) else told
-        message = str(error.get("message", error)) if isinstance(error, dict) else str(error)
-    except orjson.JSONDecodeError:
-        message = body[:200].decode("utf-8", "replace")
-    match status:
+    told, message = _told(answer.body)
+    match answer.status:
         case 429:
-            return Overloaded(f"The predictor is overloaded: {message}", retry_after_s=_seconds(retry_after))
-        case 404:
+            return overloaded(f"The predictor is overloaded: {message}", answer)
+        case 404 if told:
             return UnknownModel(f"The predictor does not know what was asked for: {message}", param="model")
         case 400 | 413 | 422:
             return _refused(message)
-        case 408 | 502 | 503 | 504:
-            return UpstreamUnavailable(f"The predictor is not available ({status}): {message}")
         case _:
-            return UpstreamFailed(f"The predictor answered {status}: {message}")
+            return by_status(answer, message)
+
+
+def _told(body: bytes) -> tuple[bool, str]:
+    """Whether the body is an error as OpenAI writes it, and what it says."""
+    try:
+        told = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        return False, body[:200].decode("utf-8", "replace")
+    error = told.get("error", told) if isinstance(told, dict) else told
+    return isinstance(told, dict), str(error.get("message", error)) if isinstance(error, dict) else str(error)
 
 
 def in_stream(error: Mapping[str, Any]) -> TandemError:
@@ -149,21 +118,16 @@ def _refused(message: str) -> TandemError:
     return InvalidRequest(f"The predictor refuses the request: {message}")
 
 
-def _seconds(retry_after: str | None) -> float:
-    return float(retry_after) if retry_after and retry_after.isdecimal() else 1.0
-
-
-def _away(error: Exception) -> UpstreamUnavailable:
-    return UpstreamUnavailable(
-        f"The predictor cannot be reached: {str(error) or type(error).__name__}.", hint="Check predictor.url."
-    )
-
-
-def _card(models: Mapping[str, Any], wanted: str) -> ModelCard:
-    known = [entry for entry in models.get("data", ()) if entry.get("id") == wanted] or list(models.get("data", ()))[:1]
-    entry = known[0] if known else {}
-    context = entry.get("max_model_len") or entry.get("context_tokens") or _CONTEXT_TOKENS
-    return ModelCard(wanted, str(entry.get("engine") or entry.get("owned_by") or "openai"), int(context))
+def _card(body: bytes, wanted: str) -> ModelCard:
+    try:
+        models = list(orjson.loads(body).get("data", ()))
+        entry = next((one for one in models if one.get("id") == wanted), models[0] if models else {})
+        context = int(entry.get("max_model_len") or entry.get("context_tokens") or _CONTEXT_TOKENS)
+        return ModelCard(wanted, str(entry.get("engine") or entry.get("owned_by") or "openai"), context)
+    except (orjson.JSONDecodeError, AttributeError, TypeError, ValueError) as error:
+        raise UpstreamFailed(
+            "The predictor's /v1/models is not OpenAI's.", hint="Try predictor.protocol: tgi."
+        ) from error
 
 
 @asynccontextmanager
@@ -171,9 +135,5 @@ async def openai_generator(
     url: str, *, model: str, api_key: str | None, patience: Patience, clock: Clock
 ) -> AsyncIterator[OpenAIGenerator]:
     """`url` is the server's root, with or without `/v1`."""
-    authorization = {"authorization": f"Bearer {api_key}"} if api_key else {}
-    # No limit on connections: how many requests run is decided before they come here.
-    pool = aiohttp.TCPConnector(limit=0, keepalive_timeout=30)
-    root = f"{url.rstrip('/').removesuffix('/v1')}/v1"
-    async with aiohttp.ClientSession(connector=pool, headers=authorization) as http:
-        yield OpenAIGenerator(http, root, model, patience, clock)
+    async with upstream_wire(url, api_key=api_key, patience=patience, clock=clock) as wire:
+        yield OpenAIGenerator(wire, model, patience, clock)

@@ -1,14 +1,12 @@
 """A predictor that is Text Generation Inference: its chat endpoint, so that the model's own template applies.
 
-huggingface_hub supplies TGI's types and errors; the stream itself runs over aiohttp, whose CPU per token is a third of
-huggingface_hub's HTTP client.
+huggingface_hub supplies TGI's kinds of errors; the stream itself runs over a cheaper client than its own.
 """
 
 from collections.abc import AsyncIterator, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import asynccontextmanager
 from typing import Any
 
-import aiohttp
 import orjson
 from huggingface_hub.errors import (
     GenerationError,
@@ -19,6 +17,7 @@ from huggingface_hub.errors import (
 )
 from huggingface_hub.errors import ValidationError as TgiValidationError
 
+from tandem.adapters.upstream.wire import upstream_wire
 from tandem.domain.context import RequestContext
 from tandem.domain.errors import (
     ContextTooLong,
@@ -30,12 +29,15 @@ from tandem.domain.errors import (
 )
 from tandem.domain.generation import GenerationEvent, ModelCard, Prompt
 from tandem.domain.question import Sampling
-from tandem.generation.chat import ChatEvents, chat_body, request_headers
-from tandem.generation.streaming import Patience, begun, generation_events
+from tandem.generation.chat import ChatEvents, chat_body
+from tandem.generation.refusals import by_status, check_stream, overloaded
+from tandem.generation.streaming import Patience, generation_events
 from tandem.ports.clock import Clock
+from tandem.ports.wire import Answer, Wire
 
 # Any other name is taken for a LoRA adapter's.
 _MODEL = "tgi"
+_CARD_S = 10.0
 _PROBE_S = 5.0
 _OVERLOADED = "Model is overloaded"
 _KINDS: Mapping[str, type[TextGenerationError]] = {
@@ -47,11 +49,10 @@ _KINDS: Mapping[str, type[TextGenerationError]] = {
 
 
 class TgiGenerator:
-    """`ports/generator.py` over one TGI and one pool of connections."""
+    """`ports/generator.py` over one TGI."""
 
-    def __init__(self, http: aiohttp.ClientSession, url: str, patience: Patience, clock: Clock) -> None:
-        self._http = http
-        self._url = url
+    def __init__(self, wire: Wire, patience: Patience, clock: Clock) -> None:
+        self._wire = wire
         self._patience = patience
         self._clock = clock
         self._card: ModelCard | None = None
@@ -59,34 +60,17 @@ class TgiGenerator:
     async def card(self) -> ModelCard:
         """From `/info`, once."""
         if self._card is None:
-            try:
-                async with self._http.get(f"{self._url}/info", timeout=aiohttp.ClientTimeout(total=10)) as reply:
-                    body = await reply.read()
-                    if reply.status != 200:
-                        raise failure(reply.status, body)
-                    info = orjson.loads(body)
-                    self._card = ModelCard(
-                        id=str(info["model_id"]),
-                        engine=str(info.get("router") or "tgi"),
-                        context_tokens=int(info["max_total_tokens"]),
-                        revision=info.get("model_sha"),
-                    )
-            except (aiohttp.ClientError, TimeoutError) as error:
-                raise _away(error) from error
-            except (orjson.JSONDecodeError, KeyError, TypeError, ValueError) as error:
-                raise UpstreamFailed(
-                    "The predictor's /info is not TGI's.", hint="Try predictor.protocol: openai."
-                ) from error
+            answer = await self._wire.get("/info", timeout_s=_CARD_S)
+            if answer.status != 200:
+                raise failure(answer)
+            self._card = _card(answer.body)
         return self._card
 
     async def probe(self) -> None:
         """Asks whether a request would be taken. Raises `UpstreamUnavailable`."""
-        try:
-            async with self._http.get(f"{self._url}/health", timeout=aiohttp.ClientTimeout(total=_PROBE_S)) as reply:
-                if reply.status != 200:
-                    raise UpstreamUnavailable(f"The predictor says that it is not healthy ({reply.status}).")
-        except (aiohttp.ClientError, TimeoutError) as error:
-            raise _away(error) from error
+        answer = await self._wire.get("/health", timeout_s=_PROBE_S)
+        if answer.status != 200:
+            raise UpstreamUnavailable(f"The predictor says that it is not healthy ({answer.status}).")
 
     @asynccontextmanager
     async def stream(
@@ -94,33 +78,24 @@ class TgiGenerator:
     ) -> AsyncIterator[AsyncIterator[GenerationEvent]]:
         """Leaving closes the connection, which is TGI's cancel call."""
         body = orjson.dumps(chat_body(prompt, sampling, _MODEL))
-        headers = request_headers(context, self._clock)
-        timeout = aiohttp.ClientTimeout(total=None, sock_connect=self._patience.connect_s)
-        async with AsyncExitStack() as held:
-            try:
-                reply = await begun(
-                    lambda: held.enter_async_context(
-                        self._http.post(f"{self._url}/v1/chat/completions", data=body, headers=headers, timeout=timeout)
-                    ),
-                    self._patience,
-                    context,
-                    self._clock,
-                )
-                if reply.status != 200:
-                    told = await begun(reply.read, self._patience, context, self._clock)
-                    raise failure(reply.status, told, reply.headers.get("retry-after"))
-            except aiohttp.ClientError as error:
-                raise _away(error) from error
-            events = ChatEvents(in_stream)
-            yield generation_events(_pieces(reply), events, self._patience, context, self._clock)
+        async with self._wire.post("/v1/chat/completions", body, context) as reply:
+            if reply.status != 200:
+                raise failure(await reply.whole())
+            check_stream(reply)
+            yield generation_events(reply.pieces(), ChatEvents(in_stream), self._patience, context, self._clock)
 
 
-async def _pieces(reply: aiohttp.ClientResponse) -> AsyncIterator[bytes]:
+def _card(info: bytes) -> ModelCard:
     try:
-        async for piece in reply.content.iter_any():
-            yield piece
-    except aiohttp.ClientError as error:
-        raise UpstreamFailed(f"TGI's connection broke: {error}.") from error
+        told = orjson.loads(info)
+        return ModelCard(
+            id=str(told["model_id"]),
+            engine=str(told.get("router") or "tgi"),
+            context_tokens=int(told["max_total_tokens"]),
+            revision=told.get("model_sha"),
+        )
+    except (orjson.JSONDecodeError, KeyError, TypeError, ValueError) as error:
+        raise UpstreamFailed("The predictor's /info is not TGI's.", hint="Try predictor.protocol: openai.") from error
 
 
 def raised(status: int, body: bytes) -> TextGenerationError:
@@ -136,14 +111,13 @@ def raised(status: int, body: bytes) -> TextGenerationError:
     return _KINDS.get(kind, UnknownError)(message or f"status {status}")
 
 
-def failure(status: int, body: bytes, retry_after: str | None = None) -> TandemError:
+def failure(answer: Answer) -> TandemError:
     """An answer that is no 200 as one of our errors. What a proxy before TGI says when TGI is away can be tried again."""
-    error = raised(status, body)
+    error = raised(answer.status, answer.body)
     if isinstance(error, OverloadedError):
-        wait_s = float(retry_after) if retry_after and retry_after.isdecimal() else 1.0
-        return Overloaded("The predictor is overloaded.", retry_after_s=wait_s)
-    if isinstance(error, UnknownError) and status in {408, 502, 503, 504}:
-        return UpstreamUnavailable(f"The predictor is not available ({status}): {error}")
+        return overloaded("The predictor is overloaded.", answer)
+    if isinstance(error, UnknownError):
+        return by_status(answer, "" if str(error) == f"status {answer.status}" else str(error))
     return translated(error)
 
 
@@ -169,19 +143,10 @@ def translated(error: TextGenerationError) -> TandemError:
     return UpstreamFailed(f"TGI failed: {message}")
 
 
-def _away(error: Exception) -> UpstreamUnavailable:
-    return UpstreamUnavailable(
-        f"The predictor cannot be reached: {str(error) or type(error).__name__}.", hint="Check predictor.url."
-    )
-
-
 @asynccontextmanager
 async def tgi_generator(
     url: str, *, api_key: str | None, patience: Patience, clock: Clock
 ) -> AsyncIterator[TgiGenerator]:
     """`url` is the server's root."""
-    authorization = {"authorization": f"Bearer {api_key}"} if api_key else {}
-    # No limit on connections: how many requests run is decided before they come here.
-    pool = aiohttp.TCPConnector(limit=0, keepalive_timeout=30)
-    async with aiohttp.ClientSession(connector=pool, headers=authorization) as http:
-        yield TgiGenerator(http, url.rstrip("/"), patience, clock)
+    async with upstream_wire(url, api_key=api_key, patience=patience, clock=clock) as wire:
+        yield TgiGenerator(wire, patience, clock)
