@@ -2,11 +2,12 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, SecretStr, ValidationError, model_validator
+from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, YamlConfigSettingsSource
 
+from tandem.app.access import Auth, Quotas
 from tandem.app.group import Group
 from tandem.app.traffic import Admission, CollectionPolicy, Pool, Resilience, TenantPolicy
 from tandem.domain.errors import ConfigurationError
@@ -30,35 +31,7 @@ class Server(Group):
     drain_delay_s: float = Field(default=0.0, ge=0)
     """Seconds between readiness turning red and the listener closing; long enough for endpoints to be withdrawn."""
     drain_timeout_s: float = Field(default=30.0, ge=0)
-    """Seconds that running requests may take to finish after SIGTERM."""
-
-
-class ApiKey(Group):
-    """One caller. Make the hash with `tandem config hash-key`."""
-
-    name: str = Field(min_length=1)
-    """Who this is, for logs."""
-    sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
-    """SHA-256 of the key, in hex. Keys are long random strings, so a fast hash is enough."""
-    tenant: str = Field(default="default", pattern=r"^[a-z0-9]([a-z0-9._-]{0,62})$")
-    """Whose documents this caller sees."""
-    peer: bool = False
-    """May speak for any tenant (`x-tandem-tenant`): a gateway's key, at its retriever."""
-
-
-class Auth(Group):
-    """Who may call."""
-
-    mode: Literal["none", "keys"] = "none"
-    """`none`: everyone is the default tenant. `keys`: a Bearer key is required."""
-    keys: tuple[ApiKey, ...] = ()
-    """The known keys."""
-
-    @model_validator(mode="after")
-    def _keys_present(self) -> Self:
-        if self.mode == "keys" and not self.keys:
-            raise ValueError("auth.mode is keys, but auth.keys is empty")
-        return self
+    """Seconds that running requests may take to finish after the listener closed; then they are told so and ended."""
 
 
 class RetrieverPeer(Group):
@@ -220,6 +193,7 @@ class Settings(BaseSettings):
         cls,
         settings_cls: type[BaseSettings],
         init_settings: PydanticBaseSettingsSource,
+    quotas: Quotas = Quotas()
         env_settings: PydanticBaseSettingsSource,
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,

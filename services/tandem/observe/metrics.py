@@ -65,3 +65,40 @@ class Metrics:
 
     def _histogram(self, name: str, meaning: str, buckets: tuple[float, ...], *labels: str) -> Histogram:
         return Histogram(name, meaning, labels, buckets=buckets, registry=self.registry)
+        self._quota_store_up = Gauge(
+            "tandem_quota_store_up", "1 while what counts the quotas answers.", registry=self.registry
+        )
+        self._quota_alone = self._counter(
+            "tandem_quota_decisions_without_store", "Quota decisions made while the shared store did not answer."
+        )
+        self._keys_file_good = Gauge(
+            "tandem_auth_keys_file_good",
+            "0 while auth.keys_file is broken, and the keys before it count.",
+            registry=self.registry,
+        )
+        self._identity_provider_up = Gauge(
+            "tandem_auth_identity_provider_up",
+            "1 when its keys could be fetched at the last attempt.",
+            registry=self.registry,
+        )
+        self._quota_refusals = self._counter("tandem_quota_refusals", "Requests over a tenant's quota.", "quota")
+
+    def keys_file(self, *, good: bool) -> None:
+        """The file of keys is in force as it stands, or it is broken."""
+        self._keys_file_good.set(good)
+
+    def identity_provider(self, *, up: bool) -> None:
+        """Its keys could be fetched, or not."""
+        self._identity_provider_up.set(up)
+
+    def quota_store(self, *, up: bool) -> None:
+        """What counts the quotas answers, or it does not."""
+        self._quota_store_up.set(up)
+
+    def decided_without_store(self) -> None:
+        """A quota was decided on although the shared store did not answer."""
+        self._quota_alone.inc()
+
+    def quota_refused(self, quota: str) -> None:
+        """A request was over its tenant's `quota`: requests, tokens or concurrency."""
+        self._quota_refusals.labels(quota).inc()
