@@ -31,7 +31,7 @@ class Server(Group):
     drain_delay_s: float = Field(default=0.0, ge=0)
     """Seconds between readiness turning red and the listener closing; long enough for endpoints to be withdrawn."""
     drain_timeout_s: float = Field(default=30.0, ge=0)
-    """Seconds that running requests may take to finish after the listener closed; then they are told so and ended."""
+    """Seconds that running requests may take to finish after SIGTERM."""
 
 
 class RetrieverPeer(Group):
@@ -183,6 +183,7 @@ class Settings(BaseSettings):
     """Limits, priority and residency of a tenant, by its name."""
     default_tenant: TenantPolicy = TenantPolicy()
     """The same for every tenant that is not named."""
+    quotas: Quotas = Quotas()
     collections: dict[Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$")], CollectionPolicy] = {}
     """Residency of a collection, by its name."""
     ingestion: Ingestion = Ingestion()
@@ -193,7 +194,6 @@ class Settings(BaseSettings):
         cls,
         settings_cls: type[BaseSettings],
         init_settings: PydanticBaseSettingsSource,
-    quotas: Quotas = Quotas()
         env_settings: PydanticBaseSettingsSource,
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,

@@ -40,31 +40,6 @@ class Metrics:
         self.retrieval_seconds = self._histogram("tandem_retrieval_seconds", "One retrieval.", _DURATION_S)
         self.retrieval_failures = self._counter("tandem_retrieval_failures", "Retrievals that failed.", "code")
         self.documents = self._counter("tandem_documents", "Documents put, by what became of them.", "status")
-
-    def arrived(self, route: str) -> None:
-        """A request came in: before identity, limits and admission, since this rate drives autoscaling."""
-        self._requests.labels(route).inc()
-        self._in_flight.inc()
-
-    def ended(self, route: str, status: int, duration_s: float) -> None:
-        """It is over; `status` is the outcome, which differs from the sent status when a stream broke off."""
-        self._in_flight.dec()
-        self._responses.labels(route, str(status)).inc()
-        self._seconds.labels(route).observe(duration_s)
-
-    def first_token(self, since_arrival_s: float) -> None:
-        """The first text of an answer left."""
-        self._first_token.observe(since_arrival_s)
-
-    def answered(self, outcome: str) -> None:
-        """An answer was given whole."""
-        self._answers.labels(outcome).inc()
-
-    def _counter(self, name: str, meaning: str, *labels: str) -> Counter:
-        return Counter(name, meaning, labels, registry=self.registry)
-
-    def _histogram(self, name: str, meaning: str, buckets: tuple[float, ...], *labels: str) -> Histogram:
-        return Histogram(name, meaning, labels, buckets=buckets, registry=self.registry)
         self._quota_store_up = Gauge(
             "tandem_quota_store_up", "1 while what counts the quotas answers.", registry=self.registry
         )
@@ -102,3 +77,28 @@ class Metrics:
     def quota_refused(self, quota: str) -> None:
         """A request was over its tenant's `quota`: requests, tokens or concurrency."""
         self._quota_refusals.labels(quota).inc()
+
+    def arrived(self, route: str) -> None:
+        """A request came in: before identity, limits and admission, since this rate drives autoscaling."""
+        self._requests.labels(route).inc()
+        self._in_flight.inc()
+
+    def ended(self, route: str, status: int, duration_s: float) -> None:
+        """It is over; `status` is the outcome, which differs from the sent status when a stream broke off."""
+        self._in_flight.dec()
+        self._responses.labels(route, str(status)).inc()
+        self._seconds.labels(route).observe(duration_s)
+
+    def first_token(self, since_arrival_s: float) -> None:
+        """The first text of an answer left."""
+        self._first_token.observe(since_arrival_s)
+
+    def answered(self, outcome: str) -> None:
+        """An answer was given whole."""
+        self._answers.labels(outcome).inc()
+
+    def _counter(self, name: str, meaning: str, *labels: str) -> Counter:
+        return Counter(name, meaning, labels, registry=self.registry)
+
+    def _histogram(self, name: str, meaning: str, buckets: tuple[float, ...], *labels: str) -> Histogram:
+        return Histogram(name, meaning, labels, buckets=buckets, registry=self.registry)
