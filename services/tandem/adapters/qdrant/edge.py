@@ -19,6 +19,7 @@ from tandem.adapters.qdrant.payload import NewPoint, Payload
 from tandem.adapters.qdrant.recipes import FILE, read_recipe, write_recipe
 from tandem.adapters.qdrant.shard import BUSY_HINT, Shard, create_shard, load_shard
 from tandem.adapters.qdrant.store import QdrantVectors, unknown
+from tandem.adapters.qdrant.turns import Turns
 from tandem.domain.document import Recipe
 from tandem.domain.errors import ConfigurationError, StoreBusy, StoreFull
 from tandem.ports.embedder import DenseVector, SparseVector
@@ -100,8 +101,17 @@ class EdgeEngine:
         shard = (await self._collection(name)).shard
         return await self._read(lambda: shard.count(where))
 
-    async def query(self, name: str, dense: DenseVector, sparse: SparseVector, where: Where, limit: int) -> Legs:
-        """See `Engine`."""
+    async def query(
+        self,
+        name: str,
+        dense: DenseVector,
+        sparse: SparseVector,
+        where: Where,
+        limit: int,
+        within_s: float | None = None,
+    ) -> Legs:
+        """See `Engine`. A search that waits for a thread when its caller leaves is not begun."""
+        del within_s
         shard = (await self._collection(name)).shard
         return await self._read(lambda: shard.query(dense, sparse, where, limit))
 
@@ -138,12 +148,17 @@ class EdgeEngine:
 
 
 @asynccontextmanager
-async def edge_vectors(path: Path) -> AsyncIterator[QdrantVectors]:
-    """The store in the folder `path`, made when missing. Raises `StoreBusy`, `StoreFull`, `ConfigurationError`."""
+async def edge_vectors(
+    path: Path, *, max_concurrency: int = 32, patience_s: float = 10.0
+) -> AsyncIterator[QdrantVectors]:
+    """The store in the folder `path`, made when missing. Raises `StoreBusy`, `StoreFull`, `ConfigurationError`.
+
+    At most `max_concurrency` searches are begun, and none waits longer than `patience_s` for that.
+    """
     with _held(path), ThreadPoolExecutor(_READERS, "qdrant-read") as readers:
         engine = EdgeEngine(path, readers)
         try:
-            yield QdrantVectors(engine)
+            yield QdrantVectors(engine, Turns(max_concurrency, patience_s))
         finally:
             await engine.close()
 

@@ -62,8 +62,16 @@ class Engine(Protocol):
         """How many match, exactly."""
         ...
 
-    async def query(self, name: str, dense: DenseVector, sparse: SparseVector, where: Where, limit: int) -> Legs:
-        """Both legs and their fusion (RRF, k = 60); a leg without terms is empty."""
+    async def query(
+        self,
+        name: str,
+        dense: DenseVector,
+        sparse: SparseVector,
+        where: Where,
+        limit: int,
+        within_s: float | None = None,
+    ) -> Legs:
+        """Both legs and their fusion (RRF, k = 60); a leg without a vector is empty. `within_s`: see `VectorQuery`."""
         ...
 
     async def optimize(self, name: str) -> None:

@@ -1,16 +1,17 @@
 """A Qdrant server (1.16 or newer), over REST or gRPC, through qdrant-client."""
 
 import math
-import warnings
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import asdict
+from functools import partial
 from typing import Any, cast
 
 from pydantic import ValidationError
 from qdrant_client import AsyncQdrantClient, models
 
 from tandem.adapters.qdrant.conditions import Clause, OneOf, Where
+from tandem.adapters.qdrant.connection import IN_MEMORY, Connection, connected
 from tandem.adapters.qdrant.engine import Legs
 from tandem.adapters.qdrant.payload import (
     DENSE,
@@ -27,12 +28,13 @@ from tandem.adapters.qdrant.ranking import RRF_K
 from tandem.adapters.qdrant.recipes import RecipeWire
 from tandem.adapters.qdrant.store import QdrantVectors
 from tandem.adapters.qdrant.translation import translated
+from tandem.adapters.qdrant.turns import Turns
 from tandem.domain.document import Recipe
-from tandem.domain.errors import ConfigurationError, StoreMismatch
+from tandem.domain.errors import ConfigurationError, StoreMismatch, UpstreamFailed
 from tandem.ports.embedder import DenseVector, SparseVector
 
-# qdrant-client's own engine in this process, for tests and first tries.
-IN_MEMORY = ":memory:"
+__all__ = ["IN_MEMORY", "ServerEngine", "qdrant_vectors"]
+
 # The recipe's key in a collection's metadata.
 _RECIPE = "tandem"
 _PAGE = 1_000
@@ -41,22 +43,21 @@ _PAGE = 1_000
 class ServerEngine:
     """Every call is one round trip, unless it pages. See `Engine`."""
 
-    def __init__(self, client: AsyncQdrantClient, *, indexed: bool) -> None:
-        self._client = client
+    def __init__(self, connection: Connection, *, indexed: bool) -> None:
+        self._connection = connection
+        self._client = connection.kept
         self._indexed = indexed
 
     async def names(self) -> list[str]:
         """Collections of this server that hold a recipe; it may serve others too."""
-        async with translated():
-            found = [each.name for each in (await self._client.get_collections()).collections]
-            return [name for name in found if await self._metadata(name) is not None]
+        listed = await self._connection.read(lambda client: client.get_collections())
+        found = [each.name for each in listed.collections]
+        return [name for name in found if await self._metadata(name) is not None]
 
     async def recipe(self, name: str) -> Recipe:
         """From the collection's metadata. Raises `StoreMismatch` for a collection of someone else."""
-        async with translated(name):
-            stored = await self._metadata(name)
         try:
-            return RecipeWire.model_validate(stored).recipe()
+            return RecipeWire.model_validate(await self._metadata(name)).recipe()
         except ValidationError as error:
             raise StoreMismatch(
                 f"The collection {name} on the Qdrant server was not made by Tandem.",
@@ -65,7 +66,8 @@ class ServerEngine:
             ) from error
 
     async def _metadata(self, name: str) -> object:
-        return ((await self._client.get_collection(name)).config.metadata or {}).get(_RECIPE)
+        found = await self._connection.read(lambda client: client.get_collection(name), name)
+        return (found.config.metadata or {}).get(_RECIPE)
 
     async def create(self, name: str, recipe: Recipe) -> None:
         """See `Engine`. Raises `ConfigurationError` when the server is too old to keep the recipe."""
@@ -116,8 +118,9 @@ class ServerEngine:
 
     async def retrieve(self, name: str, ids: Sequence[str]) -> list[Payload]:
         """See `Engine`."""
-        async with translated(name):
-            found = await self._client.retrieve(name, list(ids), with_payload=True, with_vectors=False)
+        found = await self._connection.read(
+            lambda client: client.retrieve(name, list(ids), with_payload=True, with_vectors=False), name
+        )
         return [point.payload or {} for point in found]
 
     async def scroll(self, name: str, where: Where) -> list[Payload]:
@@ -125,10 +128,7 @@ class ServerEngine:
         payloads: list[Payload] = []
         offset: Any = None
         while True:
-            async with translated(name):
-                found, offset = await self._client.scroll(
-                    name, scroll_filter=_filter(where), limit=_PAGE, offset=offset, with_payload=True
-                )
+            found, offset = await self._connection.read(partial(_page, name, where, offset), name)
             payloads += [point.payload or {} for point in found]
             if offset is None:
                 return payloads
@@ -136,17 +136,28 @@ class ServerEngine:
     async def values(self, name: str, key: str, where: Where) -> list[str]:
         """See `Engine`."""
         limit = max(1, await self.count(name, where))
-        async with translated(name):
-            response = await self._client.facet(name, key, facet_filter=_filter(where), limit=limit, exact=True)
+        response = await self._connection.read(
+            lambda client: client.facet(name, key, facet_filter=_filter(where), limit=limit, exact=True), name
+        )
         return [str(hit.value) for hit in response.hits]
 
     async def count(self, name: str, where: Where) -> int:
         """See `Engine`."""
-        async with translated(name):
-            return (await self._client.count(name, count_filter=_filter(where), exact=True)).count
+        counted = await self._connection.read(
+            lambda client: client.count(name, count_filter=_filter(where), exact=True), name
+        )
+        return counted.count
 
-    async def query(self, name: str, dense: DenseVector, sparse: SparseVector, where: Where, limit: int) -> Legs:
-        """See `Engine`."""
+    async def query(
+        self,
+        name: str,
+        dense: DenseVector,
+        sparse: SparseVector,
+        where: Where,
+        limit: int,
+        within_s: float | None = None,
+    ) -> Legs:
+        """See `Engine`. The server is told when nobody waits any more, in whole seconds."""
         chosen = _filter(where)
         vectors: dict[str, Any] = {DENSE: list(dense), SPARSE: _words(sparse) if sparse.indices else None}
         nearest = [(using, each) for using, each in vectors.items() if each]
@@ -162,8 +173,13 @@ class ServerEngine:
             query=models.RrfQuery(rrf=models.Rrf(k=RRF_K)),
             limit=limit,
         )
-        async with translated(name):
-            *hits, best = [_hits(each) for each in await self._client.query_batch_points(name, [*legs, fused])]
+        timeout = None if within_s is None else max(1, math.ceil(within_s))
+        answers = await self._connection.read(
+            lambda client: client.query_batch_points(name, [*legs, fused], timeout=timeout), name, within_s
+        )
+        if len(answers) != len(legs) + 1:
+            raise UpstreamFailed("What answers is not Qdrant: it left a query out.", hint="Check vectors.url.")
+        *hits, best = map(_hits, answers)
         found = dict(zip((using for using, _ in nearest), hits, strict=True))
         return Legs(dense=found.get(DENSE, []), sparse=found.get(SPARSE, []), fused=best)
 
@@ -174,27 +190,24 @@ class ServerEngine:
 
 @asynccontextmanager
 async def qdrant_vectors(
-    url: str, *, api_key: str | None = None, grpc_port: int | None = None, timeout_s: float = 10.0
+    url: str,
+    *,
+    api_key: str | None = None,
+    grpc_port: int | None = None,
+    timeout_s: float = 10.0,
+    max_concurrency: int = 32,
 ) -> AsyncIterator[QdrantVectors]:
     """The store on the server at `url`; connects when first used. gRPC costs the client a third of REST's CPU."""
-    in_memory = url == IN_MEMORY
-    with warnings.catch_warnings():
-        # A key over plain HTTP is the operator's choice inside a cluster, and said in the documentation.
-        warnings.filterwarnings("ignore", message="Api key is used with an insecure connection")
-        client = AsyncQdrantClient(
-            location=IN_MEMORY if in_memory else None,
-            url=None if in_memory else url,
-            api_key=api_key,
-            prefer_grpc=grpc_port is not None,
-            grpc_port=grpc_port or 6334,
-            timeout=math.ceil(timeout_s),
-            # It would warn about every server more than one minor version away; what is used here is settled API.
-            check_compatibility=False,
-        )
-    try:
-        yield QdrantVectors(ServerEngine(client, indexed=not in_memory))
-    finally:
-        await client.close()
+    async with connected(
+        url, api_key=api_key, grpc_port=grpc_port, timeout_s=timeout_s, max_kept=max_concurrency
+    ) as connection:
+        yield QdrantVectors(ServerEngine(connection, indexed=url != IN_MEMORY), Turns(max_concurrency, timeout_s))
+
+
+async def _page(
+    name: str, where: Where, offset: Any, client: AsyncQdrantClient
+) -> tuple[list[models.Record], models.ExtendedPointId | None]:
+    return await client.scroll(name, scroll_filter=_filter(where), limit=_PAGE, offset=offset, with_payload=True)
 
 
 def _point(point: NewPoint) -> models.PointStruct:

@@ -10,12 +10,16 @@ from tandem.adapters.qdrant.conditions import EVERYTHING, first_chunks, left_ove
 from tandem.adapters.qdrant.engine import Engine
 from tandem.adapters.qdrant.payload import in_order, new_point, point_id, record_of
 from tandem.adapters.qdrant.ranking import ranked
+from tandem.adapters.qdrant.turns import Turns
 from tandem.domain.document import CollectionInfo, DocumentPage, DocumentRecord, Recipe, StoredDocument
 from tandem.domain.errors import InvalidRequest, StoreFull, StoreMismatch, UnknownCollection
 from tandem.ports.vectors import EmbeddedChunk, SearchHits, VectorQuery
 
 # A name is also a folder's.
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
+# Searches at a time, and how long one waits for its turn, unless told otherwise.
+_AT_A_TIME = 32
+_PATIENCE_S = 10.0
 # Points written at a time: some 30 ms of the embedded engine.
 _BATCH = 64
 
@@ -23,8 +27,9 @@ _BATCH = 64
 class QdrantVectors:
     """Each method is the port's."""
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, turns: Turns | None = None) -> None:
         self._engine = engine
+        self._turns = turns or Turns(_AT_A_TIME, _PATIENCE_S)
         self._writing: WeakValueDictionary[tuple[str, str, str], asyncio.Lock] = WeakValueDictionary()
 
     async def ensure_collection(self, name: str, recipe: Recipe) -> None:
@@ -124,9 +129,12 @@ class QdrantVectors:
         return DocumentPage(tuple(records), page[-1] if start + limit < len(ids) else None)
 
     async def search(self, collection: str, query: VectorQuery) -> SearchHits:
-        """See the port."""
-        where = of_tenant(query.tenant, query.filters)
-        legs = await self._engine.query(_known(collection), query.dense, query.sparse, where, query.limit)
+        """See the port. A slow store is not given more than its turns: the others wait, or are refused."""
+        where, within_s = of_tenant(query.tenant, query.filters), query.within_s
+        async with self._turns.taken(within_s):
+            legs = await self._engine.query(
+                _known(collection), query.dense, query.sparse, where, query.limit, within_s=within_s
+            )
         return ranked(legs, query.tenant, query.limit)
 
     async def optimize(self, collection: str) -> None:

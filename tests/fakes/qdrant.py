@@ -1,0 +1,34 @@
+"""What a Qdrant server says to a search over REST: one document's chunks, whatever is asked."""
+
+from typing import Any
+
+import orjson
+
+from fakes.chunks import embedded, record
+from fakes.faulty import Answer, Heard
+from tandem.adapters.qdrant.payload import new_point
+
+TEXT = "The harbour opens at seven in the morning."
+
+
+def points(tenant: str, *texts: str) -> list[dict[str, Any]]:
+    """Scored points, best first."""
+    document = record("harbour.md", texts)
+    made = [new_point(tenant, document, each) for each in embedded("harbour.md", texts)]
+    return [
+        {"id": each.id, "version": 0, "score": 0.9 - n / 10, "payload": each.payload} for n, each in enumerate(made)
+    ]
+
+
+def answer(tenant: str = "default", *texts: str) -> Answer:
+    """For `Faulty`: every query of a batch finds the same."""
+    found = points(tenant, *(texts or (TEXT,)))
+
+    def say(heard: Heard) -> tuple[int, bytes]:
+        if "/points/query/batch" not in heard.line:
+            return 404, orjson.dumps({"status": {"error": f"Not found: {heard.line}"}, "time": 0.0})
+        searches = orjson.loads(heard.body)["searches"]
+        result = [{"points": found} for _ in searches]
+        return 200, orjson.dumps({"result": result, "status": "ok", "time": 0.0})
+
+    return say
