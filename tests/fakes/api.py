@@ -65,6 +65,7 @@ class Api:
             version="0.0.0",
             clock=self.clock,
             meter=self.metrics,
+            lifecycle=self.lifecycle,
             identity=Identity(keys, trust_tenant=trust_tenant),
             max_body_bytes=max_body_bytes,
             max_document_bytes=max_document_bytes,

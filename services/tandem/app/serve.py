@@ -7,29 +7,29 @@ running requests get `drain_timeout_s` to end, the parts close in reverse order.
 import asyncio
 import signal
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Protocol
 
-import uvicorn
-
 from tandem.app import parts
+from tandem.app.files import connections_within, file_limit
 from tandem.app.listener import bind, url_of
 from tandem.app.serving import serving_note
 from tandem.app.settings import Settings
 from tandem.app.targets import Opened, Target, target_named
 from tandem.domain.context import RequestContext
 from tandem.domain.errors import ConfigurationError, TandemError
-from tandem.http.lifecycle import Lifecycle, State
+from tandem.http.edge.connection import Door
+from tandem.http.edge.limits import Limits
+from tandem.http.edge.server import Server
+from tandem.http.lifecycle import Lifecycle
 from tandem.ingestion.progress import SyncReport
 from tandem.observe.logs import configure_logging
 from tandem.pipeline.syncing import Watch, sync
 from tandem.ports.ingestor import Ingestor
-
-# Longer than load balancers keep an idle connection, so that it is they who close it and no request meets a closed one.
-_KEEP_ALIVE_S = 75
 
 
 class Announce(Protocol):
@@ -74,9 +74,7 @@ class Serving:
                 with ExitStack() as notes:
                     if target.owns_store:
                         notes.enter_context(serving_note(self.settings.data_dir, self.target, url_of(listener)))
-                    await self._serve(
-                        _DrainingServer(self.settings, opened, lifecycle, self.announce), listener, opened
-                    )
+                    await self._serve(self._server(opened, lifecycle), listener, opened, lifecycle)
 
     def _check(self, target: Target) -> None:
         if target.public and self.settings.public_without_keys():
@@ -88,24 +86,47 @@ class Serving:
         if self.ingest and not target.ingests:
             raise ConfigurationError(f"The {self.target} target takes no documents.", hint="Leave out --ingest.")
 
-    async def _serve(self, server: "_DrainingServer", listener: socket.socket, opened: Opened) -> None:
+    def _server(self, opened: Opened, lifecycle: Lifecycle) -> Server:
+        chosen = self.settings.server
+        limits = Limits(
+            max_connections=connections_within(file_limit(), chosen.max_connections),
+            header_timeout_s=chosen.header_timeout_s,
+            max_header_bytes=chosen.max_header_bytes,
+            write_timeout_s=chosen.write_timeout_s,
+        )
+        return Server(
+            opened.app,
+            Door(limits, lifecycle, lifecycle.census),
+            drain_delay_s=chosen.drain_delay_s,
+            drain_timeout_s=chosen.drain_timeout_s,
+        )
+
+    async def _serve(self, server: Server, listener: socket.socket, opened: Opened, lifecycle: Lifecycle) -> None:
         try:
             async with asyncio.TaskGroup() as tasks:
-                serving = tasks.create_task(server.serve(sockets=[listener]))
-                preparing = tasks.create_task(self._prepare(server, opened, url_of(listener)))
+                serving = tasks.create_task(self._until_told(server, listener))
+                preparing = tasks.create_task(self._prepare(server, opened, lifecycle, url_of(listener)))
                 await serving
                 preparing.cancel()
         except* TandemError as failures:
             # One of our own is enough to tell; a group is for programs.
             raise failures.exceptions[0] from None
 
-    async def _prepare(self, server: "_DrainingServer", opened: Opened, url: str) -> None:
+    async def _until_told(self, server: Server, listener: socket.socket) -> None:
+        with told_to_leave(partial(self._leave, server)):
+            await server.serve(sockets=[listener])
+
+    def _leave(self, server: Server) -> None:
+        if server.leave():
+            self.announce.draining()
+
+    async def _prepare(self, server: Server, opened: Opened, lifecycle: Lifecycle, url: str) -> None:
         await server.listening.wait()
         if self.url_file is not None:
             self.url_file.write_text(url + "\n")
         if self.ingest and opened.ingestor is not None:
             await self._ingest(opened.ingestor)
-        server.lifecycle.ready()
+        lifecycle.ready()
         self.announce.ready(self.target, url, opened.model)
 
     async def _ingest(self, ingestor: Ingestor) -> None:
@@ -121,55 +142,14 @@ class Serving:
         self.announce.ingested(report)
 
 
-class _DrainingServer(uvicorn.Server):
-    """uvicorn, with our order of leaving."""
-
-    def __init__(self, settings: Settings, opened: Opened, lifecycle: Lifecycle, announce: Announce) -> None:
-        super().__init__(
-            uvicorn.Config(
-                opened.app,
-                http="httptools",
-                ws="none",
-                lifespan="off",
-                log_config=None,
-                access_log=False,
-                server_header=False,
-                proxy_headers=False,
-                timeout_keep_alive=_KEEP_ALIVE_S,
-                timeout_graceful_shutdown=max(1, round(settings.server.drain_timeout_s)),
-            )
-        )
-        self.lifecycle = lifecycle
-        self.listening = asyncio.Event()
-        self._delay_s = settings.server.drain_delay_s
-        self._announce = announce
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Listen, and say so."""
-        await super().startup(sockets)
-        self.listening.set()
-
-    @contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        """SIGTERM and SIGINT start the drain; they are not raised again afterwards, since leaving then is no failure."""
-        loop = asyncio.get_running_loop()
+@contextmanager
+def told_to_leave(leave: Callable[[], None]) -> Iterator[None]:
+    """SIGTERM and SIGINT call `leave`; they are not raised again afterwards, since leaving then is no failure."""
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, leave)
+    try:
+        yield
+    finally:
         for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, self._leave)
-        try:
-            yield
-        finally:
-            for number in (signal.SIGTERM, signal.SIGINT):
-                loop.remove_signal_handler(number)
-
-    def _leave(self) -> None:
-        if self.should_exit:
-            self.force_exit = True
-        if self.lifecycle.state is State.draining:
-            self.should_exit = True
-            return
-        self.lifecycle.drain()
-        self._announce.draining()
-        asyncio.get_running_loop().call_later(self._delay_s, self._stop_accepting)
-
-    def _stop_accepting(self) -> None:
-        self.should_exit = True
+            loop.remove_signal_handler(number)

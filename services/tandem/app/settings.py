@@ -28,6 +28,14 @@ class Server(Group):
     """Largest JSON body. Documents have their own limit, `ingestion.max_document_bytes`."""
     request_timeout_s: float = Field(default=120.0, gt=0)
     """A request's time budget when it brings no x-request-timeout-ms."""
+    max_connections: int = Field(default=10_000, ge=1)
+    """Connections at a time; one more is answered 503 at once. Less where the limit on open files leaves less room."""
+    header_timeout_s: float = Field(default=10.0, gt=0)
+    """Seconds from connecting, or from a further request's first byte, until its headers must be complete."""
+    max_header_bytes: int = Field(default=65_536, ge=1024)
+    """Largest request line and headers together."""
+    write_timeout_s: float = Field(default=30.0, gt=0)
+    """Seconds that a client may leave what it is sent unread, once buffers are full, before it is cut off."""
     drain_delay_s: float = Field(default=0.0, ge=0)
     """Seconds between readiness turning red and the listener closing; long enough for endpoints to be withdrawn."""
     drain_timeout_s: float = Field(default=30.0, ge=0)

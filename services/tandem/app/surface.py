@@ -105,6 +105,7 @@ class Surface:
             version=VERSION,
             clock=SystemClock(),
             meter=metrics,
+            lifecycle=self.lifecycle,
             identity=identity(settings, self.target),
             max_body_bytes=settings.server.max_body_bytes,
             max_document_bytes=settings.ingestion.max_document_bytes,

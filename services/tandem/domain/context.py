@@ -7,11 +7,21 @@ from tandem.domain.quota import Standing
 DEFAULT_TENANT = "default"
 
 
+class Progress:
+    """How far a request has come: `stage` is request, queue, retrieval or generation."""
+
+    __slots__ = ("stage",)
+
+    def __init__(self) -> None:
+        self.stage = "request"
+
+
 @dataclass(frozen=True, slots=True)
 class RequestContext:
     """`deadline_s` is an instant of the process's monotonic clock (see `ports/clock.py`); None means no deadline.
 
     `standing` is kept up to date with the tenant's quotas while the request runs; None where none of them counts.
+    `progress` is kept by whoever takes the request a stage further.
     """
 
     request_id: str
@@ -19,3 +29,4 @@ class RequestContext:
     deadline_s: float | None = None
     traceparent: str | None = None
     standing: Standing | None = field(default=None, compare=False)
+    progress: Progress = field(default_factory=Progress, compare=False)

@@ -17,6 +17,7 @@
     ├── DeadlineExceeded          deadline_exceeded           retryable; `stage` ran out of time
     ├── UpstreamUnavailable       upstream_unavailable        retryable: refused, reset, timed out before the first token
     ├── UpstreamFailed            upstream_failed             the peer answered with a failure, or a truncated answer
+    ├── ShuttingDown              server_shutting_down        retryable: this process ends, another one answers
     ├── StoreBusy                 store_busy                  retryable: another process holds the embedded store
     ├── StoreFull                 storage_full                no space left where the store lives
     ├── StoreMismatch             store_mismatch              the collection was built with another recipe
@@ -165,6 +166,13 @@ class UpstreamFailed(TandemError):
 
     code = "upstream_failed"
     stage: str | None = None
+
+
+class ShuttingDown(TandemError):
+    """The process was told to end, and the time for running requests is up."""
+
+    code = "server_shutting_down"
+    retryable = True
 
 
 class StoreBusy(TandemError):

@@ -1,11 +1,11 @@
 """What is known of one request while it is served; middleware fills it in, routes read it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from starlette.requests import Request
 from starlette.types import Scope
 
-from tandem.domain.context import DEFAULT_TENANT, RequestContext
+from tandem.domain.context import DEFAULT_TENANT, Progress, RequestContext
 from tandem.domain.quota import Standing
 
 _KEY = "tandem.exchange"
@@ -28,10 +28,13 @@ class Exchange:
     tenant: str = DEFAULT_TENANT
     outcome: int | None = None
     standing: Standing | None = None
+    progress: Progress = field(default_factory=Progress)
 
     def context(self) -> RequestContext:
         """What the core needs to know of it."""
-        return RequestContext(self.request_id, self.tenant, self.deadline_s, self.traceparent, self.standing)
+        return RequestContext(
+            self.request_id, self.tenant, self.deadline_s, self.traceparent, self.standing, self.progress
+        )
 
 
 def open_exchange(scope: Scope, exchange: Exchange) -> None:

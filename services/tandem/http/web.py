@@ -15,6 +15,8 @@ from tandem.admission.identity import Identity
 from tandem.domain.errors import TandemError
 from tandem.http.documentation import DOCUMENTATION, describe, documentation_router
 from tandem.http.errors import GONE, on_invalid, on_tandem_error, routing_reply
+from tandem.http.farewell import Farewell
+from tandem.http.lifecycle import Lifecycle
 from tandem.http.middleware.arrival import Arrival, RequestMeter
 from tandem.http.middleware.body_limit import BodyLimit
 from tandem.http.middleware.deadline import Deadline
@@ -33,6 +35,7 @@ def web_app(
     clock: Clock,
     meter: RequestMeter,
     identity: Identity,
+    lifecycle: Lifecycle,
     max_body_bytes: int,
     max_document_bytes: int | None = None,
     request_timeout_s: float,
@@ -58,6 +61,7 @@ def web_app(
             meter=meter,
             new_id=new_id,
             quiet=frozenset({*OPERATIONS, *DOCUMENTATION}),
+            farewell=Farewell(lifecycle),
         ),
         Middleware(SecurityHeaders),
         *([Middleware(LocalOnly)] if local_only and not identity.required else []),

@@ -21,6 +21,9 @@ class Metrics:
         self._seconds = self._histogram(
             "tandem_request_seconds", "From arrival to the last byte.", _DURATION_S, "route"
         )
+        self._client_closed = self._counter(
+            "tandem_client_closed", "Requests whose client left before the end, by how far they had come.", "stage"
+        )
         self._in_flight = Gauge("tandem_requests_in_flight", "Requests being served.", registry=self.registry)
         self._first_token = self._histogram(
             "tandem_time_to_first_token_seconds", "From arrival to the first text of an answer.", _FIRST_TOKEN_S
@@ -88,6 +91,10 @@ class Metrics:
         self._in_flight.dec()
         self._responses.labels(route, str(status)).inc()
         self._seconds.labels(route).observe(duration_s)
+
+    def client_closed(self, stage: str) -> None:
+        """A client left before it had its answer."""
+        self._client_closed.labels(stage).inc()
 
     def first_token(self, since_arrival_s: float) -> None:
         """The first text of an answer left."""

@@ -1,5 +1,6 @@
 """The outermost layer: the request gets its id and its clock, is counted, logged, and never ends without an answer."""
 
+import asyncio
 import logging
 import re
 from collections.abc import Callable
@@ -9,8 +10,9 @@ from urllib.parse import unquote_to_bytes
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from tandem.domain.errors import InvalidRequest
-from tandem.http.errors import error_reply, internal_error
+from tandem.http.errors import CLIENT_GONE, error_reply, internal_error
 from tandem.http.exchange import Exchange, open_exchange
+from tandem.http.farewell import Farewell
 from tandem.http.rate_headers import rate_headers
 from tandem.http.route_table import RouteTable
 from tandem.ports.clock import Clock
@@ -33,6 +35,10 @@ class RequestMeter(Protocol):
         """After the last byte, or when it broke off."""
         ...
 
+    def client_closed(self, stage: str) -> None:
+        """Nobody waited for the answer any more; `stage` is how far it had come."""
+        ...
+
 
 class Arrival:
     """Opens the exchange; an id that the client sent is honoured when it is sane, else one is made; it is echoed."""
@@ -46,6 +52,7 @@ class Arrival:
         meter: RequestMeter,
         new_id: Callable[[], str],
         quiet: frozenset[str],
+        farewell: Farewell,
     ) -> None:
         self._app = app
         self._routes = routes
@@ -53,6 +60,7 @@ class Arrival:
         self._meter = meter
         self._new_id = new_id
         self._quiet = quiet
+        self._farewell = farewell
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
@@ -62,14 +70,17 @@ class Arrival:
         exchange = self._exchange(scope)
         open_exchange(scope, exchange)
         echoed = (b"x-request-id", exchange.request_id.encode())
-        sent_status: int | None = None
+        start: Message | None = None
+        whole = False
 
         async def send_with_id(message: Message) -> None:
-            nonlocal sent_status
+            nonlocal start, whole
             if message["type"] == "http.response.start":
-                sent_status = message["status"]
+                start = message
                 headers = [*message["headers"], echoed, *rate_headers(exchange.standing)]
                 message = {**message, "headers": headers}
+            else:
+                whole = not message.get("more_body", False)
             await send(message)
 
         self._meter.arrived(exchange.route)
@@ -81,11 +92,15 @@ class Arrival:
             # The process's edge: what was not foreseen is a fault of ours, logged whole and answered without details.
             _log.exception("unforeseen fault", extra={"request_id": exchange.request_id, "route": exchange.route})
             exchange.outcome = 500
-            if sent_status is not None:
+            if start is not None:
                 raise  # A broken-off body must look broken off: the server closes the connection.
             await error_reply(internal_error())(scope, receive, send_with_id)
+        except asyncio.CancelledError:
+            if whole or not self._farewell.due:
+                raise
+            exchange.outcome = await self._farewell.say(scope, receive, send_with_id, start)
         finally:
-            self._conclude(scope, exchange, sent_status)
+            self._conclude(scope, exchange, None if start is None else start["status"])
 
     def _exchange(self, scope: Scope) -> Exchange:
         sent_id = traceparent = None
@@ -102,9 +117,11 @@ class Arrival:
         )
 
     def _conclude(self, scope: Scope, exchange: Exchange, sent_status: int | None) -> None:
-        status = exchange.outcome or sent_status or 499
+        status = exchange.outcome or sent_status or CLIENT_GONE
         duration_s = self._clock.monotonic_s() - exchange.arrived_s
         self._meter.ended(exchange.route, status, duration_s)
+        if status == CLIENT_GONE:
+            self._meter.client_closed(exchange.progress.stage)
         level = logging.DEBUG if exchange.route in self._quiet else logging.INFO
         if _log.isEnabledFor(level):
             _log.log(

@@ -20,6 +20,7 @@ from starlette.types import ASGIApp
 
 from tandem.domain.errors import TandemError
 from tandem.http.errors import GONE
+from tandem.http.farewell import Farewell, openai_event
 from tandem.http.lifecycle import Lifecycle
 from tandem.http.middleware.arrival import Arrival, RequestMeter
 from tandem.http.predictor.about import About
@@ -67,7 +68,13 @@ def predictor_app(
     ]
     table = RouteTable(routes)
     arrival = Middleware(
-        Arrival, routes=table, clock=clock, meter=meter, new_id=new_id, quiet=frozenset({*OPERATIONS, "/ping"})
+        Arrival,
+        routes=table,
+        clock=clock,
+        meter=meter,
+        new_id=new_id,
+        quiet=frozenset({*OPERATIONS, "/ping"}),
+        farewell=Farewell(lifecycle, _broken_off),
     )
     app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False, middleware=[arrival])
     app.router.routes.extend(routes)
@@ -87,6 +94,12 @@ def _refusal(error: HTTPException, allowed: str | None) -> Response:
         headers = {"allow": allowed} if error.status_code == 405 and allowed else {}
         return Response(status_code=error.status_code, headers=headers)
     return PlainTextResponse(error.detail, error.status_code)
+
+
+def _broken_off(path: str, error: TandemError) -> bytes:
+    if path.startswith("/v1/"):
+        return openai_event(path, error)
+    return b"data: " + fault_of(error).body() + b"\n\n"
 
 
 async def _on_fault(_: Request, error: Exception) -> Response:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import orjson
 from starlette.responses import Response
 
-from tandem.domain.errors import DeadlineExceeded, InvalidRequest, Overloaded, TandemError, UpstreamFailed
+from tandem.domain.errors import DeadlineExceeded, InvalidRequest, Overloaded, ShuttingDown, TandemError, UpstreamFailed
 
 
 class IncompleteGeneration(UpstreamFailed):
@@ -39,6 +39,8 @@ def fault_of(error: TandemError) -> Fault:
             return Fault(429, "Model is overloaded", "overloaded", "overloaded")
         case DeadlineExceeded():
             return Fault(504, error.message, "timeout", "timeout")
+        case ShuttingDown():
+            return Fault(503, error.message, "server_shutting_down", "shutdown")
         case IncompleteGeneration():
             return Fault(500, "Incomplete generation", "incomplete_generation", "incomplete")
         case _:

@@ -1,0 +1,298 @@
+"""One client's connection: uvicorn's httptools protocol, with bounds on what the client may keep us waiting for."""
+
+import asyncio
+from dataclasses import dataclass
+from typing import Any, cast
+
+import httptools
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+
+from tandem.http.edge.census import Census, Closed
+from tandem.http.edge.crowd import for_probes_only
+from tandem.http.edge.limits import Limits
+from tandem.http.edge.refusals import FULL, LARGE_HEAD, MALFORMED, SLOW_HEAD
+from tandem.http.edge.requests import fault_of, origin_form
+from tandem.http.edge.wire import Wire
+from tandem.http.lifecycle import Lifecycle
+
+# Once an answer is out although the request was not read to its end: how long what still comes is taken and thrown
+# away, so that the client gets to read the answer before its connection is reset.
+_LINGER_S = 1.0
+# Over its limit of connections a process still hears what is asked, so that probes get their answer.
+_HEARD_ANYWAY = 32
+# A client that asked before it saw us leave.
+_LAST_CALL_S = 1.0
+# Requests sent ahead of their turn wait here as bytes. Reading goes on, since only reading tells that a client left.
+_MAX_AHEAD_BYTES = 65_536
+# Chunk sizes, extensions and trailers may take this many times the body's bytes.
+_MAX_FRAMING = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Door:
+    """What all connections of one process share."""
+
+    limits: Limits
+    lifecycle: Lifecycle
+    census: Census
+
+
+class Connection(HttpToolsProtocol):
+    """Everything uvicorn's does, and more.
+
+    - A request's head must be complete in time and within its size; what is malformed gets one answer, never two.
+    - A request sent ahead of its turn waits unread, so that a client's leaving is always seen.
+    - A client that closes its sending side has left: what runs for it is cancelled.
+    - A client that does not read gets its connection cut after a while; unread bodies never keep one open.
+
+    The server calls `sweep` about once a second: deadlines of ten seconds need no timers of their own.
+    """
+
+    def __init__(self, door: Door, **uvicorn: Any) -> None:
+        super().__init__(**uvicorn)
+        self._door = door
+        self._wire: asyncio.Transport = None  # type: ignore[assignment]
+        self._active: RequestResponseCycle | None = None
+        self._owes_head_since_s: float | None = None
+        self._stalled_since_s: float | None = None
+        self._lingers_since_s: float | None = None
+        self._leaving_since_s: float | None = None
+        self._in_head = False
+        self._in_message = False
+        self._head_bytes = 0
+        self._raw_bytes = 0
+        self._body_bytes = 0
+        self._fault: bytes | None = None
+        self._deaf = False
+        self._ahead: bytearray | None = None
+
+    # asyncio's side
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """A client connected."""
+        self._wire = cast(asyncio.Transport, transport)
+        super().connection_made(self._wire)
+        self.transport = cast(asyncio.Transport, Wire(self._wire, self._close))
+        self._door.census.open += 1
+        self._owes_head_since_s = self.loop.time()
+        over = len(self.connections) - self._door.limits.max_connections
+        if over > _HEARD_ANYWAY:
+            self._refuse(FULL, Closed.full)
+        elif over > 0:
+            self.app = for_probes_only(self.app, self._count_full)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """It is gone, by whomever; what ran for it hears `http.disconnect`."""
+        self._door.census.open -= 1
+        self._deaf = True
+        self._ahead = None
+        # Not only the request that was read last: an earlier one may still be at work.
+        if (active := self._active) is not None and not active.response_complete:
+            active.disconnected = True
+            active.message_event.set()
+        self.pipeline.clear()
+        self._unset_keepalive_if_required()
+        super().connection_lost(exc)
+
+    def eof_received(self) -> None:
+        """Half a close is a whole one: a client that has left looks no different."""
+        if self._answering():
+            self._wire.abort()
+        elif self._wire.get_write_buffer_size():
+            self._stalled_since_s = self._stalled_since_s or self.loop.time()
+
+    def data_received(self, data: bytes) -> None:
+        """Bytes of a request, or ahead of their turn, or of no interest any more."""
+        if self._deaf:
+            return
+        if (active := self._active) is not None and not active.response_complete and not active.more_body:
+            self._keep_ahead(data)
+            return
+        self._feed(data)
+
+    def pause_writing(self) -> None:
+        """The client reads slower than we write."""
+        super().pause_writing()
+        self._stalled_since_s = self.loop.time()
+
+    def resume_writing(self) -> None:
+        """It caught up."""
+        super().resume_writing()
+        self._stalled_since_s = None
+
+    # The parser's side
+
+    def on_message_begin(self) -> None:
+        """The first byte of a request."""
+        super().on_message_begin()
+        self._in_head = self._in_message = True
+        self._head_bytes = self._raw_bytes = self._body_bytes = 0
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """A header; a trailer is dropped: nothing that was decided on the headers may change afterwards."""
+        if self._in_head:
+            super().on_header(name, value)
+
+    def on_headers_complete(self) -> None:
+        """The head is whole: the request is served, refused, or put in its turn."""
+        self._in_head = False
+        self._owes_head_since_s = None
+        if sum(len(name) + len(value) for name, value in self.headers) + len(self.url) > self._limit():
+            raise self._failed(LARGE_HEAD)
+        if (fault := fault_of(self.parser.get_http_version(), self.parser.get_method(), self.headers)) is not None:
+            raise self._failed(fault)
+        self.url, host = origin_form(self.url)
+        if host is not None:
+            self.headers[:] = [(b"host", host), *((name, value) for name, value in self.headers if name != b"host")]
+        super().on_headers_complete()
+        if self._door.lifecycle.leaving:
+            self.cycle.keep_alive = False
+        # A request in its turn behind another one: uvicorn stops reading, and would not see the client leave.
+        self.flow.resume_reading()
+
+    def on_body(self, body: bytes) -> None:
+        """A piece of a body."""
+        self._body_bytes += len(body)
+        super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        """The last byte of a request."""
+        self._in_message = False
+        super().on_message_complete()
+
+    # The application's side
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
+        self._active = cycle
+        super()._start_asgi_task(cycle, app)
+
+    def on_response_complete(self) -> None:
+        """The answer is out: the next request, or the end."""
+        active, self._active = self._active, None
+        if self._wire.is_closing() or self._deaf:
+            self.server_state.total_requests += 1
+            return
+        if active is not None and active.more_body:
+            # The rest of the body is not worth reading.
+            self.transport.close()
+            return
+        super().on_response_complete()
+        if self._ahead is not None and not self._answering():
+            ahead, self._ahead = bytes(self._ahead), None
+            self._feed(ahead)
+
+    # The server's side
+
+    def shutdown(self) -> None:
+        """Take leave: idle connections close, a request that runs or is coming in is the last one."""
+        self._leaving_since_s = self.loop.time()
+        if self._answering():
+            for cycle in (self._active, self.cycle):
+                if cycle is not None:
+                    cycle.keep_alive = False
+        elif self._owes_head_since_s is None:
+            self.transport.close()
+
+    def abort(self) -> None:
+        """Now, whatever is still unsent."""
+        self._door.census.closed[Closed.drained] += 1
+        self._wire.abort()
+
+    def sweep(self, now_s: float) -> None:
+        """Ends the connection when its client has kept us waiting for too long."""
+        limits = self._door.limits
+        if _over(self._stalled_since_s, limits.write_timeout_s, now_s):
+            self._door.census.closed[Closed.slow_reader] += 1
+            self._wire.abort()
+        elif _over(self._lingers_since_s, _LINGER_S, now_s):
+            self._wire.abort()
+        elif _over(self._owes_head_since_s, limits.header_timeout_s, now_s) and not self._deaf:
+            self._refuse(SLOW_HEAD if self._in_head else b"", Closed.slow_head)
+        elif _over(self._leaving_since_s, _LAST_CALL_S, now_s) and not self._answering() and not self._in_message:
+            self.transport.close()
+
+    # Steps
+
+    def _answering(self) -> bool:
+        return self._active is not None and not self._active.response_complete
+
+    def _limit(self) -> int:
+        return self._door.limits.max_header_bytes
+
+    def _keep_ahead(self, data: bytes) -> None:
+        self._ahead = self._ahead or bytearray()
+        self._ahead += data
+        if len(self._ahead) > _MAX_AHEAD_BYTES:
+            self._door.census.closed[Closed.pipelined] += 1
+            self._wire.abort()
+
+    def _feed(self, data: bytes) -> None:
+        self._unset_keepalive_if_required()
+        if self._owes_head_since_s is None and not self._in_message:
+            self._owes_head_since_s = self.loop.time()
+        self._raw_bytes += len(data)
+        try:
+            self.parser.feed_data(data)
+        except httptools.HttpParserUpgrade:
+            # Nothing else is spoken here: the request is answered as if it had not asked, what follows it is not read.
+            self._deaf = True
+            self.cycle.keep_alive = False
+        except httptools.HttpParserError:
+            self._refuse(self._fault or MALFORMED, Closed.large_head if self._fault is LARGE_HEAD else Closed.malformed)
+        else:
+            self._within_bounds(len(data))
+
+    def _within_bounds(self, came: int) -> None:
+        if self._in_head:
+            self._head_bytes += came
+            if self._head_bytes > self._limit():
+                self._refuse(LARGE_HEAD, Closed.large_head)
+        elif self._in_message and self._raw_bytes > 2 * self._limit() + _MAX_FRAMING * self._body_bytes:
+            self._refuse(MALFORMED, Closed.malformed)
+
+    def _failed(self, refusal: bytes) -> httptools.HttpParserError:
+        self._fault = refusal
+        return httptools.HttpParserError("refused")
+
+    def _count_full(self) -> None:
+        self._door.census.closed[Closed.full] += 1
+
+    def _refuse(self, refusal: bytes, reason: Closed) -> None:
+        """The last word on this connection, unless an answer is under way: two answers to one request never leave."""
+        self._door.census.closed[reason] += 1
+        self._deaf = True
+        self.pipeline.clear()
+        active = self._active
+        if active is not None and not active.response_complete:
+            if active is not self.cycle or self._in_head or not active.more_body:
+                # It is an earlier request that is being answered; the connection ends with that answer.
+                active.keep_alive = False
+                return
+            started = active.response_started
+            active.disconnected = True
+            active.message_event.set()
+            if started:
+                self._wire.abort()
+                return
+        if refusal:
+            self._wire.write(refusal)
+        self._linger()
+
+    def _linger(self) -> None:
+        self._deaf = True
+        self._lingers_since_s = self.loop.time()
+        self._wire.write_eof()
+
+    def _close(self) -> None:
+        if self._wire.is_closing() or self._lingers_since_s is not None:
+            return
+        if self._in_message or self._ahead:
+            self._linger()
+            return
+        self._wire.close()
+        if self._wire.get_write_buffer_size():
+            self._stalled_since_s = self._stalled_since_s or self.loop.time()
+
+
+def _over(since_s: float | None, limit_s: float, now_s: float) -> bool:
+    return since_s is not None and now_s - since_s > limit_s
