@@ -12,6 +12,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from tandem.admission.identity import Identity
+from tandem.admission.quotas import Quotas
 from tandem.domain.errors import TandemError
 from tandem.http.documentation import DOCUMENTATION, describe, documentation_router
 from tandem.http.errors import GONE, on_invalid, on_tandem_error, routing_reply
@@ -21,6 +22,7 @@ from tandem.http.middleware.arrival import Arrival, RequestMeter
 from tandem.http.middleware.body_limit import BodyLimit
 from tandem.http.middleware.deadline import Deadline
 from tandem.http.middleware.identified import Identified
+from tandem.http.middleware.limited import Limited
 from tandem.http.middleware.local_only import LocalOnly
 from tandem.http.middleware.security_headers import SecurityHeaders
 from tandem.http.route_table import RouteTable
@@ -35,6 +37,7 @@ def web_app(
     clock: Clock,
     meter: RequestMeter,
     identity: Identity,
+    quotas: Quotas | None = None,
     lifecycle: Lifecycle,
     max_body_bytes: int,
     max_document_bytes: int | None = None,
@@ -66,6 +69,8 @@ def web_app(
         Middleware(SecurityHeaders),
         *([Middleware(LocalOnly)] if local_only and not identity.required else []),
         Middleware(Identified, identity=identity, open_paths=(*OPERATIONS, *DOCUMENTATION, *open_paths)),
+        # Before the deadline and the body: who is over a quota costs a look at it and nothing more.
+        *([] if quotas is None else [Middleware(Limited, quotas=quotas)]),
         Middleware(Deadline, budget_s=request_timeout_s, clock=clock),
         Middleware(BodyLimit, limit=max_body_bytes, special=special),
     ]
