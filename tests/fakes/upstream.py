@@ -1,6 +1,8 @@
-"""A predictor of raw bytes on a loopback port: what it says, when it stops and how it breaks off is written down exactly."""
+"""A server of raw bytes on a loopback port: what it says, when it stops and how it breaks off is written down exactly."""
 
 import asyncio
+import socket
+import struct
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
@@ -36,7 +38,13 @@ class Call:
         await self.raw(b"0\r\n\r\n")
 
     def reset(self) -> None:
+        """Not an end but a reset: what a killed process or a firewall does."""
+        self._writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self._writer.transport.abort()
+
+    def close(self) -> None:
+        """An end of the connection where the answer has none."""
+        self._writer.close()
 
 
 class Upstream:
@@ -44,24 +52,34 @@ class Upstream:
 
     def __init__(self, say: Say) -> None:
         self.url = ""
+        self.port = 0
         self.calls: list[Call] = []
         self._say = say
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
-            head = (await reader.readuntil(b"\r\n\r\n")).decode().removesuffix("\r\n\r\n")
-            call = Call(head, b"", writer)
-            call.body = await reader.readexactly(int(call.headers.get("content-length", "0")))
-            self.calls.append(call)
-            said = asyncio.create_task(self._spoken(call))
-            # Nothing more is sent on this connection: the next thing to be read is its end.
-            await reader.read()
-            call.left.set()
-            await said
+            head = await _head(reader)
+            while head is not None:
+                call = Call(head, b"", writer)
+                call.body = await reader.readexactly(int(call.headers.get("content-length", "0")))
+                self.calls.append(call)
+                head = await self._answered(call, reader)
         except (ConnectionError, asyncio.IncompleteReadError):
             pass
         finally:
             writer.close()
+
+    async def _answered(self, call: Call, reader: asyncio.StreamReader) -> str | None:
+        """The head of the next request, once this one was answered; None at the connection's end."""
+        said = asyncio.create_task(self._spoken(call))
+        try:
+            head = await _head(reader)
+            if head is None:
+                call.left.set()
+            await said
+            return head
+        finally:
+            said.cancel()
 
     async def _spoken(self, call: Call) -> None:
         try:
@@ -70,9 +88,16 @@ class Upstream:
             call.left.set()
 
 
+async def _head(reader: asyncio.StreamReader) -> str | None:
+    try:
+        return (await reader.readuntil(b"\r\n\r\n")).decode().removesuffix("\r\n\r\n")
+    except (ConnectionError, asyncio.IncompleteReadError):
+        return None
+
+
 @asynccontextmanager
-async def upstream(say: Say) -> AsyncIterator[Upstream]:
-    """A server that answers each connection's one request with `say`."""
+async def upstream(say: Say, *, host: str = "127.0.0.1", port: int = 0) -> AsyncIterator[Upstream]:
+    """A server that answers each request with `say`."""
     ours = Upstream(say)
     tasks: set[asyncio.Task[None]] = set()
 
@@ -81,8 +106,9 @@ async def upstream(say: Say) -> AsyncIterator[Upstream]:
         tasks.add(task)
         task.add_done_callback(tasks.discard)
 
-    server = await asyncio.start_server(accept, "127.0.0.1", 0)
-    ours.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    server = await asyncio.start_server(accept, host, port)
+    ours.port = server.sockets[0].getsockname()[1]
+    ours.url = f"http://{host}:{ours.port}"
     try:
         yield ours
     finally:
