@@ -10,6 +10,7 @@ from pathlib import Path
 
 from starlette.types import ASGIApp
 
+from tandem.app.listener import guard
 from tandem.http.edge.census import Closed
 from tandem.http.edge.connection import Door
 from tandem.http.edge.limits import Limits
@@ -37,12 +38,12 @@ class Edge:
         """Connections that the server closed for this reason."""
         return self.door.census.closed[reason]
 
-    async def client(self, *, small: bool = False) -> "Client":
-        """A new connection; `small`: with a receive buffer that fills at once."""
+    async def client(self, *, buffer: int | None = None) -> "Client":
+        """A new connection; `buffer`: how many bytes it takes without reading them."""
         raw = socket.socket()
         raw.setblocking(False)
-        if small:
-            raw.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        if buffer is not None:
+            raw.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, buffer)
         await asyncio.get_running_loop().sock_connect(raw, ("127.0.0.1", self.port))
         client = Client(raw)
         self.clients.append(client)
@@ -119,6 +120,7 @@ async def edge(
     door = Door(Limits(**limits), lifecycle, lifecycle.census)  # type: ignore[arg-type]
     server = Server(app, door, drain_delay_s=drain_delay_s, drain_timeout_s=drain_timeout_s)
     with socket.create_server(("127.0.0.1", 0)) as listener:
+        guard(listener, write_timeout_s=door.limits.write_timeout_s)
         port = listener.getsockname()[1]
         running = asyncio.create_task(server.serve(sockets=[listener]))
         await server.listening.wait()

@@ -1,9 +1,17 @@
 """The socket a process listens on, bound before anything else is opened, so that a taken port costs nothing."""
 
+import contextlib
 import errno
 import socket
+import sys
 
 from tandem.domain.errors import ConfigurationError
+
+_SILENT_S = 60
+_PROBE_S = 10
+_UNSENT_BYTES = 65_536
+# Python 3.11 has no name for it.
+_LINUX = {"TCP_NOTSENT_LOWAT": 25} if sys.platform == "linux" else {}
 
 
 def bind(host: str, port: int) -> socket.socket:
@@ -36,6 +44,27 @@ def _refused(error: OSError, host: str, port: int) -> ConfigurationError:
     if error.errno == errno.EACCES:
         return ConfigurationError(f"Binding port {port} on {host} is not permitted.", hint="Choose a port above 1023.")
     return ConfigurationError(f"Cannot listen on {host}:{port}: {error.strerror}.", hint="Check --host and --port.")
+
+
+def guard(listener: socket.socket, *, write_timeout_s: float) -> None:
+    """What every connection accepted here inherits: a client that vanished is noticed, one that does not read is waited
+    for in our own memory rather than in the kernel's, which would take megabytes for each.
+    """
+    options = {
+        (socket.SOL_SOCKET, "SO_KEEPALIVE"): 1,
+        (socket.IPPROTO_TCP, "TCP_KEEPIDLE"): _SILENT_S,
+        (socket.IPPROTO_TCP, "TCP_KEEPINTVL"): _PROBE_S,
+        (socket.IPPROTO_TCP, "TCP_KEEPCNT"): 3,
+        # A machine that lost its network acknowledges nothing and sends no FIN. Twice, since the kernel counts a client
+        # that does not read as well: the server cuts it off before, and knows why.
+        (socket.IPPROTO_TCP, "TCP_USER_TIMEOUT"): round(write_timeout_s * 2000),
+        (socket.IPPROTO_TCP, "TCP_NOTSENT_LOWAT"): _UNSENT_BYTES,
+    }
+    for (level, name), value in options.items():
+        # Each system has some of them.
+        if (option := getattr(socket, name, _LINUX.get(name))) is not None:
+            with contextlib.suppress(OSError):
+                listener.setsockopt(level, option, value)
 
 
 def url_of(listener: socket.socket) -> str:

@@ -16,7 +16,7 @@ from typing import Protocol
 
 from tandem.app import parts
 from tandem.app.files import connections_within, file_limit
-from tandem.app.listener import bind, url_of
+from tandem.app.listener import bind, guard, url_of
 from tandem.app.serving import serving_note
 from tandem.app.settings import Settings
 from tandem.app.targets import Opened, Target, target_named
@@ -69,6 +69,7 @@ class Serving:
         configure_logging(self.settings.log.level, self.settings.log.format)
         server = self.settings.server
         with bind(server.host, target.port if server.port is None else server.port) as listener:
+            guard(listener, write_timeout_s=server.write_timeout_s)
             lifecycle = Lifecycle()
             async with target.open(self.settings, lifecycle) as opened:
                 with ExitStack() as notes:
