@@ -11,6 +11,7 @@ from prometheus_client import CollectorRegistry
 from tandem.app.settings import Settings
 from tandem.cli.main import app
 from tandem.observe.metrics import Metrics
+from tandem.observe.traffic import PoolGauges
 
 DOCS = Path(__file__).parents[1] / "docs"
 NOTE = "<!-- Made by scripts/generate_docs.py: edit the code, not this page. -->"
@@ -27,19 +28,40 @@ def configuration() -> Iterator[str]:
         "masked, `tandem config schema` prints the JSON Schema."
     )
     schema = Settings.model_json_schema()
-    definitions = schema["$defs"]
-    plain = {key: field for key, field in schema["properties"].items() if "$ref" not in field}
+    plain = {key: field for key, field in schema["properties"].items() if not _group(field)}
     yield "## Top level"
     yield _keys("", plain)
     for key, field in schema["properties"].items():
-        if "$ref" in field:
-            group = definitions[field["$ref"].rpartition("/")[2]]
-            yield f"## {key}"
-            yield group["description"]
-            yield _keys(f"{key}.", group["properties"])
-    yield "## auth.keys[]"
-    yield definitions["ApiKey"]["description"]
-    yield _keys("", definitions["ApiKey"]["properties"])
+        yield from _section(key, field, schema["$defs"])
+
+
+def _section(path: str, field: dict[str, Any], groups: dict[str, Any]) -> Iterator[str]:
+    """A group's own keys, then the groups inside it: `x.y` for one, `x[]` for a list of them, `x.NAME` for a map."""
+    if (found := _group(field)) is None:
+        return
+    name, suffix = found
+    path += suffix
+    fields = groups[name]["properties"]
+    plain = {key: inner for key, inner in fields.items() if not _group(inner)}
+    yield f"## {path}"
+    yield groups[name]["description"]
+    if plain:
+        yield _keys(f"{path}.", plain)
+    for key, inner in fields.items():
+        yield from _section(f"{path}.{key}", inner, groups)
+
+
+def _group(field: dict[str, Any]) -> tuple[str, str] | None:
+    """The definition that a field holds, and how it is reached."""
+    for part in (field, *field.get("anyOf", ())):
+        for holder, suffix in (
+            (part, ""),
+            (part.get("items", {}), "[]"),
+            (next(iter(part.get("patternProperties", {}).values()), part.get("additionalProperties")), ".NAME"),
+        ):
+            if isinstance(holder, dict) and "$ref" in holder:
+                return holder["$ref"].rpartition("/")[2], suffix
+    return None
 
 
 def _keys(prefix: str, fields: dict[str, Any]) -> str:
@@ -125,6 +147,7 @@ def metrics() -> Iterator[str]:
         "admission and is what a gateway scales on; `tandem_generation_demand` is what a predictor scales on."
     )
     registry: CollectorRegistry = Metrics("0", "all").registry
+    registry.register(PoolGauges(tuple))
     rows = ["| metric | type | meaning |", "| --- | --- | --- |"]
     for family in registry.collect():
         if family.name.startswith("tandem_"):

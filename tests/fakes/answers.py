@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from tandem.domain.answer import Answered, AnswerEvent, Citation, Found
 from tandem.domain.context import RequestContext
 from tandem.domain.document import Chunk
-from tandem.domain.errors import TandemError
+from tandem.domain.errors import TandemError, UnknownModel
 from tandem.domain.generation import ModelCard, Token, Usage
 from tandem.domain.passage import Passage, Retrieval, Scores, Trace
 from tandem.domain.question import Question, RetrievalOptions
@@ -46,6 +46,8 @@ class ScriptedAnswers:
     @asynccontextmanager
     async def answer(self, question: Question, context: RequestContext) -> AsyncIterator[AsyncIterator[AnswerEvent]]:
         self.asked.append((question, context))
+        if question.model not in {None, CARD.id}:
+            raise UnknownModel("There is no such model.", param="model")
         self.entered.set()
         try:
             yield self._play()
@@ -70,18 +72,15 @@ class ScriptedAnswers:
 
 
 class OneModel:
-    """A generator of which only the card is asked."""
+    """The only model there is, or what is said when it is asked for."""
 
     def __init__(self, card: ModelCard | TandemError = CARD) -> None:
         self._card = card
 
-    async def card(self) -> ModelCard:
+    async def models(self) -> list[ModelCard]:
         if isinstance(self._card, TandemError):
             raise self._card
-        return self._card
-
-    def stream(self, *_: object) -> object:
-        raise AssertionError("nothing is generated here")
+        return [self._card]
 
 
 class OneRetrieval:

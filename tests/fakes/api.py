@@ -1,15 +1,20 @@
 """The whole HTTP surface over doubles."""
 
 from collections.abc import Sequence
+from itertools import count
 from typing import Any
 
 from fastapi import FastAPI
 
 from fakes.answers import OneModel, OneRetrieval, ScriptedAnswers
+from tandem.adapters.quotas.memory import MemoryQuotas
 from tandem.adapters.scripted.ingestor import ScriptedIngestor
 from tandem.admission.identity import Identity
 from tandem.admission.keys import Key
+from tandem.admission.quotas import Quotas
+from tandem.admission.store_watch import StoreWatch
 from tandem.app.clock import SystemClock
+from tandem.domain.tenants import Tenants
 from tandem.http.lifecycle import Lifecycle
 from tandem.http.routers.chat import chat_router
 from tandem.http.routers.collections import collections_router
@@ -33,6 +38,7 @@ class Api:
         ingestor: Any = None,
         keys: Sequence[Key] = (),
         trust_tenant: bool = False,
+        tenants: Tenants | None = None,
         local_only: bool = False,
         keep_alive_s: float = 15.0,
         max_body_bytes: int = 2_000_000,
@@ -45,18 +51,17 @@ class Api:
         self.answers = answers or ScriptedAnswers()
         self.retriever = retriever or OneRetrieval()
         self.ingestor = ingestor or ScriptedIngestor()
-        generator: Any = model or OneModel()
+        served = model or OneModel()
         self.app: FastAPI = web_app(
             [
                 chat_router(
                     self.answers,
-                    generator,
                     collection="docs",
                     clock=self.clock,
                     meter=self.metrics,
                     keep_alive_s=keep_alive_s,
                 ),
-                models_router(generator),
+                models_router(served.models),
                 retrieval_router(self.retriever, collection="docs", clock=self.clock),
                 documents_router(self.ingestor, collection="docs"),
                 collections_router(self.ingestor),
@@ -67,8 +72,14 @@ class Api:
             meter=self.metrics,
             lifecycle=self.lifecycle,
             identity=Identity(keys, trust_tenant=trust_tenant),
+            quotas=None if tenants is None else self._quotas(tenants),
             max_body_bytes=max_body_bytes,
             max_document_bytes=max_document_bytes,
             request_timeout_s=request_timeout_s,
             local_only=local_only,
         )
+
+    def _quotas(self, tenants: Tenants) -> Quotas:
+        ids = (f"lease-{n}" for n in count())
+        watch = StoreWatch(MemoryQuotas(self.clock), self.metrics)
+        return Quotas(tenants, watch, self.clock, meter=self.metrics, new_id=lambda: next(ids))

@@ -9,12 +9,12 @@ from typing import TypeVar
 
 from tandem.app.clock import SystemClock
 from tandem.app.settings import Settings
-from tandem.domain.errors import UpstreamUnavailable
+from tandem.app.traffic import Endpoint, Pool
 from tandem.generation.streaming import Patience
 from tandem.pipeline.retrieving import RetrievalDefaults, Retrieving
 from tandem.ports.embedder import Embedder
 from tandem.ports.engine import Engine
-from tandem.ports.generator import Generator
+from tandem.ports.generator import Inside, Server
 from tandem.ports.ingestor import Ingestor
 from tandem.ports.reranker import Reranker
 from tandem.ports.retriever import Retriever
@@ -61,12 +61,17 @@ async def vectors(settings: Settings) -> AsyncIterator[Vectors]:
             api_key=settings.vectors.api_key.get_secret_value() if settings.vectors.api_key else None,
             grpc_port=settings.vectors.grpc_port,
             timeout_s=settings.vectors.timeout_s,
+            max_concurrency=settings.vectors.max_concurrency,
         ) as store:
             yield store
     else:
         from tandem.adapters.qdrant.edge import edge_vectors
 
-        async with edge_vectors(settings.data_dir / "collections") as store:
+        async with edge_vectors(
+            settings.data_dir / "collections",
+            max_concurrency=settings.vectors.max_concurrency,
+            patience_s=settings.vectors.timeout_s,
+        ) as store:
             yield store
 
 
@@ -134,25 +139,39 @@ async def features(settings: Settings, dense: Opener[Embedder]) -> AsyncIterator
 
 
 @asynccontextmanager
-async def generator(settings: Settings, dense: Opener[Embedder]) -> AsyncIterator[Generator]:
-    """The language model: at a predictor by its URL, else in this process."""
+async def predictors(settings: Settings, dense: Opener[Embedder]) -> AsyncIterator[list[tuple[Pool, list[Server]]]]:
+    """The pools with their servers. Without pools in the settings there is one, named default: the predictor by its
+    URL, or the model of this process.
+    """
     peer = settings.predictor
-    if peer.url is None:
-        async with engine(settings, dense) as model:
-            yield model
+    alone = Endpoint(url=peer.url, protocol=peer.protocol, model=peer.model, api_key=peer.api_key)
+    pools = settings.pools or (Pool(name="default", endpoints=(alone,), admission=settings.admission),)
+    async with shared(engine(settings, dense)) as inside, AsyncExitStack() as stack:
+        yield [
+            (pool, [await stack.enter_async_context(server(settings, one, inside)) for one in pool.endpoints])
+            for pool in pools
+        ]
+
+
+@asynccontextmanager
+async def server(settings: Settings, endpoint: Endpoint, inside: Opener[Engine]) -> AsyncIterator[Server]:
+    """One server of a pool: at its URL, else the model in this process."""
+    if endpoint.url is None:
+        yield Inside(await inside())
         return
-    key = peer.api_key.get_secret_value() if peer.api_key else None
-    patience = Patience(peer.connect_timeout_s, peer.first_token_timeout_s, peer.idle_timeout_s)
-    if peer.protocol == "tgi":
+    waits = settings.predictor
+    key = endpoint.api_key.get_secret_value() if endpoint.api_key else None
+    patience = Patience(waits.connect_timeout_s, waits.first_token_timeout_s, waits.idle_timeout_s)
+    if endpoint.protocol == "tgi":
         from tandem.adapters.tgi.generator import tgi_generator
 
-        async with tgi_generator(peer.url, api_key=key, patience=patience, clock=SystemClock()) as tgi:
+        async with tgi_generator(endpoint.url, api_key=key, patience=patience, clock=SystemClock()) as tgi:
             yield tgi
     else:
         from tandem.adapters.openai.generator import openai_generator
 
         async with openai_generator(
-            peer.url, model=peer.model, api_key=key, patience=patience, clock=SystemClock()
+            endpoint.url, model=endpoint.model, api_key=key, patience=patience, clock=SystemClock()
         ) as openai:
             yield openai
 
@@ -204,12 +223,3 @@ def retrieval_defaults(settings: Settings) -> RetrievalDefaults:
         rerank=chosen.rerank,
         max_tokens=chosen.max_passage_tokens,
     )
-
-
-async def model_name(model: Generator) -> str:
-    """For people: the model's name, and what runs it. A peer that is away now may come back."""
-    try:
-        card = await model.card()
-    except UpstreamUnavailable:
-        return "not reachable yet"
-    return card.id if card.id == card.engine else f"{card.id} ({card.engine})"

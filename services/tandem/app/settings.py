@@ -39,7 +39,7 @@ class Server(Group):
     drain_delay_s: float = Field(default=0.0, ge=0)
     """Seconds between readiness turning red and the listener closing; long enough for endpoints to be withdrawn."""
     drain_timeout_s: float = Field(default=30.0, ge=0)
-    """Seconds that running requests may take to finish after SIGTERM."""
+    """Seconds that running requests may take to finish after the listener closed; then they are told so and ended."""
 
 
 class RetrieverPeer(Group):
@@ -63,7 +63,9 @@ class Vectors(Group):
     grpc_port: int | None = Field(default=None, ge=1, le=65535)
     """Use gRPC on this port (a third of REST's CPU)."""
     timeout_s: float = Field(default=10.0, gt=0)
-    """Upper bound of one call."""
+    """Upper bound of one call, and of the wait for a turn."""
+    max_concurrency: int = Field(default=32, ge=1)
+    """Searches at a time; others wait for their turn, and who would wait longer than it has is refused at once."""
 
 
 class Embedder(Group):
@@ -89,6 +91,8 @@ class Reranker(Group):
 class Retrieval(Group):
     """From question to passages."""
 
+    enabled: bool = True
+    """`false`: the conversation goes to the model as it is, without passages, template or citations."""
     collection: str = Field(default="docs", pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$")
     """The collection asked when the request names none."""
     top_k: int = Field(default=5, ge=1, le=50)
@@ -101,6 +105,10 @@ class Retrieval(Group):
     """Rerank unless the request says otherwise."""
     max_passage_tokens: int = Field(default=1500, ge=64)
     """Token budget of all passages in one prompt."""
+    budget_share: float = Field(default=0.5, gt=0, le=1)
+    """Share of a request's time, as it is left when retrieval begins, that retrieval may take; the rest is the model's."""
+    on_failure: Literal["fail", "answer_without"] = "fail"
+    """When nothing can be searched: `fail` answers 503 or 504; `answer_without` lets the model answer by itself, and says so."""
 
 
 class Predictor(Group):

@@ -23,11 +23,11 @@ from tandem.http.routers.retrieval import retrieval_router
 from tandem.http.ui.router import ui_router
 from tandem.http.web import web_app
 from tandem.observe.features import MeasuredIngestor, MeasuredRetriever
-from tandem.observe.generator import MeasuredGenerator
 from tandem.observe.metrics import Metrics
-from tandem.pipeline.answering import Answering
+from tandem.observe.traffic import PoolGauges
+from tandem.pipeline.answering import AnswerDefaults, Answering
+from tandem.pipeline.dispatching import Dispatch
 from tandem.ports.engine import Engine
-from tandem.ports.generator import Generator
 from tandem.ports.ingestor import Ingestor
 from tandem.ports.retriever import Retriever
 from tandem.prompting.templates import Templates
@@ -44,27 +44,32 @@ class Surface:
     settings: Settings
     lifecycle: Lifecycle
     target: str
+    metrics: Metrics
 
-    def answers(self, retriever: Retriever, ingestor: Ingestor, generator: Generator) -> ASGIApp:
+    def answers(self, retriever: Retriever, ingestor: Ingestor, dispatch: Dispatch) -> ASGIApp:
         """Page, OpenAI's API, retrieval and documents."""
-        metrics, clock = Metrics(VERSION, self.target), SystemClock()
+        metrics, clock = self.metrics, SystemClock()
+        metrics.registry.register(PoolGauges(dispatch.load))
         finder = MeasuredRetriever(retriever, metrics)
-        model = MeasuredGenerator(generator, metrics)
         templates = Templates(template_sources(self.settings.prompts_dir))
         answering = Answering(
             finder,
-            model,
+            dispatch,
             templates,
             clock,
-            default_prompt=templates.known(self.settings.prompt),
-            max_tokens=self.settings.predictor.max_tokens,
+            AnswerDefaults(
+                prompt=templates.known(self.settings.prompt),
+                max_tokens=self.settings.predictor.max_tokens,
+                passage_tokens=self.settings.retrieval.max_passage_tokens,
+                retrieves=self.settings.retrieval.enabled,
+            ),
         )
         collection = self.settings.retrieval.collection
         return self._web(
             metrics,
             [
-                chat_router(answering, model, collection=collection, clock=clock, meter=metrics),
-                models_router(model, created=int(clock.epoch_s())),
+                chat_router(answering, collection=collection, clock=clock, meter=metrics),
+                models_router(dispatch.models, created=int(clock.epoch_s())),
                 *self._features(finder, MeasuredIngestor(ingestor, metrics), clock),
                 ui_router(),
             ],
@@ -72,13 +77,13 @@ class Surface:
 
     def retrieval(self, retriever: Retriever, ingestor: Ingestor) -> ASGIApp:
         """Retrieval and documents."""
-        metrics, clock = Metrics(VERSION, self.target), SystemClock()
+        metrics, clock = self.metrics, SystemClock()
         finder, documents = MeasuredRetriever(retriever, metrics), MeasuredIngestor(ingestor, metrics)
         return self._web(metrics, self._features(finder, documents, clock))
 
     def predictions(self, engine: Engine) -> ASGIApp:
         """The model behind TGI's and OpenAI's protocols."""
-        metrics, key = Metrics(VERSION, self.target), self.settings.predictor.api_key
+        metrics, key = self.metrics, self.settings.predictor.api_key
         return predictor_app(
             engine,
             lifecycle=self.lifecycle,
@@ -113,6 +118,11 @@ class Surface:
             open_paths=_PAGE,
             local_only=settings.on_loopback(),
         )
+
+
+def surface(settings: Settings, lifecycle: Lifecycle, target: str) -> Surface:
+    """The surface of one process."""
+    return Surface(settings, lifecycle, target, Metrics(VERSION, target))
 
 
 def identity(settings: Settings, target: str) -> Identity:

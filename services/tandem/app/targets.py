@@ -1,16 +1,20 @@
 """What one process can be: the same parts, glued as a monolith or as services."""
 
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 
 from starlette.types import ASGIApp
 
-from tandem.app import parts
+from tandem.app import parts, pools
 from tandem.app.settings import Settings
-from tandem.app.surface import Surface
-from tandem.domain.errors import ConfigurationError
+from tandem.app.surface import surface
+from tandem.domain.errors import ConfigurationError, TandemError
+from tandem.domain.generation import ModelCard
 from tandem.http.lifecycle import Lifecycle
+from tandem.observe.generator import MeasuredGenerator
+from tandem.observe.traffic import TrafficMetrics
+from tandem.ports.generator import Generator
 from tandem.ports.ingestor import Ingestor
 
 
@@ -36,36 +40,49 @@ class Target:
 
 
 @asynccontextmanager
-async def everything(settings: Settings, lifecycle: Lifecycle) -> AsyncIterator[Opened]:
-    """The monolith: what is not at a peer runs here."""
+async def _answers(settings: Settings, lifecycle: Lifecycle, target: str) -> AsyncIterator[Opened]:
+    """What both kinds of front share: documents, pools, and the API over them."""
+    front = surface(settings, lifecycle, target)
+
+    def measured(model: Generator) -> Generator:
+        return MeasuredGenerator(model, front.metrics)
+
     async with (
         parts.shared(parts.embedder(settings)) as dense,
         parts.features(settings, dense) as (retriever, ingestor),
-        parts.generator(settings, dense) as model,
+        pools.dispatch(settings, dense, TrafficMetrics(front.metrics), measured) as dispatch,
     ):
-        app = Surface(settings, lifecycle, "all").answers(retriever, ingestor, model)
-        yield Opened(app, ingestor, await parts.model_name(model))
+        app = front.answers(retriever, ingestor, dispatch)
+        yield Opened(app, ingestor, await model_name(dispatch.models))
+
+
+@asynccontextmanager
+async def everything(settings: Settings, lifecycle: Lifecycle) -> AsyncIterator[Opened]:
+    """The monolith: what is not at a peer runs here."""
+    async with _answers(settings, lifecycle, "all") as opened:
+        yield opened
 
 
 @asynccontextmanager
 async def gateway(settings: Settings, lifecycle: Lifecycle) -> AsyncIterator[Opened]:
     """The stateless front: every replica must see the same documents and the same model, so both are peers."""
-    if settings.predictor.url is None:
+    if not settings.pools and settings.predictor.url is None:
         raise ConfigurationError(
-            "A gateway needs a predictor.", hint="Set predictor.url, or serve --target all to run a model inside."
+            "A gateway needs a predictor.",
+            hint="Set predictor.url or pools, or serve --target all to run a model inside.",
+        )
+    if any(endpoint.url is None for pool in settings.pools for endpoint in pool.endpoints):
+        raise ConfigurationError(
+            "A gateway runs no model: each endpoint of its pools needs a url.",
+            hint="Set pools[].endpoints[].url, or serve --target all to run a model inside.",
         )
     if settings.retriever.url is None and settings.vectors.url is None:
         raise ConfigurationError(
             "A gateway needs a place for documents that its replicas share.",
             hint="Set retriever.url or vectors.url, or serve --target all to keep them inside.",
         )
-    async with (
-        parts.shared(parts.embedder(settings)) as dense,
-        parts.features(settings, dense) as (retriever, ingestor),
-        parts.generator(settings, dense) as model,
-    ):
-        app = Surface(settings, lifecycle, "gateway").answers(retriever, ingestor, model)
-        yield Opened(app, ingestor, await parts.model_name(model))
+    async with _answers(settings, lifecycle, "gateway") as opened:
+        yield opened
 
 
 @asynccontextmanager
@@ -75,7 +92,7 @@ async def retriever(settings: Settings, lifecycle: Lifecycle) -> AsyncIterator[O
         parts.shared(parts.embedder(settings)) as dense,
         parts.local_features(settings, dense) as (finder, ingestor),
     ):
-        app = Surface(settings, lifecycle, "retriever").retrieval(finder, ingestor)
+        app = surface(settings, lifecycle, "retriever").retrieval(finder, ingestor)
         yield Opened(app, ingestor, None)
 
 
@@ -83,8 +100,8 @@ async def retriever(settings: Settings, lifecycle: Lifecycle) -> AsyncIterator[O
 async def predictor(settings: Settings, lifecycle: Lifecycle) -> AsyncIterator[Opened]:
     """The small model, behind the protocols of TGI and OpenAI."""
     async with parts.shared(parts.embedder(settings)) as dense, parts.engine(settings, dense) as model:
-        app = Surface(settings, lifecycle, "predictor").predictions(model)
-        yield Opened(app, None, await parts.model_name(model))
+        app = surface(settings, lifecycle, "predictor").predictions(model)
+        yield Opened(app, None, _named(await model.card()))
 
 
 TARGETS: Mapping[str, Target] = {
@@ -95,6 +112,18 @@ TARGETS: Mapping[str, Target] = {
         "a small model behind TGI's and OpenAI's protocols", 8080, predictor, public=False, ingests=False
     ),
 }
+
+
+async def model_name(models: Callable[[], Awaitable[list[ModelCard]]]) -> str:
+    """For people: what answers, and what runs it. A peer that is away now may come back."""
+    try:
+        return ", ".join(map(_named, await models()))
+    except TandemError:
+        return "not reachable yet"
+
+
+def _named(card: ModelCard) -> str:
+    return card.id if card.id == card.engine else f"{card.id} ({card.engine})"
 
 
 def target_named(name: str) -> Target:

@@ -72,8 +72,8 @@ class Admission(Group):
 class Endpoint(Group):
     """One server of a pool."""
 
-    url: str
-    """Its root, e.g. http://llm-predictor.models.svc."""
+    url: str | None = None
+    """Its root, e.g. http://llm-predictor.models.svc. Without it: the model of this process, as `predictor` says."""
     protocol: Literal["tgi", "openai"] = "tgi"
     """What it speaks."""
     model: str = "tgi"

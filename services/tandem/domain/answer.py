@@ -5,6 +5,7 @@ from typing import Literal
 
 from tandem.domain.generation import FinishReason, ModelCard, Token, Usage
 from tandem.domain.passage import Passage, Retrieval
+from tandem.domain.route import Route
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,12 +23,13 @@ Outcome = Literal["answered", "abstained"]
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """First event: what was retrieved, before the model speaks."""
+    """First event: what was retrieved, and which model will speak; `route` is the way to it."""
 
     retrieval: Retrieval
     question: str
     model: ModelCard
     prompt: str
+    route: Route = field(default_factory=Route)
 
 
 @dataclass(frozen=True, slots=True)

@@ -41,10 +41,14 @@ class Sampling:
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """The last user message, the conversation before it (oldest first), and the options that came along."""
+    """The last user message, the conversation before it (oldest first), and the options that came along.
+
+    `model` is a model's own name, None for whichever answers.
+    """
 
     text: str
     conversation: tuple[Message, ...] = ()
     retrieval: RetrievalOptions = field(default_factory=RetrievalOptions)
     sampling: Sampling = field(default_factory=Sampling)
     prompt: str | None = None
+    model: str | None = None

@@ -12,7 +12,6 @@ from tandem.ports.generator import Generator
 class Endpoint:
     """One server: `probe` asks whether it would take a request and raises `UpstreamUnavailable` when not."""
 
-    name: str
     generator: Generator
     breaker: Breaker
     probe: Callable[[], Awaitable[None]]

@@ -1,4 +1,4 @@
-"""A generator that is counted: demand, time to first token, duration, tokens, failures."""
+"""A generator that is counted: time to first token, duration, tokens, failures."""
 
 import time
 from collections.abc import AsyncIterator, Callable
@@ -28,9 +28,8 @@ class MeasuredGenerator:
     async def stream(
         self, prompt: Prompt, sampling: Sampling, context: RequestContext
     ) -> AsyncIterator[AsyncIterator[GenerationEvent]]:
-        """The inner stream. Demand counts from asking to leaving, waiting included."""
+        """The inner stream."""
         began = self._now_s()
-        self._metrics.generation_demand.inc()
         try:
             async with self._inner.stream(prompt, sampling, context) as events:
                 yield self._counted(events, began)
@@ -38,7 +37,6 @@ class MeasuredGenerator:
             self._metrics.generation_failures.labels(error.code).inc()
             raise
         finally:
-            self._metrics.generation_demand.dec()
             self._metrics.generation_seconds.observe(self._now_s() - began)
 
     async def _counted(self, events: AsyncIterator[GenerationEvent], began: float) -> AsyncIterator[GenerationEvent]:

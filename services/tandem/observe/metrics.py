@@ -5,6 +5,18 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Plat
 _FIRST_TOKEN_S = (0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
 _DURATION_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0)
 
+# Read from the pools when they are asked for, each labelled with its pool.
+POOL_GAUGES = {
+    "tandem_generation_demand": "Generations that want this pool: running, waiting, held, or passed on for want of room.",
+    "tandem_pool_limit": "Requests that may run at a time; follows the measured latency.",
+    "tandem_pool_running": "Requests that hold a slot.",
+    "tandem_pool_waiting": "Requests that wait for a slot.",
+    "tandem_pool_held": "Requests held until a server of the pool is up.",
+    "tandem_pool_endpoints": "Servers of the pool, by the state of their breaker.",
+    "tandem_pool_tokens_today": "Tokens since midnight UTC, running requests at their most.",
+    "tandem_pool_cost_today": "Cost since midnight UTC, in the currency of the configured prices.",
+}
+
 
 class Metrics:
     """The counters of one process, in a registry of their own. Its methods are what the HTTP surface reports to."""
@@ -29,8 +41,23 @@ class Metrics:
             "tandem_time_to_first_token_seconds", "From arrival to the first text of an answer.", _FIRST_TOKEN_S
         )
         self._answers = self._counter("tandem_answers", "Answers by outcome.", "outcome")
-        self.generation_demand = Gauge(
-            "tandem_generation_demand", "Generations running and waiting.", registry=self.registry
+        self.pool_wait_seconds = self._histogram(
+            "tandem_pool_wait_seconds", "Waiting for a slot at a predictor pool.", _DURATION_S, "pool"
+        )
+        self.pool_requests = self._counter(
+            "tandem_pool_requests", "Requests that got a slot, by pool and by why it was that pool.", "pool", "reason"
+        )
+        self.pool_refusals = self._counter(
+            "tandem_pool_refusals", "Requests that got no slot at a pool, since it was full or down.", "pool", "reason"
+        )
+        self.residency_refusals = self._counter(
+            "tandem_residency_refusals", "Requests for which the residency policy allowed no pool."
+        )
+        self.retries = self._counter(
+            "tandem_generation_retries",
+            "Further tries before the first token, by what came before; refused: by the budget or for want of time.",
+            "pool",
+            "reason",
         )
         self.generation_first_token = self._histogram(
             "tandem_generation_first_token_seconds", "From asking the model to its first token.", _FIRST_TOKEN_S
@@ -42,6 +69,9 @@ class Metrics:
         self.generation_failures = self._counter("tandem_generation_failures", "Generations that failed.", "code")
         self.retrieval_seconds = self._histogram("tandem_retrieval_seconds", "One retrieval.", _DURATION_S)
         self.retrieval_failures = self._counter("tandem_retrieval_failures", "Retrievals that failed.", "code")
+        self.degraded = self._counter(
+            "tandem_degraded", "What retrievals had to do without, in the words of `degraded`.", "what"
+        )
         self.documents = self._counter("tandem_documents", "Documents put, by what became of them.", "status")
         self._quota_store_up = Gauge(
             "tandem_quota_store_up", "1 while what counts the quotas answers.", registry=self.registry

@@ -1,23 +1,42 @@
-"""Question in, cited answer out: retrieve, prompt, generate, cite, or say that the documents do not tell."""
+"""Question in, cited answer out: admit, retrieve, prompt, generate, cite, or say that the documents do not tell."""
 
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from tandem.domain.answer import Answered, AnswerEvent, Found
 from tandem.domain.context import RequestContext
 from tandem.domain.errors import DeadlineExceeded, UpstreamFailed
-from tandem.domain.generation import GenerationEvent, Token, Usage
-from tandem.domain.question import Question
+from tandem.domain.generation import GenerationEvent, Prompt, Token, Usage
+from tandem.domain.passage import Retrieval
+from tandem.domain.question import Message, Question
+from tandem.pipeline.admitted import Admitted
+from tandem.pipeline.dispatching import Asked, Dispatch
 from tandem.ports.clock import Clock
-from tandem.ports.generator import Generator
 from tandem.ports.retriever import Retriever
 from tandem.prompting.citations import cite
 from tandem.prompting.templates import Templates
 from tandem.retrieval.standalone import standalone
 
 ABSTENTION = "I don't know from these documents."
+# The prompt of an answer that has none: the conversation goes to the model as it is.
+NO_TEMPLATE = "none"
+# An estimate for what is reserved before a tokenizer has seen the text; it is settled by the model's own count.
+_CHARS_PER_TOKEN = 3
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerDefaults:
+    """What holds when the request says nothing.
+
+    `passage_tokens` is the most that passages add to a prompt; without `retrieves` the model is asked as it is.
+    """
+
+    prompt: str = "answer@1"
+    max_tokens: int = 256
+    passage_tokens: int = 1500
+    retrieves: bool = True
 
 
 class Answering:
@@ -26,42 +45,66 @@ class Answering:
     def __init__(
         self,
         retriever: Retriever,
-        generator: Generator,
+        dispatch: Dispatch,
         templates: Templates,
         clock: Clock,
-        *,
-        default_prompt: str = "answer@1",
-        max_tokens: int = 256,
+        defaults: AnswerDefaults | None = None,
     ) -> None:
         self._retriever = retriever
-        self._generator = generator
+        self._dispatch = dispatch
         self._templates = templates
         self._clock = clock
-        self._default_prompt = default_prompt
-        self._max_tokens = max_tokens
+        self._defaults = defaults or AnswerDefaults()
 
     @asynccontextmanager
     async def answer(self, question: Question, context: RequestContext) -> AsyncIterator[AsyncIterator[AnswerEvent]]:
-        """`Found`, tokens, `Answered`. Leaving early cancels what runs upstream.
+        """`Found`, tokens, `Answered`. Leaving early cancels what runs upstream and frees the slot.
 
-        Raises what the ports raise, and `DeadlineExceeded` with the stage that ran out of time.
+        Raises what the ports and `Dispatch.admit` raise, and `DeadlineExceeded` with the stage that ran out of time.
         """
         began_s = self._clock.monotonic_s()
+        template = self._templates.known(question.prompt or self._defaults.prompt)
+        async with self._dispatch.admit(self._asked(question), context) as admitted:
+            timings = {"queue": self._clock.monotonic_s() - began_s}
+            ground = await self._ground(question, template, context, timings)
+            if ground.prompt is None:
+                yield self._abstain(await ground.found(admitted), timings)
+                return
+            asked_s = self._clock.monotonic_s()
+            sampling = replace(question.sampling, max_tokens=question.sampling.max_tokens or self._defaults.max_tokens)
+            async with admitted.stream(ground.prompt, sampling) as events:
+                yield self._tell(await ground.found(admitted), events, timings, asked_s, admitted)
+
+    async def _ground(
+        self, question: Question, template: str, context: RequestContext, timings: dict[str, float]
+    ) -> "_Ground":
+        """What the answer will stand on: passages in a prompt, nothing relevant, or the conversation alone."""
+        if not self._defaults.retrieves:
+            prompt = Prompt((*question.conversation, Message("user", question.text)), NO_TEMPLATE)
+            return _Ground(Retrieval((), 0.0), question.text, NO_TEMPLATE, prompt)
+        began_s = self._clock.monotonic_s()
         asked = standalone(question.text, question.conversation)
-        template = self._templates.known(question.prompt or self._default_prompt)
         async with self._stage("retrieval", context):
             retrieval = await self._retriever.retrieve(asked, question.retrieval, context)
-            card = await self._generator.card()
-        found_s = self._clock.monotonic_s()
-        found = Found(retrieval, asked, card, template)
-        timings = {"retrieval": found_s - began_s}
+        timings["retrieval"] = self._clock.monotonic_s() - began_s
         if not retrieval.passages:
-            yield self._abstain(found, timings)
-            return
+            return _Ground(retrieval, asked, template, None)
         prompt = self._templates.render(template, asked, retrieval.passages, question.conversation)
-        sampling = replace(question.sampling, max_tokens=question.sampling.max_tokens or self._max_tokens)
-        async with self._generator.stream(prompt, sampling, context) as events:
-            yield self._tell(found, events, timings, found_s)
+        return _Ground(retrieval, asked, template, prompt)
+
+    def _asked(self, question: Question) -> Asked:
+        """What the request may take, before any work is done for it."""
+        told = sum(len(turn.content) for turn in question.conversation) + len(question.text)
+        passages = self._defaults.passage_tokens if self._defaults.retrieves else 0
+        first = question.conversation[0].content if question.conversation else question.text
+        return Asked(
+            collection=question.retrieval.collection,
+            prompt_tokens=told // _CHARS_PER_TOKEN + passages,
+            answer_tokens=question.sampling.max_tokens or self._defaults.max_tokens,
+            opening=first,
+            follows=bool(question.conversation),
+            model=question.model,
+        )
 
     async def _abstain(self, found: Found, timings: dict[str, float]) -> AsyncIterator[AnswerEvent]:
         """Nothing relevant was found: the model is not even asked, so its judgement cannot be wrong."""
@@ -70,7 +113,12 @@ class Answering:
         yield Answered("abstained", "stop", Usage(0, 0), degraded=found.retrieval.degraded, timings_s=timings)
 
     async def _tell(
-        self, found: Found, events: AsyncIterator[GenerationEvent], timings: dict[str, float], asked_s: float
+        self,
+        found: Found,
+        events: AsyncIterator[GenerationEvent],
+        timings: dict[str, float],
+        asked_s: float,
+        admitted: Admitted,
     ) -> AsyncIterator[AnswerEvent]:
         yield found
         said: list[str] = []
@@ -81,9 +129,13 @@ class Answering:
                 said.append(event.text)
                 yield event
                 continue
+            admitted.used(event.usage)
             timings["generation"] = self._clock.monotonic_s() - asked_s
             answer = "".join(said).strip()
             degraded = found.retrieval.degraded
+            if found.prompt == NO_TEMPLATE:
+                yield Answered("answered", event.reason, event.usage, (), degraded, timings)
+                return
             if not answer:
                 # A model that has nothing to say has not answered.
                 yield Token(ABSTENTION)
@@ -105,3 +157,14 @@ class Answering:
                 yield
         except TimeoutError as error:
             raise DeadlineExceeded(name) from error
+
+
+@dataclass(frozen=True, slots=True)
+class _Ground:
+    retrieval: Retrieval
+    question: str
+    template: str
+    prompt: Prompt | None
+
+    async def found(self, admitted: Admitted) -> Found:
+        return Found(self.retrieval, self.question, await admitted.model(), self.template, admitted.route)

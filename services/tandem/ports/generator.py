@@ -26,3 +26,22 @@ class Generator(Protocol):
         later only `UpstreamFailed` or `DeadlineExceeded`. A stream that was cut short raises, it never just ends.
         """
         ...
+
+
+class Server(Generator, Protocol):
+    """A generator that may be away."""
+
+    async def probe(self) -> None:
+        """Asks whether a request would be taken now. Raises `UpstreamUnavailable`."""
+        ...
+
+
+class Inside:
+    """A generator of this process as a server: it is never away."""
+
+    def __init__(self, generator: Generator) -> None:
+        self.card = generator.card
+        self.stream = generator.stream
+
+    async def probe(self) -> None:
+        """Nothing to ask."""

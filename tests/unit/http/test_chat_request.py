@@ -9,7 +9,7 @@ from tandem.http.wire.chat_request import ChatRequest
 
 def question(*messages: tuple[str, Any], **more: Any) -> Any:
     turns = [{"role": role, "content": content} for role, content in messages]
-    return ChatRequest.model_validate({"messages": turns, **more}).question("docs")
+    return ChatRequest.model_validate({"messages": turns, **more}).question("docs", alias="tandem")
 
 
 def test_the_last_user_message_is_the_question() -> None:
@@ -56,3 +56,9 @@ def test_everything_that_is_asked_for_arrives() -> None:
 def test_null_means_left_out() -> None:
     nothing = dict.fromkeys(["max_tokens", "temperature", "top_p", "stop", "seed", "n", "tools", "stream", "tandem"])
     assert question(("user", "One?"), **nothing).sampling == Sampling()
+
+
+def test_the_alias_means_any_model() -> None:
+    assert question(("user", "One?")).model is None
+    assert question(("user", "One?"), model="tandem").model is None
+    assert question(("user", "One?"), model="llama").model == "llama"

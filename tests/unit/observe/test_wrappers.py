@@ -13,8 +13,9 @@ from tandem.domain.context import RequestContext
 from tandem.domain.document import RawDocument
 from tandem.domain.errors import DocumentRejected, Overloaded, UnknownCollection, UpstreamFailed
 from tandem.domain.generation import Finished, GenerationEvent, ModelCard, Prompt, Token, Usage
+from tandem.domain.passage import Retrieval
 from tandem.domain.question import RetrievalOptions, Sampling
-from tandem.observe.features import MeasuredIngestor, MeasuredRetriever
+from tandem.observe.features import CountedDegradation, MeasuredIngestor, MeasuredRetriever
 from tandem.observe.generator import MeasuredGenerator
 from tandem.observe.metrics import Metrics
 
@@ -62,9 +63,7 @@ async def test_a_generation_is_counted(metrics: Metrics) -> None:
     measured = MeasuredGenerator(Steps(*script), metrics)
     assert await measured.card() is CARD
     async with measured.stream(*ASK) as events:
-        assert value(metrics, "tandem_generation_demand") == 1
         assert [event async for event in events] == list(script)
-    assert value(metrics, "tandem_generation_demand") == 0
     assert value(metrics, "tandem_generation_seconds_count") == 1
     assert value(metrics, "tandem_generation_first_token_seconds_count") == 1
     assert value(metrics, "tandem_generation_tokens_total", kind="prompt") == 7
@@ -74,28 +73,12 @@ async def test_a_generation_is_counted(metrics: Metrics) -> None:
 @pytest.mark.parametrize(
     "inner", [Steps(entering=Overloaded("full")), Steps(Overloaded("full")), Steps(Token("a"), Overloaded("full"))]
 )
-async def test_a_failed_generation_gives_its_demand_back(metrics: Metrics, inner: Steps) -> None:
+async def test_a_failed_generation_is_counted_as_one(metrics: Metrics, inner: Steps) -> None:
     with pytest.raises(Overloaded):  # noqa: PT012 - it may fail at any of them
         async with MeasuredGenerator(inner, metrics).stream(*ASK) as events:
             async for _ in events:
                 pass
-    assert value(metrics, "tandem_generation_demand") == 0
     assert value(metrics, "tandem_generation_failures_total", code="overloaded") == 1
-
-
-async def test_a_cancelled_generation_gives_its_demand_back(metrics: Metrics) -> None:
-    async def ask() -> None:
-        async with MeasuredGenerator(Steps(asyncio.Event()), metrics).stream(*ASK) as events:
-            async for _ in events:
-                pass
-
-    asking = asyncio.create_task(ask())
-    while value(metrics, "tandem_generation_demand") != 1:
-        await asyncio.sleep(0)
-    asking.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await asking
-    assert value(metrics, "tandem_generation_demand") == 0
 
 
 async def test_retrievals_are_counted(metrics: Metrics) -> None:
@@ -131,3 +114,13 @@ async def test_documents_are_counted_by_what_became_of_them(metrics: Metrics) ->
     await measured.drop_collection("docs", CONTEXT)
     assert inner.settled == ["docs"]
     assert await measured.collections(CONTEXT) == []
+
+
+async def test_what_a_retrieval_did_without_is_counted_by_words_that_are_known(metrics: Metrics) -> None:
+    for degraded in (("rerank_skipped",), ("rerank_skipped", "dense_failed"), (), ("something_of_tomorrow",)):
+        counted = CountedDegradation(OneRetrieval(Retrieval((), 0.0, degraded)), metrics)
+        assert (await counted.retrieve("q", RetrievalOptions(), CONTEXT)).degraded == degraded
+    counts = {
+        what: value(metrics, "tandem_degraded_total", what=what) for what in ("rerank_skipped", "dense_failed", "other")
+    }
+    assert counts == {"rerank_skipped": 2, "dense_failed": 1, "other": 1}

@@ -1,9 +1,11 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 
 import pytest
 
+from fakes.one_pool import one_pool
 from fakes.passages import passage
 from tandem.adapters.scripted.clock import ScriptedClock
 from tandem.adapters.scripted.generator import CARD, ScriptedGenerator
@@ -15,7 +17,8 @@ from tandem.domain.errors import DeadlineExceeded, Overloaded, UnknownPrompt, Up
 from tandem.domain.generation import GenerationEvent, Prompt, Token, Usage
 from tandem.domain.passage import Passage, Retrieval
 from tandem.domain.question import Message, Question, RetrievalOptions, Sampling
-from tandem.pipeline.answering import ABSTENTION, Answering
+from tandem.domain.route import Route
+from tandem.pipeline.answering import ABSTENTION, AnswerDefaults, Answering
 from tandem.ports.generator import Generator
 from tandem.ports.retriever import Retriever
 from tandem.prompting.fences import unfence
@@ -26,14 +29,18 @@ CONTEXT = RequestContext("r")
 
 
 def answering(
-    generator: Generator, retriever: Retriever | None = None, clock: ScriptedClock | None = None
+    generator: Generator,
+    retriever: Retriever | None = None,
+    clock: ScriptedClock | None = None,
+    defaults: AnswerDefaults | None = None,
 ) -> Answering:
+    clock = clock or ScriptedClock()
     return Answering(
         retriever or ScriptedRetriever([HARBOUR]),
-        generator,
+        one_pool(generator, clock),
         Templates(template_sources(None)),
-        clock or ScriptedClock(),
-        default_prompt="answer@1",
+        clock,
+        defaults,
     )
 
 
@@ -46,12 +53,14 @@ async def test_an_answer_is_found_told_and_cited() -> None:
     generator = ScriptedGenerator(["It opens ", "at seven [1]."])
     events = await told(answering(generator), Question("When does it open?", sampling=Sampling(max_tokens=9)))
     found, *tokens, last = events
-    assert found == Found(Retrieval((HARBOUR,), 1.0), "When does it open?", CARD, "answer@1")
+    assert isinstance(found, Found)
+    assert replace(found, route=Route()) == Found(Retrieval((HARBOUR,), 1.0), "When does it open?", CARD, "answer@1")
+    assert (found.route.pool, found.route.reason, found.route.attempts) == ("default", "preferred", 1)
     assert tokens == [Token("It opens "), Token("at seven [1].")]
     assert isinstance(last, Answered)
     assert (last.outcome, last.finish_reason, last.usage) == ("answered", "stop", Usage(1, 2))
     assert [HARBOUR.chunk.text[each.start : each.end] for each in last.citations] == ["The harbour opens at seven."]
-    assert last.timings_s.keys() == {"retrieval", "first_token", "generation"}
+    assert last.timings_s.keys() == {"queue", "retrieval", "first_token", "generation"}
     fenced = unfence(generator.prompts[0].messages[-1].content)
     assert fenced is not None
     assert (fenced.question, fenced.passages[0].text) == ("When does it open?", HARBOUR.chunk.text)
@@ -139,7 +148,7 @@ async def test_a_deadline_that_has_passed_stops_before_retrieval() -> None:
             Question("When?"),
             RequestContext("r", deadline_s=50.0),
         )
-    assert caught.value.stage == "retrieval"
+    assert caught.value.stage == "queue"
     assert retriever.asked == []
 
 
@@ -190,3 +199,24 @@ async def test_what_was_left_out_is_told_with_the_answer(found: tuple[Passage, .
     *_, last = await told(answering(ScriptedGenerator(["At seven."]), Hurried()), Question("When?"))
     assert isinstance(last, Answered)
     assert last.degraded == ("rerank_skipped",)
+
+
+async def test_without_retrieval_the_conversation_goes_to_the_model_as_it_is() -> None:
+    generator, retriever = ScriptedGenerator(["At ", "seven [1]."]), ScriptedRetriever([HARBOUR])
+    talk = (Message("system", "Be brief."), Message("user", "Hello"), Message("assistant", "Hello."))
+    flow = answering(generator, retriever, defaults=AnswerDefaults(retrieves=False))
+    found, *tokens, last = await told(flow, Question("When?", talk, sampling=Sampling(temperature=0.5)))
+    assert retriever.asked == []
+    assert generator.prompts == [Prompt((*talk, Message("user", "When?")), "none")]
+    assert tokens == [Token("At "), Token("seven [1].")]
+    assert isinstance(found, Found)
+    assert (found.retrieval.passages, found.prompt) == ((), "none")
+    assert isinstance(last, Answered)
+    assert (last.outcome, last.citations) == ("answered", ())
+
+
+async def test_without_retrieval_an_empty_answer_stays_empty() -> None:
+    flow = answering(ScriptedGenerator([]), defaults=AnswerDefaults(retrieves=False))
+    _, last = await told(flow, Question("When?"))
+    assert isinstance(last, Answered)
+    assert last.outcome == "answered"

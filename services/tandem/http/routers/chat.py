@@ -9,7 +9,7 @@ from starlette.responses import Response
 
 from tandem.domain.answer import Answered, Found
 from tandem.domain.context import RequestContext
-from tandem.domain.errors import UnknownModel, UpstreamFailed
+from tandem.domain.errors import UpstreamFailed
 from tandem.domain.generation import Token
 from tandem.domain.question import Question
 from tandem.http.answer_stream import AnswerStream
@@ -22,7 +22,6 @@ from tandem.http.wire.chat_answer import ChatCompletion, Stamp, whole_answer
 from tandem.http.wire.chat_request import ChatRequest
 from tandem.http.wire.errors import BEHIND, faults
 from tandem.ports.clock import Clock
-from tandem.ports.generator import Generator
 
 ALIAS = "tandem"
 _STREAM: dict[int | str, dict[str, Any]] = {
@@ -36,7 +35,6 @@ _STREAM: dict[int | str, dict[str, Any]] = {
 
 def chat_router(
     answering: Answers,
-    generator: Generator,
     *,
     collection: str,
     clock: Clock,
@@ -44,14 +42,12 @@ def chat_router(
     keep_alive_s: float = 15.0,
     new_id: Callable[[], str] = lambda: uuid4().hex,
 ) -> APIRouter:
-    """`collection` is asked when a request names none; `generator` only tells which model's name is known."""
+    """`collection` is asked when a request names none."""
     router = APIRouter(tags=["chat"], route_class=JsonRoute)
 
     @router.post("/v1/chat/completions", responses=_STREAM | faults(404, 409, 415, *BEHIND), summary="Ask a question")
     async def complete(body: ChatRequest, request: Request) -> Response:
-        question = body.question(collection)
-        if body.model != ALIAS:
-            await _check_model(generator, body.model)
+        question = body.question(collection, alias=ALIAS)
         stamp = Stamp(f"chatcmpl-{new_id()}", int(clock.epoch_s()))
         context = context_of(request)
         if body.stream:
@@ -90,11 +86,3 @@ async def _whole(answering: Answers, question: Question, context: RequestContext
     if found is None or end is None:
         raise UpstreamFailed("The answer was cut short.")
     return found, "".join(pieces), end
-
-
-async def _check_model(generator: Generator, name: str) -> None:
-    card = await generator.card()
-    if name != card.id:
-        raise UnknownModel(
-            f"There is no model {name[:100]!r} here.", hint=f"Ask for {card.id} or {ALIAS}.", param="model"
-        )

@@ -1,5 +1,6 @@
 """Which model answers."""
 
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Literal
 
 from fastapi import APIRouter
@@ -12,7 +13,6 @@ from tandem.http.reply import json_reply
 from tandem.http.routers.chat import ALIAS
 from tandem.http.wire.errors import BEHIND, faults
 from tandem.http.wire.text import Out, absent
-from tandem.ports.generator import Generator
 
 
 class WireModel(Out):
@@ -34,14 +34,14 @@ class WireModels(Out):
     data: list[WireModel]
 
 
-def models_router(generator: Generator, *, created: int = 0) -> APIRouter:
-    """`created` is what the models' `created` says, epoch seconds."""
+def models_router(served: Callable[[], Awaitable[Sequence[ModelCard]]], *, created: int = 0) -> APIRouter:
+    """`served` tells the models, the preferred one first; `created` is what their `created` says, epoch seconds."""
     router = APIRouter(tags=["models"])
     errors: dict[int | str, dict[str, Any]] = faults(*BEHIND)
 
     @router.get("/v1/models", responses={200: {"model": WireModels}, **errors}, summary="List the models")
     async def models() -> Response:
-        return json_reply(WireModels(data=_names(await generator.card(), created)))
+        return json_reply(WireModels(data=_names(await served(), created)))
 
     @router.get(
         "/v1/models/{model:path}",
@@ -49,7 +49,7 @@ def models_router(generator: Generator, *, created: int = 0) -> APIRouter:
         summary="Show a model",
     )
     async def model(model: str) -> Response:
-        named = {entry.id: entry for entry in _names(await generator.card(), created)}
+        named = {entry.id: entry for entry in _names(await served(), created)}
         if model not in named:
             raise UnknownModel(f"There is no model {model[:100]!r} here.", param="model")
         return json_reply(named[model])
@@ -57,8 +57,18 @@ def models_router(generator: Generator, *, created: int = 0) -> APIRouter:
     return router
 
 
-def _names(card: ModelCard, created: int) -> list[WireModel]:
-    known = {"created": created, "owned_by": "tandem", "engine": card.engine, "context_tokens": card.context_tokens}
-    served = WireModel.model_validate({**known, "id": card.id})
-    alias = WireModel.model_validate({**known, "id": ALIAS, "root": card.id})
-    return [served] if card.id == ALIAS else [served, alias]
+def _names(cards: Sequence[ModelCard], created: int) -> list[WireModel]:
+    served = [_named(card, card.id, created) for card in cards]
+    alias = _named(cards[0], ALIAS, created, root=cards[0].id)
+    return served if any(card.id == ALIAS for card in cards) else [*served, alias]
+
+
+def _named(card: ModelCard, name: str, created: int, *, root: str | None = None) -> WireModel:
+    return WireModel(
+        id=name,
+        created=created,
+        owned_by="tandem",
+        engine=card.engine,
+        context_tokens=card.context_tokens,
+        root=root,
+    )

@@ -67,8 +67,8 @@ class ChatRequest(_Theirs):
     logprobs: bool | None = Field(default=None, description="Not supported.")
     modalities: list[str] | None = Field(default=None, description='Only ["text"].')
 
-    def question(self, default_collection: str) -> Question:
-        """The domain's question. Raises `InvalidRequest` and `UnsupportedContent` with the path to what is wrong."""
+    def question(self, default_collection: str, *, alias: str) -> Question:
+        """The domain's question; the model `alias` means any. Raises `InvalidRequest` and `UnsupportedContent` with the path to what is wrong."""
         self._refuse_what_changes_the_answer()
         turns = [self._turn(index, message) for index, message in enumerate(self.messages)]
         last = next((i for i in reversed(range(len(turns))) if turns[i].role == "user"), None)
@@ -86,6 +86,7 @@ class ChatRequest(_Theirs):
             retrieval=options.options(default_collection, param="tandem."),
             sampling=self._sampling(),
             prompt=options.prompt,
+            model=None if self.model == alias else self.model,
         )
 
     def _sampling(self) -> Sampling:

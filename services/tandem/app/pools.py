@@ -1,0 +1,118 @@
+"""The predictor pools of a process, from their settings to the dispatch that requests go through."""
+
+import asyncio
+import random
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+
+from tandem.admission.limit import AdaptiveLimit
+from tandem.admission.turnstile import Turnstile
+from tandem.app import parts
+from tandem.app.clock import SystemClock
+from tandem.app.parts import Opener
+from tandem.app.settings import Settings
+from tandem.app.traffic import Admission, ModelPolicy, tenants
+from tandem.app.traffic import Pool as PoolSettings
+from tandem.domain.generation import ModelCard
+from tandem.generation.breaker import Breaker
+from tandem.generation.endpoints import Endpoint, Endpoints
+from tandem.generation.pools import PoolPolicy
+from tandem.generation.retries import RetryBudget
+from tandem.generation.waking import Waking
+from tandem.pipeline.admitted import Pool, Trying
+from tandem.pipeline.dispatching import Dispatch
+from tandem.pipeline.traffic import TrafficMeter
+from tandem.ports.embedder import Embedder
+from tandem.ports.generator import Generator, Server
+
+_PER_MILLION = 1e-6
+
+
+@asynccontextmanager
+async def dispatch(
+    settings: Settings,
+    dense: Opener[Embedder],
+    meter: TrafficMeter,
+    measured: Callable[[Generator], Generator],
+) -> AsyncIterator[Dispatch]:
+    """All pools, and beside them what looks for servers that are away. `measured` wraps each server."""
+    async with parts.predictors(settings, dense) as described, asyncio.TaskGroup() as watching:
+        pools = [_pool(settings, pool, servers, measured) for pool, servers in described]
+        watches = [watching.create_task(pool.waking.watch()) for pool in pools]
+        try:
+            yield Dispatch(
+                pools,
+                SystemClock(),
+                meter,
+                _trying(settings),
+                tenants=tenants(settings.tenants, settings.default_tenant),
+                collections={name: policy.regions for name, policy in settings.collections.items()},
+            )
+        finally:
+            for watch in watches:
+                watch.cancel()
+
+
+def _trying(settings: Settings) -> Trying:
+    chosen = settings.resilience
+    return Trying(
+        RetryBudget(chosen.retry_share),
+        chosen.max_attempts,
+        chosen.backoff_s,
+        chosen.failover_idle_s,
+        # Jitter needs no secrecy.
+        random.random,
+    )
+
+
+def _pool(
+    settings: Settings, described: PoolSettings, servers: list[Server], measured: Callable[[Generator], Generator]
+) -> Pool:
+    clock, chosen = SystemClock(), settings.resilience
+    endpoints = Endpoints(
+        [
+            Endpoint(
+                measured(server),
+                Breaker(failures=chosen.breaker_failures, open_s=chosen.breaker_open_s, clock=clock),
+                server.probe,
+            )
+            for server in servers
+        ]
+    )
+    waking = Waking(
+        # Only a declared model is known while its servers are away.
+        most=0 if described.model is None else chosen.wake_hold,
+        hold_s=chosen.wake_s,
+        probe_s=chosen.wake_probe_s,
+        probe=endpoints.probe,
+        clock=clock,
+    )
+    return Pool(_policy(described), endpoints, _turnstile(described.admission), waking, _card(described.model))
+
+
+def _policy(described: PoolSettings) -> PoolPolicy:
+    spill, caps = described.spill, described.caps
+    return PoolPolicy(
+        name=described.name,
+        region=described.region,
+        input_cost=described.input_cost_per_million * _PER_MILLION,
+        output_cost=described.output_cost_per_million * _PER_MILLION,
+        spill_wait_s=spill.queue_wait_s,
+        return_wait_s=spill.return_wait_s,
+        hold_s=spill.hold_s,
+        closed=tuple((window.start, window.end) for window in spill.schedule),
+        tokens_per_day=caps.tokens_per_day,
+        cost_per_day=caps.cost_per_day,
+    )
+
+
+def _turnstile(chosen: Admission) -> Turnstile:
+    clock = SystemClock()
+    limit = AdaptiveLimit(initial=chosen.initial, least=chosen.min, most=chosen.max, clock=clock)
+    return Turnstile(limit, max_waiting=chosen.max_waiting, max_wait_s=chosen.max_wait_s, clock=clock)
+
+
+def _card(declared: ModelPolicy | None) -> ModelCard | None:
+    if declared is None:
+        return None
+    return ModelCard(declared.id, declared.engine, declared.context_tokens, declared.revision)

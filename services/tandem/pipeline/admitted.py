@@ -1,0 +1,298 @@
+"""One request at its pool: it holds a slot, asks a server, and goes on to another while nothing was said yet."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+
+from tandem.admission.turnstile import Claim, Slot, Turnstile
+from tandem.domain.context import RequestContext
+from tandem.domain.errors import (
+    Overloaded,
+    TandemError,
+    UpstreamFailed,
+    UpstreamUnavailable,
+)
+from tandem.domain.generation import GenerationEvent, ModelCard, Prompt, Usage
+from tandem.domain.question import Sampling
+from tandem.domain.route import Route
+from tandem.generation.breaker import Attempt
+from tandem.generation.endpoints import Endpoint, Endpoints
+from tandem.generation.pools import Choice, Demand, PoolChoice, PoolPolicy, Spend
+from tandem.generation.retries import RetryBudget, pause_s
+from tandem.generation.waking import Waking
+from tandem.pipeline.traffic import TrafficMeter
+from tandem.ports.clock import Clock
+
+Stream = AbstractAsyncContextManager[AsyncIterator[GenerationEvent]]
+# A server that says "later" for longer than this is not waited for.
+_LONGEST_RETRY_AFTER_S = 2.0
+
+
+@dataclass(slots=True)
+class Pool:
+    """One pool with everything that guards it. `card` is the declared model, if there is one."""
+
+    policy: PoolPolicy
+    endpoints: Endpoints
+    turnstile: Turnstile
+    waking: Waking
+    card: ModelCard | None = None
+
+    async def model(self) -> ModelCard:
+        """What it serves: as declared, or as the first server that can be asked tells."""
+        if self.card is not None:
+            return self.card
+        failure: TandemError | None = None
+        for endpoint in self.endpoints.members:
+            try:
+                self.card = await endpoint.generator.card()
+            except (UpstreamUnavailable, UpstreamFailed) as error:
+                failure = error
+            else:
+                return self.card
+        raise failure or UpstreamUnavailable("The pool has no server.")
+
+
+@dataclass(frozen=True, slots=True)
+class Trying:
+    """How hard one request is tried. `idle_s`: ask another server when the first token has not come by then."""
+
+    budget: RetryBudget
+    attempts: int
+    backoff_s: float
+    idle_s: float | None
+    random: Callable[[], float]
+
+
+class Admitted:
+    """A request that may run. Leaving the context it came from frees its slot and settles what it reserved."""
+
+    def __init__(
+        self,
+        pools: Sequence[Pool],
+        choice: Choice,
+        prices: PoolChoice,
+        demand: Demand,
+        context: RequestContext,
+        trying: Trying,
+        meter: TrafficMeter,
+        clock: Clock,
+    ) -> None:
+        self._ahead = list(pools)
+        self._reason = choice.reason
+        self._prices = prices
+        self._demand = demand
+        self._context = context
+        self._trying = trying
+        self._meter = meter
+        self._clock = clock
+        self._held = AsyncExitStack()
+        self._attempts = 0
+        self._held_for_waking = False
+        self._queued_s = 0.0
+        self._usage: Usage | None = None
+        self._pool: Pool
+        self._slot: Slot
+        self._spend: Spend
+
+    @property
+    def route(self) -> Route:
+        """The way so far."""
+        policy, regions = self._pool.policy, self._demand.allowed_regions
+        return Route(policy.name, policy.region, self._reason, self._queued_s, max(1, self._attempts), regions)
+
+    async def model(self) -> ModelCard:
+        """The model of the pool that it is at."""
+        return await self._pool.model()
+
+    def used(self, usage: Usage) -> None:
+        """What the answer took, by the model's own count."""
+        self._usage = usage
+
+    async def enter(self) -> None:
+        """A slot at the first pool that has one in time. Raises what the last one raised."""
+        while True:
+            pool = self._ahead.pop(0)
+            try:
+                await self._enter(pool)
+            except (Overloaded, UpstreamUnavailable) as error:
+                reason = "full" if isinstance(error, Overloaded) else "down"
+                self._meter.refused(pool.policy.name, reason)
+                if not self._ahead:
+                    raise
+                self._reason = reason
+            else:
+                return
+
+    async def leave(self) -> None:
+        """Frees the slot, settles the caps."""
+        await self._held.aclose()
+
+    @asynccontextmanager
+    async def stream(self, prompt: Prompt, sampling: Sampling) -> AsyncIterator[AsyncIterator[GenerationEvent]]:
+        """As `ports/generator.py` says, from the first server that speaks."""
+        async with AsyncExitStack() as held:
+            attempt, events = await self._first(prompt, sampling, held)
+            try:
+                yield events
+            except (UpstreamFailed, UpstreamUnavailable):
+                attempt.failed()
+                raise
+            if self._usage is not None:
+                attempt.succeeded()
+
+    async def _enter(self, pool: Pool) -> None:
+        await pool.waking.awake(self._context)
+        if not pool.endpoints.up:
+            raise _broken(pool)
+        async with AsyncExitStack() as held:
+            claim = Claim(self._demand.tenant.name, self._demand.tenant.weight, self._demand.tenant.priority)
+            self._slot = await held.enter_async_context(pool.turnstile.enter(claim, self._context))
+            self._spend = self._prices.reserve(pool.policy.name, self._demand)
+            held.callback(self._settle, self._spend)
+            self._held = held.pop_all()
+        self._pool = pool
+        self._queued_s += self._slot.waited_s
+        self._meter.entered(pool.policy.name, self._reason, self._slot.waited_s)
+
+    def _settle(self, spend: Spend) -> None:
+        spend.settle(self._usage)
+
+    async def _first(
+        self, prompt: Prompt, sampling: Sampling, held: AsyncExitStack
+    ) -> tuple[Attempt, AsyncIterator[GenerationEvent]]:
+        tried: list[Endpoint] = []
+        while True:
+            endpoint = self._pool.endpoints.pick(tried)
+            try:
+                if endpoint is None:
+                    raise _broken(self._pool)
+                self._attempts += 1
+                async with AsyncExitStack() as asked:
+                    attempt = self._attempt(endpoint, asked)
+                    idle_s = None if self._alone(endpoint, tried) else self._trying.idle_s
+                    events = await self._asked(
+                        attempt, endpoint.generator.stream(prompt, sampling, self._context), asked, idle_s
+                    )
+                    held.push_async_exit(asked.pop_all())
+                return attempt, events
+            except (Overloaded, UpstreamUnavailable) as error:
+                if endpoint is not None:
+                    tried.append(endpoint)
+                await self._again(error, tried)
+
+    @staticmethod
+    def _attempt(endpoint: Endpoint, asked: AsyncExitStack) -> Attempt:
+        attempt = endpoint.breaker.enter()
+        asked.callback(attempt.ended)
+        endpoint.running += 1
+        asked.callback(_leave, endpoint)
+        return attempt
+
+    async def _asked(
+        self, attempt: Attempt, stream: Stream, asked: AsyncExitStack, idle_s: float | None
+    ) -> AsyncIterator[GenerationEvent]:
+        """The events from the first one on. Tells breaker and limit how it went."""
+        self._slot.asked()
+        try:
+            async with asyncio.timeout(idle_s):
+                events = await asked.enter_async_context(stream)
+                first = await anext(events)
+        except TimeoutError as error:
+            attempt.failed()
+            raise UpstreamUnavailable("The predictor sent no token in time.", stage="generation") from error
+        except StopAsyncIteration as error:
+            attempt.failed()
+            raise UpstreamFailed("The model's answer ended without an end.") from error
+        except (UpstreamUnavailable, UpstreamFailed):
+            attempt.failed()
+            raise
+        except Overloaded:
+            # Back-pressure of a healthy server, not a failure.
+            self._slot.pushed_back()
+            raise
+        self._slot.first_token()
+        attempt.spoke()
+        self._pool.waking.woke()
+        return _Resumed(first, events)
+
+    async def _again(self, error: Overloaded | UpstreamUnavailable, tried: list[Endpoint]) -> None:
+        """Gets ready for another try, or raises `error`: another server, then another pool, then the same once more."""
+        away = isinstance(error, UpstreamUnavailable)
+        elsewhere = self._pool.endpoints.pick(tried) is not None
+        if not elsewhere and not self._ahead and away and not self._held_for_waking and self._pool.waking.slept():
+            # Paced by the probe rather than by the budget: a pool that wakes has nothing else to do.
+            self._held_for_waking = True
+            await self._pool.waking.awake(self._context)
+            tried.clear()
+            return
+        if self._attempts >= self._trying.attempts:
+            raise error
+        wait_s = pause_s(self._attempts, base_s=self._trying.backoff_s, random=self._trying.random)
+        if not elsewhere and not self._ahead:
+            if isinstance(error, Overloaded):
+                wait_s = max(wait_s, error.retry_after_s)
+            if wait_s > _LONGEST_RETRY_AFTER_S or not self._pool.endpoints.up:
+                raise error
+        if not self._in_time(wait_s) or not self._trying.budget.spend():
+            self._meter.retried(self._pool.policy.name, "refused")
+            raise error
+        self._meter.retried(self._pool.policy.name, "overloaded" if not away else "unavailable")
+        await asyncio.sleep(wait_s)
+        if not elsewhere:
+            tried.clear()
+            if self._ahead:
+                await self._move(error)
+
+    async def _move(self, error: TandemError) -> None:
+        """On to the next pool, whose slot is waited for after this one's is free."""
+        await self._held.aclose()
+        self._reason = "failed"
+        try:
+            await self.enter()
+        except TandemError as failure:
+            raise failure from error
+
+    def _alone(self, endpoint: Endpoint, tried: Sequence[Endpoint]) -> bool:
+        """True when a server that stays silent is still the best there is."""
+        last = self._attempts >= self._trying.attempts
+        return last or (self._pool.endpoints.pick([*tried, endpoint]) is None and not self._ahead)
+
+    def _in_time(self, wait_s: float) -> bool:
+        deadline_s = self._context.deadline_s
+        return deadline_s is None or self._clock.monotonic_s() + wait_s < deadline_s
+
+
+def _broken(pool: Pool) -> UpstreamUnavailable:
+    return UpstreamUnavailable(
+        "The model's servers failed a moment ago and are left alone for now.",
+        stage="generation",
+        retry_after_s=max(1.0, pool.endpoints.opens_in_s),
+    )
+
+
+def _leave(endpoint: Endpoint) -> None:
+    endpoint.running -= 1
+
+
+class _Resumed:
+    """Events whose first one was taken already; hands out the rest without a step of its own."""
+
+    def __init__(self, first: GenerationEvent, rest: AsyncIterator[GenerationEvent]) -> None:
+        self._first: GenerationEvent | None = first
+        self._rest = rest
+
+    def __aiter__(self) -> "_Resumed":
+        return self
+
+    def __anext__(self) -> Awaitable[GenerationEvent]:
+        if self._first is None:
+            return self._rest.__anext__()
+        return self._begin()
+
+    async def _begin(self) -> GenerationEvent:
+        first, self._first = self._first, None
+        if first is None:
+            raise StopAsyncIteration
+        return first

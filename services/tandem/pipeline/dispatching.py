@@ -1,0 +1,170 @@
+"""From a request to a slot at one of the pools: policy, caps, queue, and the demand that autoscaling sees."""
+
+from collections import Counter
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+from tandem.admission.turnstile import Claim
+from tandem.domain.context import RequestContext
+from tandem.domain.errors import Overloaded, ResidencyRefused, TandemError, UnknownModel
+from tandem.domain.generation import ModelCard
+from tandem.domain.tenants import Tenants
+from tandem.generation.pools import Demand, PoolChoice, PoolView, conversation_key
+from tandem.pipeline.admitted import Admitted, Pool, Trying
+from tandem.pipeline.traffic import PoolLoad, TrafficMeter
+from tandem.ports.clock import Clock
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What a request is before any work is done for it. `opening` is the conversation's first message.
+
+    Tokens are the most that prompt and answer may take; `model` a model's own name, None for any.
+    """
+
+    collection: str
+    prompt_tokens: int
+    answer_tokens: int
+    opening: str = ""
+    follows: bool = False
+    model: str | None = None
+
+
+class Dispatch:
+    """All pools of this process, in the configured order. No other endpoint is ever called."""
+
+    def __init__(
+        self,
+        pools: Sequence[Pool],
+        clock: Clock,
+        meter: TrafficMeter,
+        trying: Trying,
+        *,
+        tenants: Tenants | None = None,
+        collections: Mapping[str, frozenset[str] | None] | None = None,
+    ) -> None:
+        self._pools = {pool.policy.name: pool for pool in pools}
+        self._choice = PoolChoice([pool.policy for pool in pools], clock)
+        self._clock = clock
+        self._meter = meter
+        self._trying = trying
+        self._tenants = tenants or Tenants()
+        self._collections = collections or {}
+        self._wanted: Counter[str] = Counter()
+
+    async def models(self) -> list[ModelCard]:
+        """The models that can be asked for, each once. Raises `UpstreamUnavailable` when none is known."""
+        cards: dict[str, ModelCard] = {}
+        failure: TandemError | None = None
+        for pool in self._pools.values():
+            try:
+                card = await pool.model()
+            except TandemError as error:
+                failure = error
+            else:
+                cards.setdefault(card.id, card)
+        if failure is not None and not cards:
+            raise failure
+        return list(cards.values())
+
+    def refusal(self, tenant: str) -> Overloaded | None:
+        """What `admit` would raise at once, whatever is asked, because every queue is full for this tenant."""
+        known = self._tenants.of(tenant)
+        claim = Claim(known.name, known.weight, known.priority)
+        refused: Overloaded | None = None
+        for policy in self._choice.allowed(known):
+            refusal = self._pools[policy.name].turnstile.refusal(claim)
+            if refusal is None:
+                return None
+            refused = refused or refusal
+        return refused
+
+    @asynccontextmanager
+    async def admit(self, asked: Asked, context: RequestContext) -> AsyncIterator[Admitted]:
+        """Waits for a slot; leaving frees it.
+
+        Raises `Overloaded` when every pool that may answer is full or spent, `ResidencyRefused` when policy allows
+        none, `UpstreamUnavailable` when none is up, `UnknownModel`, and `DeadlineExceeded("queue")`.
+        """
+        demand = await self._demand(asked, context)
+        try:
+            choice = self._choice.choose(demand, self._views())
+        except ResidencyRefused:
+            self._meter.forbidden()
+            raise
+        wanted = choice.first_wanted
+        admitted = Admitted(
+            [self._pools[name] for name in choice.pools],
+            choice,
+            self._choice,
+            demand,
+            context,
+            self._trying,
+            self._meter,
+            self._clock,
+        )
+        self._trying.budget.earn()
+        self._wanted[wanted] += 1
+        try:
+            await admitted.enter()
+            yield admitted
+        finally:
+            self._wanted[wanted] -= 1
+            await admitted.leave()
+
+    def load(self) -> list[PoolLoad]:
+        """How each pool is doing."""
+        return [self._load(pool) for pool in self._pools.values()]
+
+    async def _demand(self, asked: Asked, context: RequestContext) -> Demand:
+        tenant = self._tenants.of(context.tenant)
+        return Demand(
+            tenant=tenant,
+            prompt_tokens=asked.prompt_tokens,
+            answer_tokens=asked.answer_tokens,
+            regions=self._collections.get(asked.collection),
+            conversation=conversation_key(tenant.name, asked.opening) if asked.opening else None,
+            follows=asked.follows,
+            pools=None if asked.model is None else await self._serving(asked.model),
+        )
+
+    async def _serving(self, model: str) -> frozenset[str]:
+        names = set()
+        failure: TandemError | None = None
+        for name, pool in self._pools.items():
+            try:
+                if (await pool.model()).id == model:
+                    names.add(name)
+            except TandemError as error:
+                failure = error
+        if names:
+            return frozenset(names)
+        if failure is not None:
+            # One that cannot be asked may be the one that is meant.
+            raise failure
+        raise UnknownModel(f"There is no model {model[:100]!r} here.", hint="Ask for tandem.", param="model")
+
+    def _views(self) -> dict[str, PoolView]:
+        return {
+            name: PoolView(
+                pool.turnstile.expected_wait_s(),
+                pool.endpoints.up and not pool.waking.asleep,
+            )
+            for name, pool in self._pools.items()
+        }
+
+    def _load(self, pool: Pool) -> PoolLoad:
+        name = pool.policy.name
+        tokens, cost = self._choice.spent_today(name)
+        return PoolLoad(
+            name,
+            pool.turnstile.limit,
+            pool.turnstile.running,
+            pool.turnstile.waiting,
+            pool.waking.held,
+            self._wanted[name],
+            tokens,
+            cost,
+            tuple(endpoint.breaker.state for endpoint in pool.endpoints.members),
+        )
