@@ -240,7 +240,7 @@ async def test_over_grpc_too_a_restarted_server_is_found_again() -> None:
                 else:
                     raise AssertionError("not found again within 4 s")
     assert points.timeouts[-1] is not None
-    assert points.timeouts[-1] <= 2.0
+    assert points.timeouts[-1] < 3
 
 
 async def test_over_grpc_a_broken_call_is_made_again_once() -> None:

@@ -11,6 +11,7 @@ from tandem.domain.question import RetrievalOptions
 from tandem.observe.metrics import Metrics
 from tandem.ports.ingestor import Ingestor
 from tandem.ports.retriever import Retriever
+from tandem.retrieval.plan import WORDS
 
 
 class MeasuredRetriever:
@@ -31,6 +32,22 @@ class MeasuredRetriever:
             raise
         finally:
             self._metrics.retrieval_seconds.observe(self._now_s() - began)
+
+
+class CountedDegradation:
+    """`ports/retriever.py` around another one; counts what was left out."""
+
+    def __init__(self, inner: Retriever, metrics: Metrics) -> None:
+        self._inner = inner
+        self._metrics = metrics
+
+    async def retrieve(self, question: str, options: RetrievalOptions, context: RequestContext) -> Retrieval:
+        """The inner retriever's."""
+        found = await self._inner.retrieve(question, options, context)
+        for word in found.degraded:
+            # A peer of another version may tell a word that is not known here: labels are bounded all the same.
+            self._metrics.degraded.labels(word if word in WORDS else "other").inc()
+        return found
 
 
 class MeasuredIngestor:

@@ -13,7 +13,7 @@ from tandem.ports.embedder import DenseVector, Embedder, SparseEmbedder, SparseV
 from tandem.ports.reranker import Reranker
 from tandem.ports.vectors import SearchHits, VectorQuery, Vectors
 from tandem.retrieval.pace import Pace
-from tandem.retrieval.plan import EMBED, RERANK, SEARCH, SELECT
+from tandem.retrieval.plan import EMBED, NO_EXPANSION, RERANK, SEARCH, SELECT
 from tandem.retrieval.relevance import THRESHOLD
 from tandem.retrieval.selection import judged, select
 
@@ -79,7 +79,7 @@ class Retrieving:
                 threshold=threshold,
             )
         # Asked for, and not there yet: said, not passed over in silence.
-        degraded = (*course.degraded, *(("expand_unavailable",) if options.expand else ()))
+        degraded = (*course.degraded, *((NO_EXPANSION,) if options.expand else ()))
         return Retrieval(chosen.passages, chosen.best, degraded, trace)
 
     async def _found(

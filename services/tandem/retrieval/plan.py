@@ -23,9 +23,21 @@ SEARCH = Stage("search", 0.02)
 RERANK = Stage("rerank", 0.3, skipped="rerank_skipped", failed="rerank_failed")
 SELECT = Stage("select", 0.01)
 
+# Nothing was searched at all, and the model answered by itself: `retrieval.on_failure: answer_without`.
+UNAVAILABLE = "retrieval_unavailable"
+# Asked for, and not there yet.
+NO_EXPANSION = "expand_unavailable"
+
 # What is worth least for its time goes first: without the reranker the best passage is still among the first few, words
 # alone miss what is said in other words. The words' own leg costs nothing beside the embedding, so it always stays.
 ORDER = (RERANK, EMBED)
+WORDS = frozenset(
+    {
+        NO_EXPANSION,
+        UNAVAILABLE,
+        *(word for stage in ORDER for word in (stage.skipped, stage.failed) if word is not None),
+    }
+)
 
 
 def left_out(left_s: float | None, ahead: Sequence[Stage], needs_s: Callable[[Stage], float]) -> tuple[Stage, ...]:
