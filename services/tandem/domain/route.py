@@ -7,13 +7,11 @@ from dataclasses import dataclass
 class Route:
     """`reason`: preferred, sticky, or why the pools before were passed: queue_wait, down, schedule, cap, failed, full.
 
-    `queued_s` was spent waiting for a slot, `attempts` counts the servers asked, `regions` are those that policy
-    allowed (None: anywhere).
+    `attempts` counts the servers asked, `regions` are those that policy allowed (None: anywhere).
     """
 
     pool: str = "default"
     region: str = "default"
     reason: str = "preferred"
-    queued_s: float = 0.0
     attempts: int = 1
     regions: tuple[str, ...] | None = None

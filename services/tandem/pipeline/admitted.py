@@ -90,7 +90,6 @@ class Admitted:
         self._held = AsyncExitStack()
         self._attempts = 0
         self._held_for_waking = False
-        self._queued_s = 0.0
         self._usage: Usage | None = None
         self._pool: Pool
         self._slot: Slot
@@ -100,7 +99,7 @@ class Admitted:
     def route(self) -> Route:
         """The way so far."""
         policy, regions = self._pool.policy, self._demand.allowed_regions
-        return Route(policy.name, policy.region, self._reason, self._queued_s, max(1, self._attempts), regions)
+        return Route(policy.name, policy.region, self._reason, max(1, self._attempts), regions)
 
     async def model(self) -> ModelCard:
         """The model of the pool that it is at."""
@@ -153,7 +152,6 @@ class Admitted:
             held.callback(self._settle, self._spend)
             self._held = held.pop_all()
         self._pool = pool
-        self._queued_s += self._slot.waited_s
         self._meter.entered(pool.policy.name, self._reason, self._slot.waited_s)
 
     def _settle(self, spend: Spend) -> None:

@@ -8,6 +8,7 @@ from pydantic import Field
 
 from tandem.domain.answer import Answered, Citation, Found
 from tandem.domain.generation import Usage
+from tandem.domain.route import Route
 from tandem.http.wire.passages import WireScores, WireTrace, wire_scores, wire_trace
 from tandem.http.wire.text import Out, absent, seconds
 
@@ -29,6 +30,18 @@ class WireCitation(Out):
     scores: WireScores
 
 
+class WireRoute(Out):
+    """Which way the question took to a model: where its prompt went, and why there."""
+
+    pool: str
+    region: str
+    reason: str = Field(
+        description="preferred, sticky, or why the pools before were passed: queue_wait, down, schedule, cap, full, failed."
+    )
+    attempts: int = Field(description="Servers asked.")
+    allowed_regions: list[str] | None = Field(description="What residency policies left; null: any configured pool.")
+
+
 class TandemAnswer(Out):
     """What Tandem adds to an answer."""
 
@@ -42,6 +55,7 @@ class TandemAnswer(Out):
     citations: list[WireCitation]
     degraded: list[str]
     timings_s: dict[str, float]
+    route: WireRoute
     explain: WireTrace | None = Field(default=None, exclude_if=absent)
 
 
@@ -158,7 +172,18 @@ def _tandem(stamp: Stamp, found: Found, end: Answered) -> TandemAnswer:
         citations=[_citation(c) for c in end.citations],
         degraded=list(end.degraded),
         timings_s=seconds(end.timings_s),
+        route=_route(found.route),
         explain=None if trace is None else wire_trace(trace),
+    )
+
+
+def _route(route: Route) -> WireRoute:
+    return WireRoute(
+        pool=route.pool,
+        region=route.region,
+        reason=route.reason,
+        attempts=route.attempts,
+        allowed_regions=None if route.regions is None else list(route.regions),
     )
 
 
