@@ -8,7 +8,7 @@ from fastapi import APIRouter
 from starlette.types import ASGIApp
 
 from tandem.admission.identity import Identity
-from tandem.admission.keys import Key
+from tandem.admission.quotas import Quotas
 from tandem.app.clock import SystemClock
 from tandem.app.settings import Settings
 from tandem.app.templates import template_sources
@@ -22,11 +22,12 @@ from tandem.http.routers.operations import operations_router
 from tandem.http.routers.retrieval import retrieval_router
 from tandem.http.ui.router import ui_router
 from tandem.http.web import web_app
-from tandem.observe.features import MeasuredIngestor, MeasuredRetriever
+from tandem.observe.features import CountedDegradation, MeasuredIngestor, MeasuredRetriever
 from tandem.observe.metrics import Metrics
 from tandem.observe.traffic import PoolGauges
 from tandem.pipeline.answering import AnswerDefaults, Answering
 from tandem.pipeline.dispatching import Dispatch
+from tandem.pipeline.grounding import Grounding
 from tandem.ports.engine import Engine
 from tandem.ports.ingestor import Ingestor
 from tandem.ports.retriever import Retriever
@@ -46,40 +47,47 @@ class Surface:
     target: str
     metrics: Metrics
 
-    def answers(self, retriever: Retriever, ingestor: Ingestor, dispatch: Dispatch) -> ASGIApp:
+    def answers(
+        self, retriever: Retriever, ingestor: Ingestor, dispatch: Dispatch, identity: Identity, quotas: Quotas
+    ) -> ASGIApp:
         """Page, OpenAI's API, retrieval and documents."""
         metrics, clock = self.metrics, SystemClock()
         metrics.registry.register(PoolGauges(dispatch.load))
         finder = MeasuredRetriever(retriever, metrics)
+        wanted = self.settings.retrieval
+        grounding = Grounding(finder, clock, share=wanted.budget_share, on_failure=wanted.on_failure)
         templates = Templates(template_sources(self.settings.prompts_dir))
         answering = Answering(
-            finder,
+            CountedDegradation(grounding, metrics),
             dispatch,
             templates,
             clock,
             AnswerDefaults(
                 prompt=templates.known(self.settings.prompt),
                 max_tokens=self.settings.predictor.max_tokens,
-                passage_tokens=self.settings.retrieval.max_passage_tokens,
-                retrieves=self.settings.retrieval.enabled,
+                passage_tokens=wanted.max_passage_tokens,
+                retrieves=wanted.enabled,
             ),
+            quotas,
         )
-        collection = self.settings.retrieval.collection
+        collection = wanted.collection
         return self._web(
             metrics,
             [
                 chat_router(answering, collection=collection, clock=clock, meter=metrics),
                 models_router(dispatch.models, created=int(clock.epoch_s())),
-                *self._features(finder, MeasuredIngestor(ingestor, metrics), clock),
+                *self._features(CountedDegradation(finder, metrics), MeasuredIngestor(ingestor, metrics), clock),
                 ui_router(),
             ],
+            identity,
+            quotas,
         )
 
-    def retrieval(self, retriever: Retriever, ingestor: Ingestor) -> ASGIApp:
-        """Retrieval and documents."""
+    def retrieval(self, retriever: Retriever, ingestor: Ingestor, identity: Identity) -> ASGIApp:
+        """Retrieval and documents. Quotas are the gateways' business: here a request would count twice."""
         metrics, clock = self.metrics, SystemClock()
         finder, documents = MeasuredRetriever(retriever, metrics), MeasuredIngestor(ingestor, metrics)
-        return self._web(metrics, self._features(finder, documents, clock))
+        return self._web(metrics, self._features(CountedDegradation(finder, metrics), documents, clock), identity)
 
     def predictions(self, engine: Engine) -> ASGIApp:
         """The model behind TGI's and OpenAI's protocols."""
@@ -102,7 +110,9 @@ class Surface:
             collections_router(ingestor),
         ]
 
-    def _web(self, metrics: Metrics, routers: Sequence[APIRouter]) -> ASGIApp:
+    def _web(
+        self, metrics: Metrics, routers: Sequence[APIRouter], identity: Identity, quotas: Quotas | None = None
+    ) -> ASGIApp:
         settings = self.settings
         operations = operations_router(self.lifecycle, metrics.registry, version=VERSION, target=self.target)
         return web_app(
@@ -111,7 +121,8 @@ class Surface:
             clock=SystemClock(),
             meter=metrics,
             lifecycle=self.lifecycle,
-            identity=identity(settings, self.target),
+            identity=identity,
+            quotas=quotas,
             max_body_bytes=settings.server.max_body_bytes,
             max_document_bytes=settings.ingestion.max_document_bytes,
             request_timeout_s=settings.server.request_timeout_s,
@@ -123,12 +134,3 @@ class Surface:
 def surface(settings: Settings, lifecycle: Lifecycle, target: str) -> Surface:
     """The surface of one process."""
     return Surface(settings, lifecycle, target, Metrics(VERSION, target))
-
-
-def identity(settings: Settings, target: str) -> Identity:
-    """The configured keys. Without any, a retriever believes its callers about the tenant: only gateways reach it."""
-    keys = settings.auth.keys if settings.auth.mode == "keys" else ()
-    return Identity(
-        [Key(key.name, key.sha256, key.tenant, peer=key.peer) for key in keys],
-        trust_tenant=target == "retriever" and not keys,
-    )

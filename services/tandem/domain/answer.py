@@ -18,7 +18,8 @@ class Citation:
     end: int
 
 
-Outcome = Literal["answered", "abstained"]
+# `ungrounded`: nothing could be searched, and the model answered by itself.
+Outcome = Literal["answered", "abstained", "ungrounded"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,11 +1,12 @@
 """Question in, cited answer out: admit, retrieve, prompt, generate, cite, or say that the documents do not tell."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from dataclasses import dataclass, replace
 
-from tandem.domain.answer import Answered, AnswerEvent, Found
+from tandem.admission.quotas import Quotas, Reservation
+from tandem.domain.answer import Answered, AnswerEvent, Found, Outcome
 from tandem.domain.context import RequestContext
 from tandem.domain.errors import DeadlineExceeded, UpstreamFailed
 from tandem.domain.generation import GenerationEvent, Prompt, Token, Usage
@@ -13,6 +14,7 @@ from tandem.domain.passage import Retrieval
 from tandem.domain.question import Message, Question
 from tandem.pipeline.admitted import Admitted
 from tandem.pipeline.dispatching import Asked, Dispatch
+from tandem.pipeline.grounding import unavailable
 from tandem.ports.clock import Clock
 from tandem.ports.retriever import Retriever
 from tandem.prompting.citations import cite
@@ -20,6 +22,10 @@ from tandem.prompting.templates import Templates
 from tandem.retrieval.standalone import standalone
 
 ABSTENTION = "I don't know from these documents."
+# Said by a model that has nothing to say either.
+UNSEARCHED = "The documents cannot be searched at the moment."
+# The prompt of an answer when nothing could be searched and the settings let the model answer by itself.
+UNAIDED = "unaided@1"
 # The prompt of an answer that has none: the conversation goes to the model as it is.
 NO_TEMPLATE = "none"
 # An estimate for what is reserved before a tokenizer has seen the text; it is settled by the model's own count.
@@ -49,22 +55,25 @@ class Answering:
         templates: Templates,
         clock: Clock,
         defaults: AnswerDefaults | None = None,
+        quotas: Quotas | None = None,
     ) -> None:
         self._retriever = retriever
         self._dispatch = dispatch
         self._templates = templates
         self._clock = clock
         self._defaults = defaults or AnswerDefaults()
+        self._quotas = quotas
 
     @asynccontextmanager
     async def answer(self, question: Question, context: RequestContext) -> AsyncIterator[AsyncIterator[AnswerEvent]]:
         """`Found`, tokens, `Answered`. Leaving early cancels what runs upstream and frees the slot.
 
-        Raises what the ports and `Dispatch.admit` raise, and `DeadlineExceeded` with the stage that ran out of time.
+        Raises what the ports, `Quotas.reserved` and `Dispatch.admit` raise, and `DeadlineExceeded` with the stage that ran out of time.
         """
         began_s = self._clock.monotonic_s()
         template = self._templates.known(question.prompt or self._defaults.prompt)
-        async with self._dispatch.admit(self._asked(question), context) as admitted:
+        asked = self._asked(question)
+        async with self._reserved(asked, context) as bill, self._dispatch.admit(asked, context) as admitted:
             timings = {"queue": self._clock.monotonic_s() - began_s}
             ground = await self._ground(question, template, context, timings)
             if ground.prompt is None:
@@ -72,8 +81,9 @@ class Answering:
                 return
             asked_s = self._clock.monotonic_s()
             sampling = replace(question.sampling, max_tokens=question.sampling.max_tokens or self._defaults.max_tokens)
+            bill.prompt_tokens = _characters(ground.prompt.messages) // _CHARS_PER_TOKEN
             async with admitted.stream(ground.prompt, sampling) as events:
-                yield self._tell(await ground.found(admitted), events, timings, asked_s, admitted)
+                yield self._tell(await ground.found(admitted), events, timings, asked_s, admitted, bill)
 
     async def _ground(
         self, question: Question, template: str, context: RequestContext, timings: dict[str, float]
@@ -87,14 +97,23 @@ class Answering:
         async with self._stage("retrieval", context):
             retrieval = await self._retriever.retrieve(asked, question.retrieval, context)
         timings["retrieval"] = self._clock.monotonic_s() - began_s
+        if unavailable(retrieval):
+            alone = self._templates.render(UNAIDED, question.text, (), question.conversation)
+            return _Ground(retrieval, asked, UNAIDED, alone)
         if not retrieval.passages:
             return _Ground(retrieval, asked, template, None)
         prompt = self._templates.render(template, asked, retrieval.passages, question.conversation)
         return _Ground(retrieval, asked, template, prompt)
 
+    def _reserved(self, asked: Asked, context: RequestContext) -> AbstractAsyncContextManager[Reservation]:
+        tokens = asked.prompt_tokens + asked.answer_tokens
+        if self._quotas is None:
+            return nullcontext(Reservation(tokens))
+        return self._quotas.reserved(self._quotas.tenants.of(context.tenant), tokens, context)
+
     def _asked(self, question: Question) -> Asked:
         """What the request may take, before any work is done for it."""
-        told = sum(len(turn.content) for turn in question.conversation) + len(question.text)
+        told = _characters(question.conversation) + len(question.text)
         passages = self._defaults.passage_tokens if self._defaults.retrieves else 0
         first = question.conversation[0].content if question.conversation else question.text
         return Asked(
@@ -119,6 +138,7 @@ class Answering:
         timings: dict[str, float],
         asked_s: float,
         admitted: Admitted,
+        bill: Reservation,
     ) -> AsyncIterator[AnswerEvent]:
         yield found
         said: list[str] = []
@@ -127,23 +147,27 @@ class Answering:
                 if not said:
                     timings["first_token"] = self._clock.monotonic_s() - asked_s
                 said.append(event.text)
+                bill.told(len(said))
                 yield event
                 continue
             admitted.used(event.usage)
+            bill.settle(event.usage.total_tokens)
             timings["generation"] = self._clock.monotonic_s() - asked_s
             answer = "".join(said).strip()
             degraded = found.retrieval.degraded
             if found.prompt == NO_TEMPLATE:
                 yield Answered("answered", event.reason, event.usage, (), degraded, timings)
                 return
+            alone = unavailable(found.retrieval)
             if not answer:
                 # A model that has nothing to say has not answered.
-                yield Token(ABSTENTION)
+                yield Token(UNSEARCHED if alone else ABSTENTION)
             if answer in ("", ABSTENTION):
                 yield Answered("abstained", event.reason, event.usage, degraded=degraded, timings_s=timings)
                 return
             citations = cite(answer, found.retrieval.passages)
-            yield Answered("answered", event.reason, event.usage, citations, degraded, timings)
+            outcome: Outcome = "ungrounded" if alone else "answered"
+            yield Answered(outcome, event.reason, event.usage, citations, degraded, timings)
             return
         raise UpstreamFailed("The model's answer ended without an end.")
 
@@ -157,6 +181,10 @@ class Answering:
                 yield
         except TimeoutError as error:
             raise DeadlineExceeded(name) from error
+
+
+def _characters(messages: Sequence[Message]) -> int:
+    return sum(len(message.content) for message in messages)
 
 
 @dataclass(frozen=True, slots=True)

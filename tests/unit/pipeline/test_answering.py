@@ -18,11 +18,12 @@ from tandem.domain.generation import GenerationEvent, Prompt, Token, Usage
 from tandem.domain.passage import Passage, Retrieval
 from tandem.domain.question import Message, Question, RetrievalOptions, Sampling
 from tandem.domain.route import Route
-from tandem.pipeline.answering import ABSTENTION, AnswerDefaults, Answering
+from tandem.pipeline.answering import ABSTENTION, UNAIDED, UNSEARCHED, AnswerDefaults, Answering
 from tandem.ports.generator import Generator
 from tandem.ports.retriever import Retriever
 from tandem.prompting.fences import unfence
 from tandem.prompting.templates import Templates
+from tandem.retrieval.plan import UNAVAILABLE
 
 HARBOUR = passage("The harbour opens at seven. It closes at nine.")
 CONTEXT = RequestContext("r")
@@ -199,6 +200,37 @@ async def test_what_was_left_out_is_told_with_the_answer(found: tuple[Passage, .
     *_, last = await told(answering(ScriptedGenerator(["At seven."]), Hurried()), Question("When?"))
     assert isinstance(last, Answered)
     assert last.degraded == ("rerank_skipped",)
+
+
+class Unavailable(ScriptedRetriever):
+    """A retrieval that could not be had, and that the answer goes on without."""
+
+    async def retrieve(self, question: str, options: RetrievalOptions, context: RequestContext) -> Retrieval:
+        return Retrieval((), 0.0, (UNAVAILABLE,))
+
+
+async def test_when_nothing_can_be_searched_the_model_answers_by_itself_and_all_say_so() -> None:
+    generator = ScriptedGenerator(["I cannot look it up. ", "At seven, I think [1]."])
+    talk = (Message("user", "Hello"), Message("assistant", "Hello."))
+    found, *tokens, last = await told(answering(generator, Unavailable()), Question("When?", talk))
+    assert isinstance(found, Found)
+    assert found.prompt == UNAIDED
+    [prompt] = generator.prompts
+    assert prompt.template == UNAIDED
+    assert "cannot be searched" in prompt.messages[0].content
+    assert prompt.messages[1:3] == talk
+    assert "When?" in prompt.messages[-1].content
+    assert "<passage" not in prompt.messages[-1].content
+    assert len(tokens) == 2
+    assert isinstance(last, Answered)
+    assert (last.outcome, last.citations, last.degraded) == ("ungrounded", (), (UNAVAILABLE,))
+
+
+async def test_a_model_that_has_nothing_to_say_by_itself_is_silent_for_that_reason() -> None:
+    _, token, last = await told(answering(ScriptedGenerator([]), Unavailable()), Question("When?"))
+    assert token == Token(UNSEARCHED)
+    assert isinstance(last, Answered)
+    assert (last.outcome, last.degraded) == ("abstained", (UNAVAILABLE,))
 
 
 async def test_without_retrieval_the_conversation_goes_to_the_model_as_it_is() -> None:

@@ -13,6 +13,9 @@ const NEAREST = 3;
 const DEGRADED = {
   rerank_skipped: "Reranking was skipped to save time.",
   rerank_failed: "The reranker did not answer, so the passages are in their first order.",
+  dense_skipped: "To save time only the question's words were searched for, not its meaning.",
+  dense_failed: "Embedding the question took too long, so only its words were searched for.",
+  retrieval_unavailable: "The documents could not be searched: this answer stands on nothing but the model.",
 };
 
 // `turn` is {id, question, answer, state, result?, usage?, fault?}; state is asking, done, stopped, failed or interrupted.

@@ -46,7 +46,9 @@ class TandemAnswer(Out):
     """What Tandem adds to an answer."""
 
     receipt_id: str
-    outcome: Literal["answered", "abstained"]
+    outcome: Literal["answered", "abstained", "ungrounded"] = Field(
+        description="abstained: the documents do not tell. ungrounded: they could not be searched, the model answered by itself."
+    )
     model: str
     engine: str
     prompt: str

@@ -16,7 +16,9 @@ class ErrorDetail(Out):
     param: str | None = Field(description="Path to the field at fault.")
     hint: str | None = Field(default=None, description="How to fix it.")
     reason: str | None = Field(default=None, description="Of document_rejected: a stable word such as encrypted.")
-    stage: str | None = Field(default=None, description="Of deadline_exceeded: where the time ran out.")
+    stage: str | None = Field(
+        default=None, description="Where the time ran out, or what needed the part that is away or failed."
+    )
 
 
 class ErrorBody(Out):
