@@ -30,14 +30,22 @@ class QuotaMeter(Protocol):
 
 
 class Reservation:
-    """Tokens taken beforehand. Until it is settled the answer has not begun, and all of them go back."""
+    """Tokens taken beforehand. Until something is told the answer has not begun, and all of them go back.
+
+    `prompt_tokens` is an estimate of what the model read, for answers that are left before it tells.
+    """
 
     def __init__(self, tokens: int) -> None:
         self.tokens = tokens
         self.used = 0
+        self.prompt_tokens = 0
+
+    def told(self, tokens: int) -> None:
+        """So many tokens of the answer came; the prompt was read."""
+        self.used = self.prompt_tokens + tokens
 
     def settle(self, used_tokens: int) -> None:
-        """Used so far; the last word counts when the request ends."""
+        """Used in all, by the model's own count; the last word counts when the request ends."""
         self.used = max(0, used_tokens)
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from starlette.types import ASGIApp
 
-from tandem.app import parts, pools
+from tandem.app import entry, parts, pools
 from tandem.app.settings import Settings
 from tandem.app.surface import surface
 from tandem.domain.errors import ConfigurationError, TandemError
@@ -51,8 +51,10 @@ async def _answers(settings: Settings, lifecycle: Lifecycle, target: str) -> Asy
         parts.shared(parts.embedder(settings)) as dense,
         parts.features(settings, dense) as (retriever, ingestor),
         pools.dispatch(settings, dense, TrafficMetrics(front.metrics), measured) as dispatch,
+        entry.identity(settings, target, front.metrics) as identity,
+        entry.quotas(settings, front.metrics) as quotas,
     ):
-        app = front.answers(retriever, ingestor, dispatch)
+        app = front.answers(retriever, ingestor, dispatch, identity, quotas)
         yield Opened(app, ingestor, await model_name(dispatch.models))
 
 
@@ -88,11 +90,13 @@ async def gateway(settings: Settings, lifecycle: Lifecycle) -> AsyncIterator[Ope
 @asynccontextmanager
 async def retriever(settings: Settings, lifecycle: Lifecycle) -> AsyncIterator[Opened]:
     """Retrieval and documents over the store that this process owns."""
+    back = surface(settings, lifecycle, "retriever")
     async with (
         parts.shared(parts.embedder(settings)) as dense,
         parts.local_features(settings, dense) as (finder, ingestor),
+        entry.identity(settings, "retriever", back.metrics) as identity,
     ):
-        app = surface(settings, lifecycle, "retriever").retrieval(finder, ingestor)
+        app = back.retrieval(finder, ingestor, identity)
         yield Opened(app, ingestor, None)
 
 
