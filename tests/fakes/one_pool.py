@@ -39,4 +39,4 @@ def one_pool(generator: Generator, clock: Clock | None = None, *, slots: int = 8
     turnstile = Turnstile(limit, max_waiting=100, max_wait_s=30, clock=clock)
     waking = Waking(most=0, hold_s=1, probe_s=1, probe=endpoints.probe, clock=clock)
     pool = Pool(PoolPolicy("default"), endpoints, turnstile, waking)
-    return Dispatch([pool], clock, Uncounted(), Trying(RetryBudget(0), 1, 0, None, lambda: 0))
+    return Dispatch([pool], clock, Uncounted(), Trying(RetryBudget(0, clock), 1, 0, None, lambda: 0))

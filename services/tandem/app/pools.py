@@ -56,7 +56,7 @@ async def dispatch(
 def _trying(settings: Settings) -> Trying:
     chosen = settings.resilience
     return Trying(
-        RetryBudget(chosen.retry_share),
+        RetryBudget(chosen.retry_share, SystemClock()),
         chosen.max_attempts,
         chosen.backoff_s,
         chosen.failover_idle_s,

@@ -28,6 +28,7 @@ class Breaker:
         self._failures = 0
         self._open_s = open_s
         self._opened_s: float | None = None
+        self._failed_s = float("-inf")
         self._trial: Attempt | None = None
 
     @property
@@ -43,6 +44,11 @@ class Breaker:
         if self._opened_s is None:
             return 0.0
         return max(0.0, self._opened_s + self._open_s - self._clock.monotonic_s())
+
+    @property
+    def suspect(self) -> bool:
+        """It failed a moment ago: whoever has another endpoint takes that one."""
+        return self._failures > 0 and self._clock.monotonic_s() - self._failed_s < self._first_open_s
 
     @property
     def admits(self) -> bool:
@@ -65,6 +71,7 @@ class Breaker:
         self._trial = None
 
     def _fails(self, attempt: "Attempt") -> None:
+        self._failed_s = self._clock.monotonic_s()
         if self._opened_s is None:
             self._failures += 1
             if self._failures >= self._threshold:

@@ -37,10 +37,11 @@ class Endpoints:
     def pick(self, tried: Sequence[Endpoint] = ()) -> Endpoint | None:
         """The one with the fewest running requests that was not tried yet; None when there is none.
 
-        One whose breaker is half open has none running, so its one try comes soon; when that fails, the next is asked.
+        One that failed a moment ago comes last. One whose breaker is half open has none running, so its one try comes
+        soon; when that fails, the next is asked.
         """
         able = (one for one in self.members if one not in tried and one.breaker.admits)
-        return min(able, key=lambda one: one.running, default=None)
+        return min(able, key=lambda one: (one.breaker.suspect, one.running), default=None)
 
     async def probe(self) -> None:
         """Asks the servers in turn until one is up, and trusts that one again. Raises `UpstreamUnavailable`."""

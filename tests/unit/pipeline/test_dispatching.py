@@ -110,7 +110,7 @@ def pool(
 def dispatch(
     *pools: Pool, meter: Meter | None = None, budget: float = 1.0, idle_s: float | None = None, **more: object
 ) -> Dispatch:
-    trying = Trying(RetryBudget(budget), 3, 0.0, idle_s, lambda: 0.0)
+    trying = Trying(RetryBudget(budget, CLOCK), 3, 0.0, idle_s, lambda: 0.0)
     return Dispatch(pools, CLOCK, meter or Meter(), trying, **more)  # type: ignore[arg-type]
 
 
@@ -154,6 +154,14 @@ async def test_the_least_loaded_server_is_asked() -> None:
             admitted = await held.enter_async_context(to.admit(ASKED, CONTEXT))
             await held.enter_async_context(admitted.stream(PROMPT, Sampling()))
         assert [server.running for server in servers] == [1, 1, 1]
+
+
+async def test_a_server_that_failed_a_moment_ago_is_asked_last() -> None:
+    bad, good = Server(*[AWAY] * 9), Server()
+    to = dispatch(pool("base", bad, good, breaker_failures=99), budget=0.1)
+    for _ in range(9):
+        assert (await told(to))[1] == "base"
+    assert (bad.asked, good.asked) == (1, 9)
 
 
 async def test_a_server_that_is_away_is_passed_for_another_one() -> None:
