@@ -75,6 +75,15 @@ async def test_the_deadline_is_nearer_than_the_timeout() -> None:
             await reranker.score("tea", passages("green tea"), RequestContext("r", deadline_s=time.monotonic() + 0.1))
 
 
+async def test_the_time_that_is_left_travels() -> None:
+    fake = FakeTei()
+    async with live(fake.app) as url, tei_reranker(url, now_s=lambda: 100.0) as reranker:
+        await reranker.score("tea", passages("green tea"), RequestContext("r-1", deadline_s=101.5))
+        await reranker.score("tea", passages("green tea"), CONTEXT)
+    assert [each.get("x-request-timeout-ms") for each in fake.headers] == ["1500", None]
+    assert fake.headers[0]["x-request-id"] == "r-1"
+
+
 async def test_a_deadline_that_has_passed_costs_no_call() -> None:
     fake = FakeTei()
     async with live(fake.app) as url, tei_reranker(url, now_s=lambda: 100.0) as reranker:

@@ -12,12 +12,13 @@ from starlette.routing import Route
 
 @dataclass
 class FakeTei:
-    """`answer` replaces the scores; `delay_s` comes first. `asked` holds the bodies that arrived."""
+    """`answer` replaces the scores; `delay_s` comes first. `asked` holds the bodies that arrived, `headers` what came with them."""
 
     answer: Response | None = None
     delay_s: float = 0.0
     max_texts: int = 32
     asked: list[dict[str, Any]] = field(default_factory=list)
+    headers: list[dict[str, str]] = field(default_factory=list)
 
     @property
     def app(self) -> Starlette:
@@ -27,6 +28,7 @@ class FakeTei:
     async def _rerank(self, request: Request) -> Response:
         body = await request.json()
         self.asked.append(body)
+        self.headers.append(dict(request.headers))
         await asyncio.sleep(self.delay_s)
         if self.answer is not None:
             return self.answer

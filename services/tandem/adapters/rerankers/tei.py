@@ -1,5 +1,6 @@
 """A cross-encoder behind text-embeddings-inference's `POST /rerank`."""
 
+import asyncio
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
@@ -53,23 +54,27 @@ class TeiReranker:
         left_s = None if context.deadline_s is None else context.deadline_s - self._now_s()
         if left_s is not None and left_s <= 0:
             raise DeadlineExceeded("rerank")
-        limit_s = self._timeout_s if left_s is None else min(self._timeout_s, left_s)
+        limit = asyncio.timeout(self._timeout_s if left_s is None else min(self._timeout_s, left_s))
         body = {"query": question, "texts": list(texts), "truncate": True}
         try:
-            async with self._session.post(
-                self._url,
-                json=body,
-                headers={"x-request-id": context.request_id},
-                timeout=aiohttp.ClientTimeout(total=limit_s, sock_connect=_CONNECT_S),
-                allow_redirects=False,
-            ) as reply:
+            async with (
+                limit,
+                self._session.post(
+                    self._url,
+                    json=body,
+                    headers=_headers(context, left_s),
+                    timeout=aiohttp.ClientTimeout(total=None, sock_connect=_CONNECT_S),
+                    allow_redirects=False,
+                ) as reply,
+            ):
                 content = await reply.read()
                 if reply.status != 200:
                     raise _failure(reply.status, content)
         except TimeoutError as error:
-            if limit_s == left_s:
+            if left_s is not None and left_s <= self._timeout_s and limit.expired():
                 raise DeadlineExceeded("rerank") from error
-            raise UpstreamUnavailable(f"The reranker did not answer in {limit_s:.1f} s.") from error
+            waited_s = self._timeout_s if limit.expired() else _CONNECT_S
+            raise UpstreamUnavailable(f"The reranker did not answer in {waited_s:.1f} s.") from error
         except aiohttp.ClientError as error:
             raise UpstreamUnavailable(
                 f"The reranker cannot be reached: {str(error) or type(error).__name__}.", hint="Check reranker.url."
@@ -84,6 +89,14 @@ async def tei_reranker(
     """The reranker at `url`; connects when first used. `now_s` is the clock that deadlines are told by."""
     async with aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()) as session:
         yield TeiReranker(session, url, timeout_s, now_s)
+
+
+def _headers(context: RequestContext, left_s: float | None) -> dict[str, str]:
+    headers = {"x-request-id": context.request_id}
+    if left_s is not None:
+        # TEI itself pays no heed to it; a proxy before it may.
+        headers["x-request-timeout-ms"] = str(max(1, int(left_s * 1000)))
+    return headers
 
 
 def _failure(status: int, content: bytes) -> TandemError:
