@@ -91,6 +91,7 @@ class Admitted:
         self._attempts = 0
         self._held_for_waking = False
         self._usage: Usage | None = None
+        self._estimate: Usage | None = None
         self._pool: Pool
         self._slot: Slot
         self._spend: Spend
@@ -108,6 +109,10 @@ class Admitted:
     def used(self, usage: Usage) -> None:
         """What the answer took, by the model's own count."""
         self._usage = usage
+
+    def charge(self, usage: Usage | None) -> None:
+        """What an answer took that did not end, by an estimate; nothing when its end told."""
+        self._estimate = usage
 
     async def enter(self) -> None:
         """A slot at the first pool that has one in time. Raises what the last one raised."""
@@ -155,7 +160,7 @@ class Admitted:
         self._meter.entered(pool.policy.name, self._reason, self._slot.waited_s)
 
     def _settle(self, spend: Spend) -> None:
-        spend.settle(self._usage)
+        spend.settle(self._usage or self._estimate)
 
     async def _first(
         self, prompt: Prompt, sampling: Sampling, held: AsyncExitStack

@@ -68,7 +68,8 @@ class Answering:
     async def answer(self, question: Question, context: RequestContext) -> AsyncIterator[AsyncIterator[AnswerEvent]]:
         """`Found`, tokens, `Answered`. Leaving early cancels what runs upstream and frees the slot.
 
-        Raises what the ports, `Quotas.reserved` and `Dispatch.admit` raise, and `DeadlineExceeded` with the stage that ran out of time.
+        Raises what the ports, `Quotas.reserved` and `Dispatch.admit` raise, and `DeadlineExceeded` with the stage that
+        ran out of time.
         """
         began_s = self._clock.monotonic_s()
         template = self._templates.known(question.prompt or self._defaults.prompt)
@@ -82,8 +83,12 @@ class Answering:
             asked_s = self._clock.monotonic_s()
             sampling = replace(question.sampling, max_tokens=question.sampling.max_tokens or self._defaults.max_tokens)
             bill.prompt_tokens = _characters(ground.prompt.messages) // _CHARS_PER_TOKEN
-            async with admitted.stream(ground.prompt, sampling) as events:
-                yield self._tell(await ground.found(admitted), events, timings, asked_s, admitted, bill)
+            try:
+                async with admitted.stream(ground.prompt, sampling) as events:
+                    yield self._tell(await ground.found(admitted), events, timings, asked_s, admitted, bill)
+            finally:
+                # An answer that was left in the middle has cost what came of it.
+                admitted.charge(Usage(bill.prompt_tokens, bill.used - bill.prompt_tokens) if bill.used else None)
 
     async def _ground(
         self, question: Question, template: str, context: RequestContext, timings: dict[str, float]

@@ -252,3 +252,17 @@ async def test_without_retrieval_an_empty_answer_stays_empty() -> None:
     _, last = await told(flow, Question("When?"))
     assert isinstance(last, Answered)
     assert last.outcome == "answered"
+
+
+async def test_an_answer_left_in_the_middle_is_charged_for_what_came() -> None:
+    clock = ScriptedClock()
+    pools = one_pool(ScriptedGenerator(["a ", "b ", "c"]), clock)
+    flow = Answering(ScriptedRetriever([HARBOUR]), pools, Templates(template_sources(None)), clock)
+    async with flow.answer(Question("When?"), CONTEXT) as events:
+        for _ in range(3):
+            await anext(events)
+    left = pools.load()[0].spent_tokens
+    async with flow.answer(Question("When?"), CONTEXT) as events:
+        await anext(events)
+    assert left > 2, "the prompt and two tokens"
+    assert pools.load()[0].spent_tokens == left, "nothing came, nothing is charged"
