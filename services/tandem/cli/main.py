@@ -4,7 +4,7 @@ import sys
 
 import typer
 
-from tandem.cli import ask, collections, config, evaluate, health, ingest, search, serve, targets, version
+from tandem.cli import ask, collections, config, conformance, evaluate, health, ingest, search, serve, targets, version
 from tandem.cli.console import report
 from tandem.domain.errors import TandemError
 
@@ -23,6 +23,7 @@ app.command("search")(search.search)
 app.add_typer(collections.app, name="collections")
 app.command("eval")(evaluate.evaluate)
 app.add_typer(config.app, name="config")
+app.command("conformance")(conformance.conformance)
 app.command("health")(health.health)
 app.command("version")(version.version)
 

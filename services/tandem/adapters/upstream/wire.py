@@ -17,8 +17,10 @@ from tandem.generation.streaming import Patience, begun
 from tandem.ports.clock import Clock
 from tandem.ports.wire import Answer
 
-# What an answer that is no stream may say; a gateway's error page is no reason to fill the memory.
-_MOST_BYTES = 64 * 1024
+# What an answer in place of a stream may say; a gateway's error page is no reason to fill the memory.
+_REFUSAL_BYTES = 64 * 1024
+# Metrics of a server, or the models of a cloud.
+_DOCUMENT_BYTES = 4 * 1024 * 1024
 # How long a name's addresses are trusted. After a failed connection they are asked for again at once.
 _ADDRESS_TTL_S = 10
 _KEPT_ALIVE_S = 30
@@ -56,7 +58,7 @@ class AioReply:
     async def whole(self) -> Answer:
         """Within the time that a first token has."""
         try:
-            body = await begun(lambda: _read(self._reply), self._patience, self._context, self._clock)
+            body = await begun(lambda: _read(self._reply, _REFUSAL_BYTES), self._patience, self._context, self._clock)
         except aiohttp.ClientError as error:
             raise away(error) from error
         return _answer(self._reply, body, self._clock)
@@ -74,11 +76,11 @@ class AioWire:
         self._timeout = aiohttp.ClientTimeout(total=None, connect=patience.connect_s)
 
     async def get(self, path: str, *, timeout_s: float) -> Answer:
-        """With the connection, within `timeout_s`."""
+        """With the connection, within `timeout_s`; its first 4 MB."""
         timeout = aiohttp.ClientTimeout(total=timeout_s, connect=self._patience.connect_s)
         try:
             async with self._http.get(self._root + path, timeout=timeout, allow_redirects=False) as reply:
-                return _answer(reply, await _read(reply), self._clock)
+                return _answer(reply, await _read(reply, _DOCUMENT_BYTES), self._clock)
         except (aiohttp.ClientError, TimeoutError) as error:
             self._forget(error)
             raise away(error) from error
@@ -122,13 +124,13 @@ def away(error: Exception) -> UpstreamUnavailable:
     )
 
 
-async def _read(reply: aiohttp.ClientResponse) -> bytes:
+async def _read(reply: aiohttp.ClientResponse, most: int) -> bytes:
     read = bytearray()
     async for piece in reply.content.iter_any():
         read += piece
-        if len(read) >= _MOST_BYTES:
+        if len(read) >= most:
             break
-    return bytes(read[:_MOST_BYTES])
+    return bytes(read[:most])
 
 
 def _answer(reply: aiohttp.ClientResponse, body: bytes, clock: Clock) -> Answer:

@@ -1,0 +1,179 @@
+"""Checks of many requests: streams that are left, streams side by side, more of them than there is room for, deadlines."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+
+from tandem.domain.errors import DeadlineExceeded, Overloaded
+from tandem.domain.generation import GenerationEvent, Token
+from tandem.domain.question import Sampling
+from tandem.pipeline.conformance.answers import ASKED
+from tandem.pipeline.conformance.subject import (
+    Skipped,
+    Subject,
+    Violated,
+    answered,
+    bound_of,
+    load_of,
+    opened,
+)
+
+# An answer that lasts, from a model that writes.
+_LASTING = Sampling(max_tokens=256, temperature=0.0)
+_BRIEF = Sampling(max_tokens=16, temperature=0.0)
+_WORDS = ("albatross", "barnacle", "capstan", "dinghy", "estuary", "foghorn")
+_AT_ONCE = 4
+_TRIES = 20
+# Leaving is prompt when a new request waits no longer than this much, and three times, what it would have waited before.
+_PROMPT_S = 2.0
+# How much later than the deadline an answer may end on a busy machine.
+_LATE_S = 1.0
+_LONGEST_RETRY_AFTER_S = 3600.0
+
+
+async def cancellation(subject: Subject) -> str:
+    """Leaving a stream frees its slot: after more of them than there is room for, a new request is served promptly."""
+    base = await load_of(subject)
+    usual_s = (await answered(subject, ASKED, _BRIEF)).first_s
+    room = await bound_of(subject)
+    wanted = min(room + 8, 160) if room is not None else 48
+    left = 0
+    while left < wanted:
+        await asyncio.gather(*(_left_early(subject) for _ in range(min(_AT_ONCE, room or _AT_ONCE))))
+        left += min(_AT_ONCE, room or _AT_ONCE)
+    idle = await _idle(subject, base)
+    limit_s = _PROMPT_S + 3 * usual_s
+    try:
+        async with asyncio.timeout(limit_s + subject.settle_s):
+            first_s = (await answered(subject, ASKED, _BRIEF)).first_s
+    except (TimeoutError, Overloaded) as error:
+        why = "was refused" if isinstance(error, Overloaded) else f"had no answer in {limit_s + subject.settle_s:.1f} s"
+        raise Violated(f"after {left} streams were left, a new request {why}") from error
+    if first_s > limit_s:
+        raise Violated(f"after {left} streams were left, a new request waited {first_s:.1f} s, before {usual_s:.2f} s")
+    return f"{left} streams left early, the next one began after {first_s * 1000:.0f} ms{idle}"
+
+
+async def concurrency(subject: Subject) -> str:
+    """Streams side by side do not mix: each is told its own word."""
+    room = await bound_of(subject)
+    words = _WORDS[: max(2, min(len(_WORDS), room or len(_WORDS)))]
+    heard = await asyncio.gather(*(answered(subject, _password(word), _BRIEF) for word in words))
+    own = 0
+    for word, answer in zip(words, heard, strict=True):
+        said = answer.text.lower()
+        if strange := next((other for other in words if other != word and other in said), None):
+            raise Violated(f"the stream that was told {word!r} says {strange!r}: {answer.text[:60]!r}")
+        own += word in said
+    if not own:
+        raise Skipped(f"no answer holds its word: {heard[0].text[:60]!r}")
+    return f"{len(words)} streams at once, {own} of them with their own word, none with another's"
+
+
+async def overload(subject: Subject) -> str:
+    """One request too many is refused as back-pressure, with a time to wait."""
+    room = await bound_of(subject)
+    burst = subject.streams if room is None else room + max(4, room // 4)
+    if burst > subject.streams:
+        raise Skipped(f"it takes {room} requests at once, and at most {subject.streams} streams may be opened")
+    gathering = _Gathering(burst)
+    results = await asyncio.gather(*(_held(subject, gathering) for _ in range(burst)), return_exceptions=True)
+    refused = [one for one in results if isinstance(one, Overloaded)]
+    others = [one for one in results if isinstance(one, Exception) and not isinstance(one, Overloaded)]
+    if others:
+        raise Violated(f"{len(others)} of {burst} requests at once failed otherwise: {others[0]}")
+    if not refused:
+        raise Skipped(f"{burst} requests at once were all taken")
+    waits = [one.retry_after_s for one in refused]
+    if not 0 <= min(waits) <= max(waits) <= _LONGEST_RETRY_AFTER_S:
+        raise Violated(f"it asks to wait {max(waits)} s")
+    await answered(subject, ASKED, _BRIEF)
+    return f"{len(refused)} of {burst} requests at once were refused, to be tried again after {max(waits):g} s"
+
+
+async def deadline(subject: Subject) -> str:
+    """A request ends at its deadline, and one without time left is not begun."""
+    try:
+        await answered(subject, ASKED, _BRIEF, subject.clock.monotonic_s() - 1)
+    except DeadlineExceeded:
+        pass
+    else:
+        raise Violated("a request whose deadline had passed was answered")
+    base = await load_of(subject)
+    whole_s = (await answered(subject, ASKED, _LASTING)).total_s
+    limit_s = whole_s / 4
+    began_s = subject.clock.monotonic_s()
+    try:
+        await answered(subject, ASKED, _LASTING, began_s + limit_s)
+    except DeadlineExceeded:
+        late_s = subject.clock.monotonic_s() - began_s - limit_s
+    else:
+        took_s = subject.clock.monotonic_s() - began_s
+        if took_s > limit_s + _LATE_S:
+            raise Violated(f"an answer took {took_s:.2f} s, with a deadline of {limit_s:.2f} s")
+        return f"none without time left; a whole answer takes {whole_s * 1000:.0f} ms, too little to be cut"
+    if late_s > _LATE_S:
+        raise Violated(f"it ended {late_s:.2f} s after its deadline")
+    idle = await _idle(subject, base)
+    return f"ended at its deadline of {limit_s * 1000:.0f} ms, where the whole takes {whole_s * 1000:.0f} ms{idle}"
+
+
+async def _left_early(subject: Subject) -> None:
+    """Until the first token, and away. A server may need a moment to see that others left."""
+    last: Overloaded | None = None
+    for _ in range(_TRIES):
+        try:
+            async with opened(subject, ASKED, _LASTING) as events:
+                await _begun(events)
+            return
+        except Overloaded as error:
+            last = error
+            await asyncio.sleep(subject.settle_s / _TRIES)
+    raise Violated("streams that were left still hold their slots: a new one is refused") from last
+
+
+class _Gathering:
+    """Opens when as many as are expected have come."""
+
+    def __init__(self, expected: int) -> None:
+        self._expected = expected
+        self._complete = asyncio.Event()
+
+    def come(self) -> None:
+        self._expected -= 1
+        if self._expected == 0:
+            self._complete.set()
+
+    async def all(self) -> None:
+        await self._complete.wait()
+
+
+async def _held(subject: Subject, gathering: _Gathering) -> None:
+    """Holds its stream until every other one has begun or was refused."""
+    async with AsyncExitStack() as held:
+        try:
+            await _begun(await held.enter_async_context(opened(subject, ASKED, _LASTING)))
+        finally:
+            gathering.come()
+        await gathering.all()
+
+
+async def _begun(events: AsyncIterator[GenerationEvent]) -> None:
+    if not isinstance(await anext(events, None), Token):
+        raise Violated("an answer has no token")
+
+
+async def _idle(subject: Subject, base: int | None) -> str:
+    """What the subject shows of itself once it should be as idle as it was. Raises `Violated` when it stays busy."""
+    if base is None:
+        return ""
+    ends_s = subject.clock.monotonic_s() + subject.settle_s
+    while (running := await load_of(subject) or 0) > base:
+        if subject.clock.monotonic_s() > ends_s:
+            raise Violated(f"{running} requests still run {subject.settle_s:g} s after all were left")
+        await asyncio.sleep(0.05)
+    return ", idle by its own metrics"
+
+
+def _password(word: str) -> str:
+    return f"The password of the harbour is {word}.\n\nWhat is the password of the harbour?"
