@@ -162,10 +162,14 @@ class UpstreamUnavailable(TandemError):
 
 
 class UpstreamFailed(TandemError):
-    """A peer answered with a failure, or its answer was cut short. `stage` is the part of the request that needed it."""
+    """A peer answered with a failure, or its answer was cut short. `stage` is the part of the request that needed it.
+
+    `elsewhere`: it is this one server that failed, before it said anything; another one may do better.
+    """
 
     code = "upstream_failed"
     stage: str | None = None
+    elsewhere: bool = False
 
 
 class ShuttingDown(TandemError):

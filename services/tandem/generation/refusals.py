@@ -29,7 +29,9 @@ def by_status(answer: Answer, message: str) -> TandemError:
             f"The predictor is not available ({answer.status}): {message}", retry_after_s=answer.retry_after_s
         )
     hint = "Give the address that it redirects to." if answer.status in _MOVED else _HINTS.get(answer.status)
-    return UpstreamFailed(f"The predictor answered {answer.status}: {message or 'nothing more'}", hint=hint)
+    failed = UpstreamFailed(f"The predictor answered {answer.status}: {message or 'nothing more'}", hint=hint)
+    failed.elsewhere = answer.status >= 500
+    return failed
 
 
 def check_stream(reply: Reply) -> None:

@@ -180,7 +180,7 @@ class Admitted:
                     )
                     held.push_async_exit(asked.pop_all())
                 return attempt, events
-            except (Overloaded, UpstreamUnavailable) as error:
+            except (Overloaded, UpstreamUnavailable, UpstreamFailed) as error:
                 if endpoint is not None:
                     tried.append(endpoint)
                 await self._again(error, tried)
@@ -220,7 +220,7 @@ class Admitted:
         self._pool.waking.woke()
         return _Resumed(first, events)
 
-    async def _again(self, error: Overloaded | UpstreamUnavailable, tried: list[Endpoint]) -> None:
+    async def _again(self, error: Overloaded | UpstreamUnavailable | UpstreamFailed, tried: list[Endpoint]) -> None:
         """Gets ready for another try, or raises `error`: another server, then another pool, then the same once more."""
         away = isinstance(error, UpstreamUnavailable)
         elsewhere = self._pool.endpoints.pick(tried) is not None
@@ -233,6 +233,8 @@ class Admitted:
         if self._attempts >= self._trying.attempts:
             raise error
         wait_s = pause_s(self._attempts, base_s=self._trying.backoff_s, random=self._trying.random)
+        if isinstance(error, UpstreamFailed) and not (error.elsewhere and (elsewhere or self._ahead)):
+            raise error
         if not elsewhere and not self._ahead:
             if isinstance(error, Overloaded):
                 wait_s = max(wait_s, error.retry_after_s)
@@ -241,7 +243,7 @@ class Admitted:
         if not self._in_time(wait_s) or not self._trying.budget.spend():
             self._meter.retried(self._pool.policy.name, "refused")
             raise error
-        self._meter.retried(self._pool.policy.name, "overloaded" if not away else "unavailable")
+        self._meter.retried(self._pool.policy.name, error.code)
         await asyncio.sleep(wait_s)
         if not elsewhere:
             tried.clear()

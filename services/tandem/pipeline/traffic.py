@@ -22,7 +22,7 @@ class TrafficMeter(Protocol):
         ...
 
     def retried(self, pool: str, reason: str) -> None:
-        """Another try: after `unavailable` or `overloaded`, or `refused` by the budget or for want of time."""
+        """Another try, after an error of this code; `refused` when the budget or the time left had none for it."""
         ...
 
 

@@ -168,7 +168,7 @@ async def test_a_server_that_is_away_is_passed_for_another_one() -> None:
     meter = Meter()
     one = pool("base", Server(AWAY), Server())
     assert await told(dispatch(one, meter=meter)) == ("one two", "base", 2)
-    assert ("retried", "base", "unavailable") in meter.told
+    assert ("retried", "base", "upstream_unavailable") in meter.told
     assert idle(one)
 
 
@@ -185,7 +185,7 @@ async def test_tries_are_bounded_by_number_and_by_budget() -> None:
     for _ in range(5):
         with pytest.raises(UpstreamUnavailable):
             await told(to)
-    assert meter.told.count(("retried", "base", "unavailable")) == 1
+    assert meter.told.count(("retried", "base", "upstream_unavailable")) == 1
     assert meter.told.count(("retried", "base", "refused")) == 5
     assert idle(one)
 
@@ -198,6 +198,21 @@ async def test_what_is_not_retryable_is_asked_once(error: TandemError) -> None:
         await told(dispatch(one))
     assert server.asked == 1
     assert idle(one)
+
+
+def broken() -> UpstreamFailed:
+    error = UpstreamFailed("500")
+    error.elsewhere = True
+    return error
+
+
+async def test_a_failure_of_one_server_is_tried_at_another_never_at_the_same() -> None:
+    assert (await told(dispatch(pool("base", Server(broken()), Server()))))[2] == 2
+    assert (await told(dispatch(pool("base", Server(broken())), pool("cloud", Server()))))[1] == "cloud"
+    alone = Server(broken())
+    with pytest.raises(UpstreamFailed):
+        await told(dispatch(pool("base", alone)))
+    assert alone.asked == 1
 
 
 async def test_nothing_is_tried_again_after_the_first_token() -> None:
