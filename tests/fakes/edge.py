@@ -39,13 +39,8 @@ class Edge:
         return self.door.census.closed[reason]
 
     async def client(self, *, buffer: int | None = None) -> "Client":
-        """A new connection; `buffer`: how many bytes it takes without reading them."""
-        raw = socket.socket()
-        raw.setblocking(False)
-        if buffer is not None:
-            raw.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, buffer)
-        await asyncio.get_running_loop().sock_connect(raw, ("127.0.0.1", self.port))
-        client = Client(raw)
+        """A new connection, closed with the server at the latest."""
+        client = await connected(self.port, buffer=buffer)
         self.clients.append(client)
         return client
 
@@ -103,6 +98,16 @@ class Client:
 
     def close(self) -> None:
         self.raw.close()
+
+
+async def connected(port: int, *, buffer: int | None = None) -> Client:
+    """A new connection; `buffer`: how many bytes it takes without reading them."""
+    raw = socket.socket()
+    raw.setblocking(False)
+    if buffer is not None:
+        raw.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, buffer)
+    await asyncio.get_running_loop().sock_connect(raw, ("127.0.0.1", port))
+    return Client(raw)
 
 
 @asynccontextmanager

@@ -8,6 +8,7 @@ _log = logging.getLogger("tandem.server")
 _OWN_FILES = 256
 # A streamed answer holds the client's socket and one to the predictor.
 _FILES_PER_CONNECTION = 2
+_MOST = 10_000
 
 
 def file_limit() -> int:
@@ -22,11 +23,12 @@ def file_limit() -> int:
     return hard
 
 
-def connections_within(files: int, wanted: int) -> int:
-    """`wanted`, or as many as `files` leave room for. `files` below 0 means that there is no limit."""
-    if files < 0:
-        return wanted
-    room = max(1, (files - _OWN_FILES) // _FILES_PER_CONNECTION)
-    if room < wanted:
+def connections_within(files: int, wanted: int | None) -> int:
+    """`wanted`, 10,000 without a wish, or as many as `files` leave room for (below 0: there is no limit)."""
+    room = max(1, (files - _OWN_FILES) // _FILES_PER_CONNECTION) if files >= 0 else _MOST
+    if wanted is None:
+        return min(room, _MOST)
+    if files >= 0 and room < wanted:
         _log.warning("room for %d connections, not %d: the limit on open files is %d", room, wanted, files)
-    return min(room, wanted)
+        return room
+    return wanted

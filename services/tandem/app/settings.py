@@ -28,8 +28,8 @@ class Server(Group):
     """Largest JSON body. Documents have their own limit, `ingestion.max_document_bytes`."""
     request_timeout_s: float = Field(default=120.0, gt=0)
     """A request's time budget when it brings no x-request-timeout-ms."""
-    max_connections: int = Field(default=10_000, ge=1)
-    """Connections at a time; one more is answered 503 at once. Less where the limit on open files leaves less room."""
+    max_connections: int | None = Field(default=None, ge=1)
+    """Connections at a time; one more is answered 503 at once. Unset: 10000, or as many as open files leave room for."""
     header_timeout_s: float = Field(default=10.0, gt=0)
     """Seconds from connecting, or from a further request's first byte, until its headers must be complete."""
     max_header_bytes: int = Field(default=65_536, ge=1024)
