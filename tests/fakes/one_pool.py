@@ -8,8 +8,8 @@ from tandem.generation.endpoints import Endpoint, Endpoints
 from tandem.generation.pools import PoolPolicy
 from tandem.generation.retries import RetryBudget
 from tandem.generation.waking import Waking
-from tandem.pipeline.admitted import Pool, Trying
 from tandem.pipeline.dispatching import Dispatch
+from tandem.pipeline.pool import Pool, Trying
 from tandem.ports.clock import Clock
 from tandem.ports.generator import Generator, Inside
 

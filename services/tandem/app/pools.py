@@ -19,8 +19,8 @@ from tandem.generation.endpoints import Endpoint, Endpoints
 from tandem.generation.pools import PoolPolicy
 from tandem.generation.retries import RetryBudget
 from tandem.generation.waking import Waking
-from tandem.pipeline.admitted import Pool, Trying
 from tandem.pipeline.dispatching import Dispatch
+from tandem.pipeline.pool import Pool, Trying
 from tandem.pipeline.traffic import TrafficMeter
 from tandem.ports.embedder import Embedder
 from tandem.ports.generator import Generator, Server

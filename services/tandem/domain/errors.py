@@ -13,7 +13,7 @@
     ├── DocumentRejected          document_rejected           one document could not be read; `reason` says why
     ├── ResidencyRefused          residency_refused           policy lets no configured pool answer
     ├── Overloaded                overloaded                  the platform is full: retryable, after `retry_after_s`
-    │   └── RateLimited           rate_limit_exceeded         a tenant's own quota is used up
+    │   └── RateLimited           rate_limit_exceeded         retryable: a tenant's own quota is used up
     ├── DeadlineExceeded          deadline_exceeded           retryable; `stage` ran out of time
     ├── UpstreamUnavailable       upstream_unavailable        retryable: refused, reset, timed out before the first token
     ├── UpstreamFailed            upstream_failed             the peer answered with a failure, or a truncated answer

@@ -1,11 +1,10 @@
 """One request at its pool: it holds a slot, asks a server, and goes on to another while nothing was said yet."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
 
-from tandem.admission.turnstile import Claim, Slot, Turnstile
+from tandem.admission.turnstile import Claim, Slot
 from tandem.domain.context import RequestContext
 from tandem.domain.errors import (
     Overloaded,
@@ -17,52 +16,16 @@ from tandem.domain.generation import GenerationEvent, ModelCard, Prompt, Usage
 from tandem.domain.question import Sampling
 from tandem.domain.route import Route
 from tandem.generation.breaker import Attempt
-from tandem.generation.endpoints import Endpoint, Endpoints
-from tandem.generation.pools import Choice, Demand, PoolChoice, PoolPolicy, Spend
-from tandem.generation.retries import RetryBudget, pause_s
-from tandem.generation.waking import Waking
+from tandem.generation.endpoints import Endpoint
+from tandem.generation.pools import Choice, Demand, PoolChoice, Spend
+from tandem.generation.retries import pause_s
+from tandem.pipeline.pool import Pool, Trying
 from tandem.pipeline.traffic import TrafficMeter
 from tandem.ports.clock import Clock
 
 Stream = AbstractAsyncContextManager[AsyncIterator[GenerationEvent]]
 # A server that says "later" for longer than this is not waited for.
 _LONGEST_RETRY_AFTER_S = 2.0
-
-
-@dataclass(slots=True)
-class Pool:
-    """One pool with everything that guards it. `card` is the declared model, if there is one."""
-
-    policy: PoolPolicy
-    endpoints: Endpoints
-    turnstile: Turnstile
-    waking: Waking
-    card: ModelCard | None = None
-
-    async def model(self) -> ModelCard:
-        """What it serves: as declared, or as the first server that can be asked tells."""
-        if self.card is not None:
-            return self.card
-        failure: TandemError | None = None
-        for endpoint in self.endpoints.members:
-            try:
-                self.card = await endpoint.generator.card()
-            except (UpstreamUnavailable, UpstreamFailed) as error:
-                failure = error
-            else:
-                return self.card
-        raise failure or UpstreamUnavailable("The pool has no server.")
-
-
-@dataclass(frozen=True, slots=True)
-class Trying:
-    """How hard one request is tried. `idle_s`: ask another server when the first token has not come by then."""
-
-    budget: RetryBudget
-    attempts: int
-    backoff_s: float
-    idle_s: float | None
-    random: Callable[[], float]
 
 
 class Admitted:
@@ -149,7 +112,7 @@ class Admitted:
     async def _enter(self, pool: Pool) -> None:
         await pool.waking.awake(self._context)
         if not pool.endpoints.up:
-            raise _broken(pool)
+            raise pool.broken()
         async with AsyncExitStack() as held:
             claim = Claim(self._demand.tenant.name, self._demand.tenant.weight, self._demand.tenant.priority)
             self._slot = await held.enter_async_context(pool.turnstile.enter(claim, self._context))
@@ -170,7 +133,7 @@ class Admitted:
             endpoint = self._pool.endpoints.pick(tried)
             try:
                 if endpoint is None:
-                    raise _broken(self._pool)
+                    raise self._pool.broken()
                 self._attempts += 1
                 async with AsyncExitStack() as asked:
                     attempt = self._attempt(endpoint, asked)
@@ -222,9 +185,9 @@ class Admitted:
 
     async def _again(self, error: Overloaded | UpstreamUnavailable | UpstreamFailed, tried: list[Endpoint]) -> None:
         """Gets ready for another try, or raises `error`: another server, then another pool, then the same once more."""
-        away = isinstance(error, UpstreamUnavailable)
         elsewhere = self._pool.endpoints.pick(tried) is not None
-        if not elsewhere and not self._ahead and away and not self._held_for_waking and self._pool.waking.slept():
+        asleep = isinstance(error, UpstreamUnavailable) and not elsewhere and self._pool.waking.slept()
+        if asleep and not self._ahead and not self._held_for_waking:
             # Paced by the probe rather than by the budget: a pool that wakes has nothing else to do.
             self._held_for_waking = True
             await self._pool.waking.awake(self._context)
@@ -267,14 +230,6 @@ class Admitted:
     def _in_time(self, wait_s: float) -> bool:
         deadline_s = self._context.deadline_s
         return deadline_s is None or self._clock.monotonic_s() + wait_s < deadline_s
-
-
-def _broken(pool: Pool) -> UpstreamUnavailable:
-    return UpstreamUnavailable(
-        "The model's servers failed a moment ago and are left alone for now.",
-        stage="generation",
-        retry_after_s=max(1.0, pool.endpoints.opens_in_s),
-    )
 
 
 def _leave(endpoint: Endpoint) -> None:

@@ -74,12 +74,14 @@ class Answering:
         began_s = self._clock.monotonic_s()
         template = self._templates.known(question.prompt or self._defaults.prompt)
         asked = self._asked(question)
+        context.progress.stage = "queue"
         async with self._reserved(asked, context) as bill, self._dispatch.admit(asked, context) as admitted:
             timings = {"queue": self._clock.monotonic_s() - began_s}
             ground = await self._ground(question, template, context, timings)
             if ground.prompt is None:
                 yield self._abstain(await ground.found(admitted), timings)
                 return
+            context.progress.stage = "generation"
             asked_s = self._clock.monotonic_s()
             sampling = replace(question.sampling, max_tokens=question.sampling.max_tokens or self._defaults.max_tokens)
             bill.prompt_tokens = _characters(ground.prompt.messages) // _CHARS_PER_TOKEN

@@ -11,7 +11,8 @@ from tandem.domain.errors import Overloaded, ResidencyRefused, TandemError, Unkn
 from tandem.domain.generation import ModelCard
 from tandem.domain.tenants import Tenants
 from tandem.generation.pools import Demand, PoolChoice, PoolView, conversation_key
-from tandem.pipeline.admitted import Admitted, Pool, Trying
+from tandem.pipeline.admitted import Admitted
+from tandem.pipeline.pool import Pool, Trying
 from tandem.pipeline.traffic import PoolLoad, TrafficMeter
 from tandem.ports.clock import Clock
 

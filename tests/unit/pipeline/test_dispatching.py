@@ -29,8 +29,8 @@ from tandem.generation.endpoints import Endpoint, Endpoints
 from tandem.generation.pools import PoolPolicy
 from tandem.generation.retries import RetryBudget
 from tandem.generation.waking import Waking
-from tandem.pipeline.admitted import Pool, Trying
 from tandem.pipeline.dispatching import Asked, Dispatch
+from tandem.pipeline.pool import Pool, Trying
 
 PROMPT = Prompt((Message("user", "hello"),), "answer@1")
 CONTEXT = RequestContext("r", "acme")
