@@ -1,7 +1,6 @@
 """The way in as parts of a process: who is known, and how much they may do."""
 
-import asyncio
-from collections.abc import AsyncIterator, Coroutine, Sequence
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from uuid import uuid4
 
@@ -11,6 +10,7 @@ from tandem.admission.keys import Key, KeyRing
 from tandem.admission.quotas import Quotas
 from tandem.admission.store_watch import StoreWatch
 from tandem.app.access import Jwt
+from tandem.app.beside import beside
 from tandem.app.clock import SystemClock
 from tandem.app.settings import Settings
 from tandem.app.traffic import tenants
@@ -107,20 +107,3 @@ async def _quota_store(settings: Settings) -> AsyncIterator[QuotaStore]:
         timeout_s=chosen.timeout_s,
     ) as store:
         yield store
-
-
-@asynccontextmanager
-async def beside(works: Sequence[Coroutine[None, None, None]]) -> AsyncIterator[None]:
-    """These run while the context is open. One that fails ends the process loudly, rather than be missed in silence."""
-    fault: Exception | None = None
-    async with asyncio.TaskGroup() as tasks:
-        running = [tasks.create_task(work) for work in works]
-        try:
-            yield
-        except Exception as error:  # noqa: BLE001 - what the process broke with leaves the group as it was
-            fault = error
-        finally:
-            for task in running:
-                task.cancel()
-    if fault is not None:
-        raise fault

@@ -1,6 +1,5 @@
 """The predictor pools of a process, from their settings to the dispatch that requests go through."""
 
-import asyncio
 import random
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -8,6 +7,7 @@ from contextlib import asynccontextmanager
 from tandem.admission.limit import AdaptiveLimit
 from tandem.admission.turnstile import Turnstile
 from tandem.app import parts
+from tandem.app.beside import beside
 from tandem.app.clock import SystemClock
 from tandem.app.parts import Opener
 from tandem.app.settings import Settings
@@ -36,10 +36,9 @@ async def dispatch(
     measured: Callable[[Generator], Generator],
 ) -> AsyncIterator[Dispatch]:
     """All pools, and beside them what looks for servers that are away. `measured` wraps each server."""
-    async with parts.predictors(settings, dense) as described, asyncio.TaskGroup() as watching:
+    async with parts.predictors(settings, dense) as described:
         pools = [_pool(settings, pool, servers, measured) for pool, servers in described]
-        watches = [watching.create_task(pool.waking.watch()) for pool in pools]
-        try:
+        async with beside([pool.waking.watch() for pool in pools]):
             yield Dispatch(
                 pools,
                 SystemClock(),
@@ -48,9 +47,6 @@ async def dispatch(
                 tenants=tenants(settings.tenants, settings.default_tenant),
                 collections={name: policy.regions for name, policy in settings.collections.items()},
             )
-        finally:
-            for watch in watches:
-                watch.cancel()
 
 
 def _trying(settings: Settings) -> Trying:
