@@ -10,6 +10,8 @@ from prometheus_client import CollectorRegistry
 
 from tandem.app.settings import Settings
 from tandem.cli.main import app
+from tandem.http.edge.census import Census
+from tandem.observe.connections import ConnectionMetrics
 from tandem.observe.metrics import Metrics
 from tandem.observe.traffic import PoolGauges
 
@@ -148,6 +150,7 @@ def metrics() -> Iterator[str]:
     )
     registry: CollectorRegistry = Metrics("0", "all").registry
     registry.register(PoolGauges(tuple))
+    registry.register(ConnectionMetrics(Census()))
     rows = ["| metric | type | meaning |", "| --- | --- | --- |"]
     for family in registry.collect():
         if family.name.startswith("tandem_"):

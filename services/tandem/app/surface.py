@@ -22,6 +22,7 @@ from tandem.http.routers.operations import operations_router
 from tandem.http.routers.retrieval import retrieval_router
 from tandem.http.ui.router import ui_router
 from tandem.http.web import web_app
+from tandem.observe.connections import ConnectionMetrics
 from tandem.observe.features import CountedDegradation, MeasuredIngestor, MeasuredRetriever
 from tandem.observe.metrics import Metrics
 from tandem.observe.traffic import PoolGauges
@@ -133,4 +134,6 @@ class Surface:
 
 def surface(settings: Settings, lifecycle: Lifecycle, target: str) -> Surface:
     """The surface of one process."""
-    return Surface(settings, lifecycle, target, Metrics(VERSION, target))
+    metrics = Metrics(VERSION, target)
+    metrics.registry.register(ConnectionMetrics(lifecycle.census))
+    return Surface(settings, lifecycle, target, metrics)

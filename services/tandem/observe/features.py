@@ -25,6 +25,7 @@ class MeasuredRetriever:
     async def retrieve(self, question: str, options: RetrievalOptions, context: RequestContext) -> Retrieval:
         """The inner retriever's."""
         began = self._now_s()
+        context.progress.stage = "retrieval"
         try:
             return await self._inner.retrieve(question, options, context)
         except TandemError as error:

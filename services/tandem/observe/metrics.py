@@ -17,6 +17,12 @@ POOL_GAUGES = {
     "tandem_pool_cost_today": "Cost since midnight UTC, in the currency of the configured prices.",
 }
 
+# Read from the server's own counts when they are asked for.
+CONNECTION_METRICS = {
+    "tandem_connections": "Connections that clients hold.",
+    "tandem_connections_closed": "Connections that Tandem ended and the client would have kept, by reason.",
+}
+
 
 class Metrics:
     """The counters of one process, in a registry of their own. Its methods are what the HTTP surface reports to."""

@@ -65,6 +65,7 @@ class Delivery:
 
     async def events(self, job: Job, context: RequestContext) -> AsyncGenerator[Piece | End]:
         """Close it to cancel; the engine's slot is free when that returns."""
+        context.progress.stage = "generation"
         async with aclosing(self.source.run(job, context)) as events:
             async for event in events:
                 if isinstance(event, End):
