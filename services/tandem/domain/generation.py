@@ -1,6 +1,6 @@
 """What goes to a model and what comes back."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from tandem.domain.question import Message
@@ -42,9 +42,13 @@ FinishReason = Literal["stop", "length"]
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """A piece of the answer: one token, or as much text as arrived together. Never splits a character."""
+    """A piece of the answer: one token, or as much text as arrived together. Never splits a character.
+
+    `more`: the next event is here already, so that both may be passed on together. It may stay False.
+    """
 
     text: str
+    more: bool = field(default=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,6 @@
 """OpenAI's chat wire, as far as a generator needs it: the body to send, the chunks that come back."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import orjson
@@ -9,6 +9,7 @@ from tandem.domain.context import RequestContext
 from tandem.domain.errors import TandemError, UpstreamFailed, UpstreamUnavailable
 from tandem.domain.generation import Finished, FinishReason, GenerationEvent, Prompt, Token, Usage
 from tandem.domain.question import Sampling
+from tandem.generation.mould import Mould
 from tandem.ports.clock import Clock
 
 Failure = Callable[[Mapping[str, Any]], TandemError]
@@ -49,10 +50,34 @@ class ChatEvents:
 
     def __init__(self, failure: Failure) -> None:
         self._failure = failure
+        self._mould = Mould()
         self._reason: FinishReason | None = None
         self._usage: Usage | None = None
         self._pieces = 0
         self.done = False
+
+    def take_all(self, datas: Sequence[bytes]) -> tuple[list[GenerationEvent], TandemError | None]:
+        """What events that came together say, and the fault that ends them: what was said before it counts.
+
+        Tokens know whether more follows at once.
+        """
+        told: list[GenerationEvent] = []
+        fault: TandemError | None = None
+        for data in datas:
+            text = self._mould.text(data)
+            if text:
+                self._pieces += 1
+                told.append(Token(text, more=True))
+                continue
+            try:
+                told += self.take(data)
+            except TandemError as error:
+                fault = error
+            if self.done or fault is not None:
+                break
+        if told and isinstance(last := told[-1], Token):
+            told[-1] = Token(last.text)
+        return told, fault
 
     def take(self, data: bytes) -> list[GenerationEvent]:
         """What one event's data says. Raises what `failure` makes of an error, `UpstreamFailed` for what is no chunk.
@@ -70,13 +95,15 @@ class ChatEvents:
             for choice in chunk.get("choices") or ():
                 if text := (choice.get("delta") or {}).get("content"):
                     self._pieces += 1
-                    told.append(Token(_text(text)))
+                    told.append(Token(_text(text), more=True))
                 if reason := choice.get("finish_reason"):
                     self._reason = _REASONS.get(reason, "stop")
             if usage := chunk.get("usage"):
                 self._usage = Usage(_count(usage["prompt_tokens"]), _count(usage["completion_tokens"]))
         except (orjson.JSONDecodeError, AttributeError, KeyError, TypeError) as error:
             raise UpstreamFailed(f"The predictor sent no chat chunk: {data[:120]!r}.") from error
+        if len(told) == 1 and not usage and len(chunk["choices"]) == 1 and not chunk["choices"][0].get("finish_reason"):
+            self._mould.learn(data)
         return told
 
     def end(self) -> list[GenerationEvent]:

@@ -18,6 +18,9 @@ class SseParser:
 
     def feed(self, piece: bytes) -> list[bytes]:
         """The events that `piece` completed."""
+        between_events = self._begun and not self._rest and not self._data
+        if between_events and (whole := _plain(piece)) is not None:
+            return whole
         self._rest += piece
         if not self._begins():
             return []
@@ -63,3 +66,15 @@ class SseParser:
     def _check(self, size: int) -> None:
         if size > _LIMIT_BYTES:
             raise ValueError("a server-sent event is larger than 16 MB")
+
+
+def _plain(piece: bytes) -> list[bytes] | None:
+    """The events of a piece that holds nothing but whole ones of one line of data each, as most do; else None."""
+    if piece[-2:] != b"\n\n" or b"\r" in piece or len(piece) > _LIMIT_BYTES:
+        return None
+    events = []
+    for block in piece[:-2].split(b"\n\n"):
+        if block[:6] != b"data: " or b"\n" in block:
+            return None
+        events.append(block[6:])
+    return events

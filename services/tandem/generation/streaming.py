@@ -10,6 +10,7 @@ from tandem.domain.errors import DeadlineExceeded, TandemError, UpstreamFailed, 
 from tandem.domain.generation import GenerationEvent
 from tandem.generation.chat import ChatEvents, cut
 from tandem.generation.sse import SseParser
+from tandem.generation.watchdog import Overdue, Watchdog
 from tandem.ports.clock import Clock
 
 T = TypeVar("T")
@@ -43,26 +44,26 @@ async def generation_events(
     """
     parser = SseParser()
     spoken = False
+    watchdog = Watchdog(clock.monotonic_s)
     waiting_since_s = clock.monotonic_s()
-    while True:
-        patience_s = patience.idle_s if spoken else patience.first_token_s
-        wait = _Wait(waiting_since_s + patience_s, context.deadline_s, spoken)
-        try:
-            piece = await _next(pieces, wait, clock)
-        except ConnectionError as error:
-            raise cut(spoken=spoken, how=f": {error}") from error
-        for data in [] if piece is None else _parsed(parser, piece):
-            for event in events.take(data):
+    try:
+        while True:
+            patience_s = patience.idle_s if spoken else patience.first_token_s
+            wait = _Wait(waiting_since_s + patience_s, context.deadline_s, spoken)
+            piece = await _next(pieces, wait, watchdog, clock.monotonic_s())
+            told, fault = _told(parser, piece, events)
+            for event in told:
                 spoken = True
                 yield event
+            if fault is not None:
+                raise fault
+            if events.done:
+                return
+            if told:
                 # Counted from here: whoever reads slowly has not kept the predictor waiting, nor it them.
                 waiting_since_s = clock.monotonic_s()
-        if events.done:
-            return
-        if piece is None:
-            for event in events.end():
-                yield event
-            return
+    finally:
+        watchdog.close()
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,14 +87,21 @@ class _Wait:
         return UpstreamUnavailable("The predictor sent no token in time.")
 
 
-async def _next(pieces: AsyncIterator[bytes], wait: _Wait, clock: Clock) -> bytes | None:
+async def _next(pieces: AsyncIterator[bytes], wait: _Wait, watchdog: Watchdog, now_s: float) -> bytes | None:
     """The next piece, None at the end. Raises `wait.failure()` when it takes too long."""
-    return await _bounded(lambda: anext(pieces, None), wait, clock)
+    # Asked before waiting as well: a server that only ever sends heartbeats is never waited for, and says nothing.
+    if wait.ends_s <= now_s:
+        raise wait.failure()
+    try:
+        return await watchdog.bounded(anext(pieces, None), wait.ends_s, now_s)
+    except Overdue as error:
+        raise wait.failure() from error
+    except ConnectionError as error:
+        raise cut(spoken=wait.spoken, how=f": {error}") from error
 
 
 async def _bounded(ask: Callable[[], Awaitable[T]], wait: _Wait, clock: Clock) -> T:
     left_s = wait.ends_s - clock.monotonic_s()
-    # Asked before waiting as well: a server that only ever sends heartbeats is never waited for, and says nothing.
     if left_s <= 0:
         raise wait.failure()
     limit = asyncio.timeout(left_s)
@@ -107,8 +115,14 @@ async def _bounded(ask: Callable[[], Awaitable[T]], wait: _Wait, clock: Clock) -
         raise wait.failure() from error
 
 
-def _parsed(parser: SseParser, piece: bytes) -> list[bytes]:
+def _told(
+    parser: SseParser, piece: bytes | None, events: ChatEvents
+) -> tuple[list[GenerationEvent], TandemError | None]:
+    """What one piece of the stream says, None being its end, and the fault that it goes on with."""
+    if piece is None:
+        return events.end(), None
     try:
-        return parser.feed(piece)
+        parsed = parser.feed(piece)
     except ValueError as error:
         raise UpstreamFailed(f"The predictor's stream cannot be read: {error}.") from error
+    return events.take_all(parsed)

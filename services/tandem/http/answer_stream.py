@@ -1,7 +1,5 @@
 """An answer as server-sent events: nothing is sent while the status is still open, and nothing ends in silence."""
 
-import asyncio
-import contextlib
 import logging
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager
@@ -12,15 +10,16 @@ from starlette.types import Receive, Scope, Send
 
 from tandem.domain.answer import Answered, AnswerEvent, Found
 from tandem.domain.errors import TandemError, UpstreamFailed
+from tandem.domain.generation import Token
 from tandem.http.answering import AnswerMeter
 from tandem.http.errors import CLIENT_GONE, ClientGone, error_body, internal_error, status_of
 from tandem.http.exchange import exchange_of
+from tandem.http.outlet import Outlet
 from tandem.http.presence import while_wanted
 from tandem.http.wire.chat_answer import DONE, Chunks, Stamp
 from tandem.ports.clock import Clock
 
 _log = logging.getLogger("tandem.answers")
-_KEEP_ALIVE = b": waiting\n\n"
 _HEADERS = [
     (b"content-type", b"text/event-stream; charset=utf-8"),
     (b"cache-control", b"no-cache, no-transform"),
@@ -57,10 +56,11 @@ class AnswerStream(Response):
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send the answer."""
         exchange = exchange_of(scope)
-        outlet = _Outlet(send)
+        outlet = Outlet(send, _HEADERS, keep_alive_s=self._keep_alive_s)
         left_s = None if exchange.deadline_s is None else exchange.deadline_s - self._clock.monotonic_s()
         try:
-            await while_wanted(self._pump(outlet, exchange.arrived_s), receive, left_s=left_s, stage="answering")
+            async with outlet:
+                await while_wanted(self._forward(outlet, exchange.arrived_s), receive, left_s=left_s, stage="answering")
         except ClientGone:
             exchange.outcome = CLIENT_GONE
             return
@@ -77,70 +77,34 @@ class AnswerStream(Response):
                 # The outermost layer logs it and breaks the connection off; who reads along is told before.
                 await outlet.write(_event(internal_error()))
             raise
-        await outlet.close()
+        await outlet.end()
 
-    async def _pump(self, outlet: "_Outlet", arrived_s: float) -> None:
-        keeping_alive = asyncio.create_task(self._keep_alive(outlet))
-        try:
-            await self._forward(outlet, arrived_s)
-        finally:
-            keeping_alive.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await keeping_alive
-
-    async def _forward(self, outlet: "_Outlet", arrived_s: float) -> None:
-        chunks: Chunks | None = None
-        first, end = True, None
+    async def _forward(self, outlet: Outlet, arrived_s: float) -> None:
         async with self._answer as events:
+            found = await anext(events, None)
+            if not isinstance(found, Found):
+                raise UpstreamFailed("The answer began without what it is made from.")
+            chunks = Chunks(self._stamp, found, usage=self._usage)
+            first, end = True, None
             async for event in events:
-                if isinstance(event, Found):
-                    chunks = Chunks(self._stamp, event, usage=self._usage)
-                    continue
-                if chunks is None:
-                    raise UpstreamFailed("The answer began without what it is made from.")
-                if isinstance(event, Answered):
+                if isinstance(event, Token):
+                    if first:
+                        first = False
+                        self._meter.first_token(self._clock.monotonic_s() - arrived_s)
+                        outlet.hold(chunks.opening())
+                    if event.more:
+                        outlet.hold(chunks.text(event.text))
+                    else:
+                        await outlet.write(chunks.text(event.text))
+                elif isinstance(event, Answered):
                     end = event
-                    continue
-                if first:
-                    first = False
-                    self._meter.first_token(self._clock.monotonic_s() - arrived_s)
-                    await outlet.write(chunks.opening() + chunks.text(event.text))
-                else:
-                    await outlet.write(chunks.text(event.text))
-        if end is None or chunks is None:
+        if end is None:
             raise UpstreamFailed("The answer was cut short.")
-        last = chunks.ending(end) + (chunks.usage(end) if self._usage else b"") + DONE
-        await outlet.write((chunks.opening() if first else b"") + last)
+        if first:
+            outlet.hold(chunks.opening())
+        await outlet.write(chunks.ending(end) + (chunks.usage(end) if self._usage else b"") + DONE)
         self._meter.answered(end.outcome)
-
-    async def _keep_alive(self, outlet: "_Outlet") -> None:
-        while True:
-            written = outlet.written
-            await asyncio.sleep(self._keep_alive_s)
-            if outlet.written == written:
-                await outlet.write(_KEEP_ALIVE)
 
 
 def _event(error: TandemError) -> bytes:
     return b"data: " + orjson.dumps(error_body(error)) + b"\n\n"
-
-
-class _Outlet:
-    """The way out: the head goes with the first piece, pieces never mix."""
-
-    def __init__(self, send: Send) -> None:
-        self._send = send
-        self._one_at_a_time = asyncio.Lock()
-        self.started = False
-        self.written = 0
-
-    async def write(self, piece: bytes) -> None:
-        async with self._one_at_a_time:
-            if not self.started:
-                self.started = True
-                await self._send({"type": "http.response.start", "status": 200, "headers": _HEADERS})
-            self.written += 1
-            await self._send({"type": "http.response.body", "body": piece, "more_body": True})
-
-    async def close(self) -> None:
-        await self._send({"type": "http.response.body", "body": b"", "more_body": False})

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Coroutine
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar
 
 from starlette.types import Receive
 
@@ -19,19 +19,54 @@ async def while_wanted(work: Coroutine[Any, Any, T], receive: Receive, *, left_s
     request's body must have been read. Parts keep the deadline themselves and know better where it passed; this is
     the net below them.
     """
-    running = asyncio.create_task(work)
-    leaving = asyncio.create_task(_disconnected(receive))
+    loop = asyncio.get_running_loop()
+    wish = _Wish(work)
+    leaving = loop.create_task(_disconnected(receive))
+    leaving.add_done_callback(lambda _: wish.end(ClientGone()))
+    timer = None if left_s is None else loop.call_later(max(0.0, left_s), wish.end, DeadlineExceeded(stage))
     try:
-        await asyncio.wait({running, leaving}, timeout=left_s, return_when=asyncio.FIRST_COMPLETED)
-        if running.done():
-            return running.result()
-        if leaving.done():
-            raise ClientGone
-        raise DeadlineExceeded(stage)
+        return await wish.granted()
     finally:
-        for task in (running, leaving):
-            task.cancel()
-        await asyncio.gather(running, leaving, return_exceptions=True)
+        if timer is not None:
+            timer.cancel()
+        if not leaving.done():
+            leaving.cancel()
+            # Its turn to unwind, and no exception of its own can be of interest any more.
+            await asyncio.wait((leaving,))
+
+
+class _Wish(Generic[T]):
+    """Runs in the task that wants it, and can be ended from outside: a task of its own would cost more than it tells."""
+
+    def __init__(self, work: Coroutine[Any, Any, T]) -> None:
+        self._work = work
+        self._task = asyncio.current_task()
+        self._why: Exception | None = None
+        self._over = False
+
+    def end(self, why: Exception) -> None:
+        """The work is not wanted any more. The first reason counts."""
+        if self._task is not None and not self._over and self._why is None:
+            self._why = why
+            self._task.cancel()
+
+    async def granted(self) -> T:
+        """The work's result, or the reason why it was ended. A cancellation by anybody else stays one."""
+        if self._task is None:
+            raise RuntimeError("only a task can be ended")
+        others = self._task.cancelling()
+        try:
+            done = await self._work
+        except BaseException:
+            self._over = True
+            if self._why is not None and self._task.uncancel() <= others:
+                raise self._why from None
+            raise
+        self._over = True
+        if self._why is not None:
+            # It ended of its own in the very moment.
+            self._task.uncancel()
+        return done
 
 
 async def _disconnected(receive: Receive) -> None:
