@@ -8,7 +8,7 @@ import pytest
 
 from tandem.adapters.scripted.generator import ScriptedGenerator
 from tandem.admission.limit import AdaptiveLimit
-from tandem.admission.turnstile import Turnstile
+from tandem.admission.turnstile import Slot, Turnstile
 from tandem.app.clock import SystemClock
 from tandem.domain.context import RequestContext
 from tandem.domain.errors import (
@@ -239,6 +239,72 @@ async def test_back_pressure_is_waited_for_once_when_there_is_time() -> None:
         )
 
 
+async def test_three_tries_are_the_most_whatever_was_saved() -> None:
+    server = Server()
+    to = dispatch(pool("base", server, breaker_failures=99), budget=1.0)
+    for _ in range(10):
+        await told(to)
+    server.failures = [AWAY] * 9
+    with pytest.raises(UpstreamUnavailable):
+        await told(to)
+    assert server.asked == 13
+
+
+async def test_the_limit_hears_of_first_tokens_and_of_back_pressure(monkeypatch: pytest.MonkeyPatch) -> None:
+    heard: list[str] = []
+    for name in ("asked", "first_token", "pushed_back"):
+        monkeypatch.setattr(Slot, name, lambda _, name=name: heard.append(name))
+    await told(dispatch(pool("base", Server(Overloaded("full", retry_after_s=0)))))
+    assert heard == ["asked", "pushed_back", "asked", "first_token"]
+
+
+async def test_an_answer_ends_a_row_of_failures() -> None:
+    server = Server(UpstreamFailed("a"))
+    one = pool("base", server, breaker_failures=2)
+    to = dispatch(one)
+    for failure in (None, UpstreamFailed("b")):
+        with pytest.raises(UpstreamFailed):
+            await told(to)
+        if failure is not None:
+            break
+        await told(to)
+        server.failures = [UpstreamFailed("b")]
+    assert one.endpoints.up
+
+
+async def test_a_try_that_was_left_makes_room_for_the_next_one() -> None:
+    server = Server(UpstreamFailed("a"), asyncio.Event())
+    one = pool("base", server)
+    one.endpoints.members[0].breaker = breaker = Breaker(failures=1, open_s=0.01, clock=CLOCK)
+    to = dispatch(one)
+    with pytest.raises(UpstreamFailed):
+        await told(to)
+    await asyncio.sleep(0.02)
+    trying = asyncio.create_task(told(to))
+    while not server.running:
+        await asyncio.sleep(0)
+    assert not breaker.admits
+    trying.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await trying
+    assert breaker.admits
+
+
+async def test_an_answer_wakes_a_pool_and_a_sleeping_one_is_passed() -> None:
+    server, meter = Server(), Meter()
+    base, cloud = pool("base", server, wake=2), pool("cloud", Server())
+    to = dispatch(base, cloud, meter=meter)
+    async with to.admit(ASKED, CONTEXT) as admitted:
+        base.waking.slept()
+        assert (await told(to))[1] == "cloud"
+        assert meter.told[-1] == ("entered", "cloud", "down")
+        assert ("refused", "base", "down") not in meter.told, "nobody was held for it"
+        async with admitted.stream(PROMPT, Sampling()):
+            assert not base.waking.asleep
+    base.waking.slept()
+    assert [load.demand for load in to.load()] == [0, 0]
+
+
 async def test_back_pressure_opens_no_breaker() -> None:
     server = Server(*[Overloaded("full", retry_after_s=30)] * 20)
     one = pool("base", server, breaker_failures=1)
@@ -279,14 +345,15 @@ async def test_all_full_is_said_at_once_and_before_any_work() -> None:
 
 
 async def test_an_open_breaker_answers_without_queueing() -> None:
-    server = Server(UpstreamFailed("broken"))
+    server, meter = Server(UpstreamFailed("broken")), Meter()
     one = pool("base", server, breaker_failures=1)
-    to = dispatch(one)
+    to = dispatch(one, meter=meter)
     with pytest.raises(UpstreamFailed):
         await told(to)
     with pytest.raises(UpstreamUnavailable) as refused:
         await told(to)
     assert server.asked == 1
+    assert meter.told == [("entered", "base", "preferred"), ("refused", "base", "down")]
     assert refused.value.retry_after_s == pytest.approx(60, abs=2)
 
 
