@@ -5,7 +5,7 @@ from types import TracebackType
 
 from tandem.admission.claim import Claim
 from tandem.admission.fair_queue import FairQueue, Waiter
-from tandem.admission.limit import AdaptiveLimit
+from tandem.admission.limit import NO_TICKET, AdaptiveLimit
 from tandem.domain.context import RequestContext
 from tandem.domain.errors import DeadlineExceeded, Overloaded
 from tandem.ports.clock import Clock
@@ -72,12 +72,12 @@ class Turnstile:
         if self._has_slot():
             self._queue.took(claim)
             self._started()
-            return Slot(self, claim, arrived_s, 0.0)
+            return Slot(self, self._limit, self._clock, claim, arrived_s, 0.0)
         if not self._queue.has_room(claim):
             raise self._full()
         await self._wait(claim, arrived_s, context)
         now_s = self._clock.monotonic_s()
-        return Slot(self, claim, now_s, now_s - arrived_s)
+        return Slot(self, self._limit, self._clock, claim, now_s, now_s - arrived_s)
 
     def free(self, claim: Claim, taken_s: float) -> None:
         """A slot is free again."""
@@ -86,18 +86,9 @@ class Turnstile:
         self._held_s = held_s if self._held_s is None else self._held_s + _NEWEST * (held_s - self._held_s)
         self._give_back(claim)
 
-    def first_token(self, asked_s: float) -> None:
-        """A slot's first token came, asked for at `asked_s`."""
-        self._limit.first_token(asked_s)
+    def follow(self) -> None:
+        """The limit may have changed: lets in whoever has a slot now."""
         self._fill()
-
-    def pushed_back(self, asked_s: float) -> None:
-        """The pool had no room for a slot's request after all."""
-        self._limit.pushed_back(asked_s)
-
-    def now_s(self) -> float:
-        """The clock's instant."""
-        return self._clock.monotonic_s()
 
     async def _wait(self, claim: Claim, arrived_s: float, context: RequestContext) -> None:
         loop = asyncio.get_running_loop()
@@ -158,31 +149,42 @@ class Turnstile:
 
 
 class Slot:
-    """The right to ask the pool, told how it went."""
+    """The right to ask the pool, told how it went. `waited_s`: how long it took to come."""
 
-    __slots__ = ("_asked_s", "_claim", "_taken_s", "_turnstile", "waited_s")
+    __slots__ = ("_asked_s", "_claim", "_clock", "_limit", "_taken_s", "_ticket", "_turnstile", "waited_s")
 
-    def __init__(self, turnstile: Turnstile, claim: Claim, taken_s: float, waited_s: float) -> None:
+    def __init__(
+        self, turnstile: Turnstile, limit: AdaptiveLimit, clock: Clock, claim: Claim, taken_s: float, waited_s: float
+    ) -> None:
         self._turnstile = turnstile
+        self._limit = limit
+        self._clock = clock
         self._claim = claim
         self._taken_s = taken_s
+        self._ticket = NO_TICKET
         self._asked_s = taken_s
         self.waited_s = waited_s
 
     def asked(self) -> None:
-        """The request goes to the pool now."""
-        self._asked_s = self._turnstile.now_s()
+        """The request goes to the pool now, or once more."""
+        self._limit.lost(self._ticket)
+        self._ticket = self._limit.asked()
+        self._asked_s = self._clock.monotonic_s()
 
     def first_token(self) -> None:
         """The first token came."""
-        self._turnstile.first_token(self._asked_s)
+        ticket, self._ticket = self._ticket, NO_TICKET
+        self._limit.first_token(ticket, self._clock.monotonic_s() - self._asked_s)
+        self._turnstile.follow()
 
     def pushed_back(self) -> None:
         """The pool answered that it has no room."""
-        self._turnstile.pushed_back(self._asked_s)
+        ticket, self._ticket = self._ticket, NO_TICKET
+        self._limit.pushed_back(ticket)
 
     def free(self) -> None:
         """It is over. To be called once."""
+        self._limit.lost(self._ticket)
         self._turnstile.free(self._claim, self._taken_s)
 
 
