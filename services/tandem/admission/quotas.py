@@ -5,7 +5,8 @@ import contextlib
 import math
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from typing import Literal, Protocol
+from dataclasses import replace
+from typing import Literal, Protocol, TypeVar
 
 from tandem.admission.store_watch import StoreWatch
 from tandem.domain.context import RequestContext
@@ -19,6 +20,8 @@ _UNKNOWN_WAIT_S = 1.0
 _REMEMBERED_TENANTS = 1000
 # Weight of the newest request in the mean of how long a tenant's requests take.
 _NEWEST = 0.2
+
+T = TypeVar("T")
 
 
 class QuotaMeter(Protocol):
@@ -73,6 +76,7 @@ class Quotas:
         self._lease_s = lease_s
         self._held: dict[Lease, QuotaStore] = {}
         self._durations_s: dict[str, float] = {}
+        self._spent: dict[str, tuple[float, Entry, QuotaStore]] = {}
 
     @asynccontextmanager
     async def request(self, tenant: Tenant, standing: Standing) -> AsyncIterator[None]:
@@ -84,6 +88,7 @@ class Quotas:
         if not tenant.limited:
             yield
             return
+        self._refuse_again(tenant, standing)
         lease = Lease(tenant.name, self._new_id())
         entry, store = await self._store.ask(
             lambda store, share: store.enter(lease, _limits(tenant, share), self._lease_s)
@@ -91,6 +96,8 @@ class Quotas:
         standing.requests, standing.tokens = entry.requests, entry.tokens
         if entry.refused is not None:
             self._meter.quota_refused(entry.refused)
+            if entry.refused == "requests":
+                _remember(self._spent, tenant.name, (self._clock.monotonic_s() + entry.wait_s, entry, store))
             raise self._refusal(tenant, entry)
         if tenant.concurrency is None:
             yield
@@ -101,7 +108,7 @@ class Quotas:
             yield
         finally:
             del self._held[lease]
-            self._remember(tenant.name, self._clock.monotonic_s() - began_s)
+            self._took(tenant.name, self._clock.monotonic_s() - began_s)
             # What cannot be given back now runs out by itself.
             with contextlib.suppress(UpstreamUnavailable):
                 await store.leave(lease)
@@ -152,6 +159,21 @@ class Quotas:
                 with contextlib.suppress(UpstreamUnavailable):
                     await store.renew([lease for lease, holder in self._held.items() if holder is store], self._lease_s)
 
+    def _refuse_again(self, tenant: Tenant, standing: Standing) -> None:
+        """Requests never go back, so who was told to wait need not be looked up before: a storm stays off the store."""
+        if (known := self._spent.get(tenant.name)) is None:
+            return
+        until_s, entry, store = known
+        left_s = until_s - self._clock.monotonic_s()
+        if left_s <= 0 or store is not self._store.counting:
+            del self._spent[tenant.name]
+            return
+        if (level := entry.requests) is not None:
+            standing.requests = replace(level, reset_s=level.reset_s - entry.wait_s + left_s)
+        standing.tokens = entry.tokens
+        self._meter.quota_refused("requests")
+        raise self._refusal(tenant, replace(entry, wait_s=left_s))
+
     def _refusal(self, tenant: Tenant, entry: Entry) -> RateLimited:
         if entry.refused == "requests" and entry.requests is not None:
             return RateLimited(
@@ -165,11 +187,16 @@ class Quotas:
             f"Tenant {tenant.name} has all of its {slots} requests at the same time running.", retry_after_s=wait_s
         )
 
-    def _remember(self, name: str, took_s: float) -> None:
-        known_s = self._durations_s.pop(name, took_s)
-        if len(self._durations_s) >= _REMEMBERED_TENANTS:
-            del self._durations_s[next(iter(self._durations_s))]
-        self._durations_s[name] = known_s + _NEWEST * (took_s - known_s)
+    def _took(self, name: str, took_s: float) -> None:
+        known_s = self._durations_s.get(name, took_s)
+        _remember(self._durations_s, name, known_s + _NEWEST * (took_s - known_s))
+
+
+def _remember(known: dict[str, T], name: str, value: T) -> None:
+    known.pop(name, None)
+    if len(known) >= _REMEMBERED_TENANTS:
+        del known[next(iter(known))]
+    known[name] = value
 
 
 async def _reserve(store: QuotaStore, tenant: str, limit: int, tokens: int) -> tuple[int, int, Reserved]:

@@ -51,6 +51,11 @@ class StoreWatch:
         """True while decisions are made without the shared store."""
         return self._failures >= _FAILURES
 
+    @property
+    def counting(self) -> QuotaStore | None:
+        """The store that would be asked now; None when there is none."""
+        return self._local if self.lost else self._shared
+
     async def ask(self, question: Question[T]) -> tuple[T, QuotaStore]:
         """The reply and the store that gave it, which is the one to tell when it is over.
 

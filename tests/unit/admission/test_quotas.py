@@ -98,7 +98,7 @@ class Bench:
         self.store.away = True
         for _ in range(3):
             with contextlib.suppress(UpstreamUnavailable):
-                await self.ask(ACME)
+                await self.ask(Tenant("somebody", concurrency=100))
         assert self.watch.lost
 
 
@@ -127,6 +127,48 @@ async def test_requests_over_the_quota_wait_as_long_as_they_are_told() -> None:
     bench.clock.advance(refused.value.retry_after_s - 19.9)
     await bench.ask(ACME)
     assert bench.meter.refused == ["requests", "requests"]
+
+
+async def test_a_storm_over_the_quota_stays_off_the_store() -> None:
+    bench, tenant = Bench(), Tenant("acme", requests_per_minute=1)
+    await bench.ask(tenant)
+    asked = bench.store.asked
+    for n in range(50):
+        standing = Standing()
+        with pytest.raises(RateLimited) as refused:
+            async with bench.quotas.request(tenant, standing):
+                raise AssertionError
+        assert refused.value.retry_after_s == pytest.approx(60 - n)
+        assert standing.requests == Level(1, 0, pytest.approx(60 - n))  # type: ignore[arg-type]
+        bench.clock.advance(1)
+    assert bench.store.asked == asked + 1
+    assert bench.meter.refused == ["requests"] * 50
+    bench.clock.advance(10)
+    await bench.ask(tenant)
+
+
+async def test_what_one_store_refused_another_may_allow() -> None:
+    bench, tenant = Bench(local_share=0.5), Tenant("acme", requests_per_minute=4)
+    await bench.lose()
+    for _ in range(2):
+        await bench.ask(tenant)
+    with pytest.raises(RateLimited, match="2 requests"):
+        await bench.ask(tenant)
+    bench.store.away = False
+    watching = asyncio.create_task(bench.watch.watch())
+    await asyncio.sleep(0.01)
+    watching.cancel()
+    assert (await bench.ask(tenant)).requests == Level(4, 3, 15)
+
+
+async def test_of_many_tenants_only_the_latest_are_remembered() -> None:
+    bench = Bench()
+    for n in range(1100):
+        tenant = Tenant(f"tenant-{n}", requests_per_minute=1, concurrency=1)
+        await bench.ask(tenant)
+        with pytest.raises(RateLimited):
+            await bench.ask(tenant)
+    assert len(bench.quotas._spent) == len(bench.quotas._durations_s) == 1000
 
 
 async def test_slots_come_back_whatever_ends_the_request() -> None:
