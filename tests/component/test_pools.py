@@ -78,6 +78,12 @@ async def asked(url: str, key: str = "none", **body: Any) -> tuple[int, dict[str
         return reply.status, await reply.json(), reply.headers.get("retry-after")
 
 
+async def streamed(url: str) -> str:
+    body = {"messages": [{"role": "user", "content": "When?"}], "stream": True}
+    async with aiohttp.ClientSession() as http, http.post(f"{url}/v1/chat/completions", json=body) as reply:
+        return (await reply.read()).decode()
+
+
 async def route(url: str, key: str = "none") -> dict[str, Any]:
     status, body, _ = await asked(url, key)
     assert status == 200, body
@@ -180,8 +186,9 @@ async def test_requests_wait_for_a_pool_that_wakes(tmp_path: Path) -> None:
         port = reserved.getsockname()[1]
     asleep = pool("gpu", f"http://127.0.0.1:{port}", model=MODEL)
     resilience = {"wake_hold": 2, "wake_s": 30, "wake_probe_s": 0.05}
-    async with front(tmp_path, asleep, resilience=resilience) as process:
-        held = [asyncio.create_task(asked(process.url)) for _ in range(2)]
+    server_settings = {"stream_keep_alive_s": 0.1}
+    async with front(tmp_path, asleep, resilience=resilience, server=server_settings) as process:
+        first, second = asyncio.create_task(asked(process.url)), asyncio.create_task(streamed(process.url))
         async with asyncio.timeout(10):
             while await metric(process.url, "tandem_pool_held", pool="gpu") < 2:
                 await asyncio.sleep(0.02)
@@ -191,8 +198,12 @@ async def test_requests_wait_for_a_pool_that_wakes(tmp_path: Path) -> None:
         assert retry_after is not None
         async with aiohttp.ClientSession() as http, http.get(f"{process.url}/v1/models") as reply:
             assert [model["id"] for model in (await reply.json())["data"]] == ["m", "tandem"]
+        await asyncio.sleep(0.2)
         async with Server().listening(port) as server:
-            assert [status for status, _, _ in await asyncio.gather(*held)] == [200, 200]
+            (status, _, _), stream = await asyncio.gather(first, second)
+            assert status == 200
+            assert stream.startswith(": waiting\n\n"), "who waits is kept alive"
+            assert stream.endswith("data: [DONE]\n\n")
             assert server.asked == 2
         assert await metric(process.url, "tandem_generation_demand", pool="gpu") == 0
 

@@ -28,6 +28,8 @@ class Server(Group):
     """Largest JSON body. Documents have their own limit, `ingestion.max_document_bytes`."""
     request_timeout_s: float = Field(default=120.0, gt=0)
     """A request's time budget when it brings no x-request-timeout-ms."""
+    stream_keep_alive_s: float = Field(default=15.0, gt=0)
+    """Longest silence in a stream: then a comment is sent, also to those who wait for the model."""
     max_connections: int | None = Field(default=None, ge=1)
     """Connections at a time; one more is answered 503 at once. Unset: 10000, or as many as open files leave room for."""
     header_timeout_s: float = Field(default=10.0, gt=0)

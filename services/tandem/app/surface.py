@@ -75,7 +75,13 @@ class Surface:
         return self._web(
             metrics,
             [
-                chat_router(answering, collection=collection, clock=clock, meter=metrics),
+                chat_router(
+                    answering,
+                    collection=collection,
+                    clock=clock,
+                    meter=metrics,
+                    keep_alive_s=self.settings.server.stream_keep_alive_s,
+                ),
                 models_router(dispatch.models, created=int(clock.epoch_s())),
                 *self._features(CountedDegradation(finder, metrics), MeasuredIngestor(ingestor, metrics), clock),
                 ui_router(),
