@@ -13,7 +13,10 @@ from starlette.types import Receive, Scope, Send
 
 from fakes.answers import PASSAGE, OneRetrieval
 from fakes.api import Api
+from fakes.faulty import Fault, Heard, faulty
+from fakes.leaks import nothing_leaks
 from fakes.live import live
+from tandem.adapters.remote.ingestor import remote_ingestor
 from tandem.adapters.remote.retriever import remote_retriever
 from tandem.admission.keys import Key
 from tandem.domain import errors
@@ -191,6 +194,56 @@ async def test_something_that_is_no_tandem(status: int, content: bytes, kind: ty
     async with live(app) as url, remote_retriever(url, timeout_s=5) as retriever:
         with pytest.raises(kind):
             await retriever.retrieve("q", RetrievalOptions(), CONTEXT)
+
+
+def found(_: Heard) -> tuple[int, bytes]:
+    return 200, b'{"passages": [], "relevance": 0.5, "degraded": []}'
+
+
+@pytest.mark.parametrize("fault", ["hangup", "reset", "half"])
+async def test_a_read_is_made_again_once_when_a_kept_connection_turns_out_dead(fault: Fault) -> None:
+    ask = ("q", RetrievalOptions(), CONTEXT)
+    async with faulty(found) as server, remote_retriever(server.url, timeout_s=5) as retriever:
+        server.delay_s = 0.05
+        await asyncio.gather(*(retriever.retrieve(*ask) for _ in range(6)))
+        kept, server.delay_s = server.connections, 0.0
+        assert kept == 6
+        server.fault = lambda heard: fault if heard.connection <= kept else None
+        assert [each.relevance for each in await asyncio.gather(*(retriever.retrieve(*ask) for _ in range(6)))] == [
+            0.5
+        ] * 6
+        server.fault = fault
+        server.heard.clear()
+        with pytest.raises(errors.UpstreamUnavailable):
+            await retriever.retrieve(*ask)
+        assert len(server.heard) == 2
+
+
+async def test_what_may_change_something_is_not_made_again() -> None:
+    async with faulty(found) as server, remote_ingestor(server.url, timeout_s=5) as ingestor:
+        server.fault = "hangup"
+        with pytest.raises(errors.UpstreamUnavailable):
+            await ingestor.settle("docs")
+        assert len(server.heard) == 1
+
+
+async def test_a_peer_that_was_restarted_is_found_again_and_nothing_leaks() -> None:
+    ask = ("q", RetrievalOptions(), CONTEXT)
+    async with faulty(found) as server, remote_retriever(server.url, timeout_s=0.2) as retriever, nothing_leaks():
+        faults: list[Fault] = ["silent", "hangup", "reset", "half", "garbage"]
+        for fault in faults:
+            server.fault = fault
+            for told in await asyncio.gather(*(retriever.retrieve(*ask) for _ in range(4)), return_exceptions=True):
+                assert isinstance(told, errors.UpstreamUnavailable), fault
+        await server.stop()
+        with pytest.raises(errors.UpstreamUnavailable):
+            await retriever.retrieve(*ask)
+        server.fault = None
+        await server.start()
+        await retriever.retrieve(*ask)
+        await server.stop()
+        await asyncio.sleep(0)
+        await server.start()
 
 
 def key(name: str, secret: str, tenant: str = "default", *, peer: bool = False) -> Key:

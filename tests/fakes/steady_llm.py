@@ -34,27 +34,34 @@ USAGE = (
 )
 
 
-def application(tokens: int, gap_s: float) -> web.Application:
+async def steady_chat(request: web.Request, tokens: int, gap_s: float) -> web.StreamResponse:
     """`tokens` pieces, `gap_s` seconds apart, the first one after one gap."""
+    await request.read()
+    reply = web.StreamResponse(headers={"content-type": "text/event-stream"})
+    await reply.prepare(request)
+    for n in range(tokens):
+        await asyncio.sleep(gap_s)
+        await reply.write(_chunk({"content": f"word{n} "}))
+    await reply.write(_chunk({}, "stop") + USAGE + b"data: [DONE]\n\n")
+    return reply
+
+
+async def steady_models(_: web.Request) -> web.Response:
+    """The one model there is."""
+    return web.json_response(
+        {"object": "list", "data": [{"id": MODEL, "object": "model", "created": 0, "owned_by": "x"}]}
+    )
+
+
+def application(tokens: int, gap_s: float) -> web.Application:
+    """Every answer has so many pieces, at this pace."""
 
     async def chat(request: web.Request) -> web.StreamResponse:
-        await request.read()
-        reply = web.StreamResponse(headers={"content-type": "text/event-stream"})
-        await reply.prepare(request)
-        for n in range(tokens):
-            await asyncio.sleep(gap_s)
-            await reply.write(_chunk({"content": f"word{n} "}))
-        await reply.write(_chunk({}, "stop") + USAGE + b"data: [DONE]\n\n")
-        return reply
-
-    async def models(_: web.Request) -> web.Response:
-        return web.json_response(
-            {"object": "list", "data": [{"id": MODEL, "object": "model", "created": 0, "owned_by": "x"}]}
-        )
+        return await steady_chat(request, tokens, gap_s)
 
     app = web.Application()
     app.router.add_post("/v1/chat/completions", chat)
-    app.router.add_get("/v1/models", models)
+    app.router.add_get("/v1/models", steady_models)
     return app
 
 

@@ -11,6 +11,9 @@ from tandem.http.errors import ClientGone
 
 T = TypeVar("T")
 
+# The net lies a little below: the parts' own timers, which know the stage, must be the first to go off.
+_BELOW_S = 0.1
+
 
 async def while_wanted(work: Coroutine[Any, Any, T], receive: Receive, *, left_s: float | None, stage: str) -> T:
     """What `work` returns. It is cancelled, and has ended, before this raises.
@@ -23,7 +26,8 @@ async def while_wanted(work: Coroutine[Any, Any, T], receive: Receive, *, left_s
     wish = _Wish(work)
     leaving = loop.create_task(_disconnected(receive))
     leaving.add_done_callback(lambda _: wish.end(ClientGone()))
-    timer = None if left_s is None else loop.call_later(max(0.0, left_s), wish.end, DeadlineExceeded(stage))
+    below_s = None if left_s is None else max(0.0, left_s) + _BELOW_S
+    timer = None if below_s is None else loop.call_later(below_s, wish.end, DeadlineExceeded(stage))
     try:
         return await wish.granted()
     finally:

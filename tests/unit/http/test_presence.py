@@ -66,6 +66,16 @@ async def test_the_deadline_ends_the_work(left_s: float) -> None:
     assert client.waiting == 0
 
 
+async def test_a_part_that_keeps_the_deadline_is_heard_first() -> None:
+    async def keeping() -> None:
+        await asyncio.sleep(0.02)
+        raise DeadlineExceeded("search")
+
+    with pytest.raises(DeadlineExceeded) as passed:
+        await while_wanted(keeping(), Client().receive, left_s=0.02, stage="answering")
+    assert passed.value.stage == "search"
+
+
 async def test_cancelling_from_outside_ends_everything() -> None:
     client, work = Client(), Work()
     waiting = asyncio.create_task(while_wanted(work.run(), client.receive, left_s=None, stage="x"))

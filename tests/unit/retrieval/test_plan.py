@@ -43,6 +43,15 @@ def test_a_steady_stage_needs_hardly_more_than_it_takes() -> None:
     assert pace.needs_s(SEARCH) == SEARCH.assumed_s
 
 
+def test_a_cold_first_run_does_not_rule_a_stage_out() -> None:
+    pace = Pace()
+    pace.took(EMBED, 0.4)
+    assert pace.needs_s(EMBED) < 0.6
+    for _ in range(8):
+        pace.took(EMBED, 0.008)
+    assert pace.needs_s(EMBED) < 0.3
+
+
 def test_nearly_all_runs_of_an_unsteady_stage_are_covered() -> None:
     pace, over = Pace(), 0
     for n in range(400):
