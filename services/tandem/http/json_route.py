@@ -27,13 +27,14 @@ class JsonRoute(APIRoute):
             if not takes_json:
                 return await handle(request)
             as_json = _JsonRequest(request.scope, request.receive)
-            if not _is_json(request.headers.get("content-type", "")) and await as_json.body():
+            if not is_json(request.headers.get("content-type", "")) and await as_json.body():
                 raise HTTPException(415, "Send JSON, with Content-Type: application/json.")
             return await handle(as_json)
 
         return read_and_handle
 
 
-def _is_json(content_type: str) -> bool:
+def is_json(content_type: str) -> bool:
+    """True for JSON's media types, whatever their parameters."""
     essence = content_type.partition(";")[0].strip().lower()
     return essence == "application/json" or (essence.startswith("application/") and essence.endswith("+json"))

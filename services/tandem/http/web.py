@@ -14,6 +14,7 @@ from starlette.responses import Response
 from tandem.admission.identity import Identity
 from tandem.admission.quotas import Quotas
 from tandem.domain.errors import TandemError
+from tandem.http.direct import Direct, DirectRouter
 from tandem.http.documentation import DOCUMENTATION, describe, documentation_router
 from tandem.http.errors import GONE, on_invalid, on_tandem_error, routing_reply
 from tandem.http.farewell import Farewell
@@ -25,6 +26,7 @@ from tandem.http.middleware.identified import Identified
 from tandem.http.middleware.limited import Limited
 from tandem.http.middleware.local_only import LocalOnly
 from tandem.http.middleware.security_headers import SecurityHeaders
+from tandem.http.middleware.shedding import Refusal, Shedding
 from tandem.http.route_table import RouteTable
 from tandem.http.routers.operations import OPERATIONS
 from tandem.ports.clock import Clock
@@ -38,6 +40,7 @@ def web_app(
     meter: RequestMeter,
     identity: Identity,
     quotas: Quotas | None = None,
+    refusal: Refusal | None = None,
     lifecycle: Lifecycle,
     max_body_bytes: int,
     max_document_bytes: int | None = None,
@@ -51,11 +54,12 @@ def web_app(
 
     Operations, documentation and `open_paths` (exact, or prefixes ending in a slash) need no key; everything else does
     when `identity` knows any. `max_document_bytes` is the limit below `/v1/documents`, `max_body_bytes` elsewhere.
-    `local_only` says that the listener is on loopback: without keys, requests to other host names are refused then.
+    `refusal` tells when every queue for a model is full. `local_only` says that the listener is on loopback: without keys, requests to other host names are refused then.
     """
     routers = [*routers, documentation_router()]
     routes = RouteTable(route for router in routers for route in router.routes)
     special: Mapping[str, int] = {} if max_document_bytes is None else {"/v1/documents": max_document_bytes}
+    lanes = {key: lane for router in routers if isinstance(router, DirectRouter) for key, lane in router.lanes.items()}
     layers = [
         Middleware(
             Arrival,
@@ -71,8 +75,10 @@ def web_app(
         Middleware(Identified, identity=identity, open_paths=(*OPERATIONS, *DOCUMENTATION, *open_paths)),
         # Before the deadline and the body: who is over a quota costs a look at it and nothing more.
         *([] if quotas is None else [Middleware(Limited, quotas=quotas)]),
+        *([] if refusal is None else [Middleware(Shedding, refusal=refusal)]),
         Middleware(Deadline, budget_s=request_timeout_s, clock=clock),
         Middleware(BodyLimit, limit=max_body_bytes, special=special),
+        Middleware(Direct, lanes=lanes),
     ]
     app = FastAPI(
         title=title,

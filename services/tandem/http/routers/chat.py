@@ -4,8 +4,10 @@ from collections.abc import Callable
 from typing import Any
 from uuid import uuid4
 
-from fastapi import APIRouter, Request
+import orjson
+from fastapi import Request
 from starlette.responses import Response
+from starlette.types import Receive, Scope
 
 from tandem.domain.answer import Answered, Found
 from tandem.domain.context import RequestContext
@@ -14,7 +16,8 @@ from tandem.domain.generation import Token
 from tandem.domain.question import Question
 from tandem.http.answer_stream import AnswerStream
 from tandem.http.answering import AnswerMeter, Answers
-from tandem.http.exchange import context_of
+from tandem.http.direct import DirectRouter
+from tandem.http.exchange import context_of, exchange_of
 from tandem.http.json_route import JsonRoute
 from tandem.http.presence import while_wanted
 from tandem.http.reply import json_reply
@@ -41,15 +44,14 @@ def chat_router(
     meter: AnswerMeter,
     keep_alive_s: float = 15.0,
     new_id: Callable[[], str] = lambda: uuid4().hex,
-) -> APIRouter:
+) -> DirectRouter:
     """`collection` is asked when a request names none."""
-    router = APIRouter(tags=["chat"], route_class=JsonRoute)
+    router = DirectRouter(tags=["chat"], route_class=JsonRoute)
+    path = "/v1/chat/completions"
 
-    @router.post("/v1/chat/completions", responses=_STREAM | faults(404, 409, 415, *BEHIND), summary="Ask a question")
-    async def complete(body: ChatRequest, request: Request) -> Response:
+    async def answer(body: ChatRequest, context: RequestContext, receive: Receive) -> Response:
         question = body.question(collection, alias=ALIAS)
         stamp = Stamp(f"chatcmpl-{new_id()}", int(clock.epoch_s()))
-        context = context_of(request)
         if body.stream:
             usage = bool(body.stream_options and body.stream_options.include_usage)
             return AnswerStream(
@@ -62,11 +64,23 @@ def chat_router(
             )
         left_s = None if context.deadline_s is None else context.deadline_s - clock.monotonic_s()
         found, text, end = await while_wanted(
-            _whole(answering, question, context), request.receive, left_s=left_s, stage="answering"
+            _whole(answering, question, context), receive, left_s=left_s, stage="answering"
         )
         meter.answered(end.outcome)
         return json_reply(whole_answer(stamp, found, text, end))
 
+    @router.post(path, responses=_STREAM | faults(404, 409, 415, *BEHIND), summary="Ask a question")
+    async def complete(body: ChatRequest, request: Request) -> Response:
+        return await answer(body, context_of(request), request.receive)
+
+    async def lane(body: bytes, scope: Scope, receive: Receive) -> Response | None:
+        try:
+            asked = ChatRequest.model_validate(orjson.loads(body))
+        except ValueError:
+            return None
+        return await answer(asked, exchange_of(scope).context(), receive)
+
+    router.lanes["POST", path] = lane
     return router
 
 
