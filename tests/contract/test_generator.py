@@ -7,6 +7,7 @@ from contextlib import AbstractAsyncContextManager
 import orjson
 import pytest
 
+from fakes.faults import answering, never_answers, no_http, streaming
 from fakes.upstream import DONE, USAGE, WHOLE, Call, Say, event, piece, upstream
 from tandem.adapters.openai.generator import openai_generator
 from tandem.adapters.tgi.generator import tgi_generator
@@ -66,37 +67,6 @@ async def heard(
         return [one async for one in events]
 
 
-def streaming(*parts: bytes, then: str = "end") -> Say:
-    async def say(call: Call) -> None:
-        await call.begin()
-        for part in parts:
-            await call.part(part)
-        if then == "end":
-            await call.end()
-        elif then == "reset":
-            call.reset()
-        else:
-            await call.left.wait()
-
-    return say
-
-
-def answering(status: int, body: bytes, headers: str = "") -> Say:
-    async def say(call: Call) -> None:
-        await call.answer(status, body, headers)
-
-    return say
-
-
-async def silent(call: Call) -> None:
-    await call.left.wait()
-
-
-async def not_http(call: Call) -> None:
-    await call.raw(b"220 mail.example ESMTP\r\n\r\n")
-    call.reset()
-
-
 @pytest.mark.parametrize(
     "parts",
     [
@@ -150,7 +120,7 @@ async def test_the_length_is_told(protocol: str) -> None:
         (streaming(piece("a"), then="reset"), UpstreamFailed),
         (streaming(b"data: {broken\n\n"), UpstreamFailed),
         (streaming(b"data: 7\n\n"), UpstreamFailed),
-        (not_http, UpstreamUnavailable),
+        (no_http, UpstreamUnavailable),
     ],
 )
 async def test_failures_are_told_apart(protocol: str, say: Say, error: type[TandemError]) -> None:
@@ -162,7 +132,7 @@ async def test_failures_are_told_apart(protocol: str, say: Say, error: type[Tand
 @pytest.mark.parametrize(
     ("say", "error"),
     [
-        (silent, UpstreamUnavailable),
+        (never_answers, UpstreamUnavailable),
         (streaming(then="stall"), UpstreamUnavailable),
         (streaming(piece("a"), then="stall"), UpstreamFailed),
     ],
@@ -175,7 +145,7 @@ async def test_silence_ends(protocol: str, say: Say, error: type[TandemError]) -
         await server.calls[0].left.wait()
 
 
-@pytest.mark.parametrize("say", [silent, streaming(piece("a"), then="stall")], ids=["no head", "no more"])
+@pytest.mark.parametrize("say", [never_answers, streaming(piece("a"), then="stall")], ids=["no head", "no more"])
 @pytest.mark.parametrize("left_s", [-1.0, 0.2])
 async def test_the_deadline_holds(protocol: str, say: Say, left_s: float) -> None:
     context = RequestContext("r-1", deadline_s=SystemClock().monotonic_s() + left_s)

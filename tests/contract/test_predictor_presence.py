@@ -31,7 +31,7 @@ async def until(condition: Callable[[], bool]) -> None:
             await asyncio.sleep(0.005)
 
 
-async def leave_when(ours: Predictor, path: str, body: Any, condition: Callable[[], bool]) -> None:
+async def leave_when(ours: Predictor[ScriptedEngine], path: str, body: Any, condition: Callable[[], bool]) -> None:
     """Ask, and close the connection once the condition holds."""
     async with aiohttp.ClientSession() as session:
         asking = asyncio.create_task(_read(session, ours.url + path, body))

@@ -1,20 +1,21 @@
-"""The predictor's whole surface over a scripted engine, on a real socket, and a client that hides nothing."""
+"""The predictor's whole surface over an engine, on a real socket, and a client that hides nothing."""
 
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import aiohttp
 import orjson
 
 from fakes.live import live
-from tandem.adapters.scripted.engine import ScriptedEngine
 from tandem.app.clock import SystemClock
 from tandem.http.lifecycle import Lifecycle
 from tandem.http.predictor.app import predictor_app
 from tandem.observe.metrics import Metrics
+from tandem.ports.engine import Engine
 
+E = TypeVar("E", bound=Engine)
 JSON = {"content-type": "application/json"}
 
 
@@ -34,10 +35,10 @@ class Reply:
         return dict(self.headers).get(name)
 
 
-class Predictor:
+class Predictor(Generic[E]):
     """A running predictor."""
 
-    def __init__(self, url: str, engine: ScriptedEngine, lifecycle: Lifecycle, session: aiohttp.ClientSession) -> None:
+    def __init__(self, url: str, engine: E, lifecycle: Lifecycle, session: aiohttp.ClientSession) -> None:
         self.url = url
         self.engine = engine
         self.lifecycle = lifecycle
@@ -66,7 +67,7 @@ class Predictor:
 
 
 @asynccontextmanager
-async def predictor(engine: ScriptedEngine, *, ready: bool = True, **options: Any) -> AsyncIterator[Predictor]:
+async def predictor(engine: E, *, ready: bool = True, **options: Any) -> AsyncIterator[Predictor[E]]:
     """`options` are those of `predictor_app`."""
     metrics, lifecycle = Metrics("0.0.0", "predictor"), Lifecycle()
     if ready:

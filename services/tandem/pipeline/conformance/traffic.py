@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack
+from contextlib import asynccontextmanager
 
 from tandem.domain.errors import DeadlineExceeded, Overloaded
 from tandem.domain.generation import GenerationEvent, Token
@@ -19,13 +19,11 @@ from tandem.pipeline.conformance.subject import (
 )
 
 # An answer that lasts, from a model that writes.
-_LASTING = Sampling(max_tokens=256, temperature=0.0)
+_LASTING = Sampling(max_tokens=128, temperature=0.0)
 _BRIEF = Sampling(max_tokens=16, temperature=0.0)
 _WORDS = ("albatross", "barnacle", "capstan", "dinghy", "estuary", "foghorn")
 _AT_ONCE = 4
 _TRIES = 20
-# Leaving is prompt when a new request waits no longer than this much, and three times, what it would have waited before.
-_PROMPT_S = 2.0
 # How much later than the deadline an answer may end on a busy machine.
 _LATE_S = 1.0
 _LONGEST_RETRY_AFTER_S = 3600.0
@@ -37,20 +35,15 @@ async def cancellation(subject: Subject) -> str:
     usual_s = (await answered(subject, ASKED, _BRIEF)).first_s
     room = await bound_of(subject)
     wanted = min(room + 8, 160) if room is not None else 48
+    # What a new request waited before, and as long again as streams may take to be gone.
+    limit_s = 3 * usual_s + subject.settle_s
     left = 0
     while left < wanted:
-        await asyncio.gather(*(_left_early(subject) for _ in range(min(_AT_ONCE, room or _AT_ONCE))))
-        left += min(_AT_ONCE, room or _AT_ONCE)
+        at_once = min(_AT_ONCE, room or _AT_ONCE)
+        await asyncio.gather(*(_left_early(subject, limit_s) for _ in range(at_once)))
+        left += at_once
     idle = await _idle(subject, base)
-    limit_s = _PROMPT_S + 3 * usual_s
-    try:
-        async with asyncio.timeout(limit_s + subject.settle_s):
-            first_s = (await answered(subject, ASKED, _BRIEF)).first_s
-    except (TimeoutError, Overloaded) as error:
-        why = "was refused" if isinstance(error, Overloaded) else f"had no answer in {limit_s + subject.settle_s:.1f} s"
-        raise Violated(f"after {left} streams were left, a new request {why}") from error
-    if first_s > limit_s:
-        raise Violated(f"after {left} streams were left, a new request waited {first_s:.1f} s, before {usual_s:.2f} s")
+    first_s = await _prompt(subject, limit_s)
     return f"{left} streams left early, the next one began after {first_s * 1000:.0f} ms{idle}"
 
 
@@ -58,16 +51,16 @@ async def concurrency(subject: Subject) -> str:
     """Streams side by side do not mix: each is told its own word."""
     room = await bound_of(subject)
     words = _WORDS[: max(2, min(len(_WORDS), room or len(_WORDS)))]
-    heard = await asyncio.gather(*(answered(subject, _password(word), _BRIEF) for word in words))
-    own = 0
-    for word, answer in zip(words, heard, strict=True):
-        said = answer.text.lower()
+    told = await asyncio.gather(*(_told(subject, word) for word in words))
+    heard = {word: said for word, said in zip(words, told, strict=True) if said is not None}
+    for word, said in heard.items():
         if strange := next((other for other in words if other != word and other in said), None):
-            raise Violated(f"the stream that was told {word!r} says {strange!r}: {answer.text[:60]!r}")
-        own += word in said
-    if not own:
-        raise Skipped(f"no answer holds its word: {heard[0].text[:60]!r}")
-    return f"{len(words)} streams at once, {own} of them with their own word, none with another's"
+            raise Violated(f"the stream that was told {word!r} says {strange!r}: {said[:60]!r}")
+    if len(heard) < 2:
+        raise Skipped(f"of {len(words)} streams at once all but {len(heard)} were refused")
+    if not (own := sum(word in said for word, said in heard.items())):
+        raise Skipped(f"no answer holds its word: {next(iter(heard.values()))[:60]!r}")
+    return f"{len(heard)} streams at once, {own} of them with their own word, none with another's"
 
 
 async def overload(subject: Subject) -> str:
@@ -76,8 +69,7 @@ async def overload(subject: Subject) -> str:
     burst = subject.streams if room is None else room + max(4, room // 4)
     if burst > subject.streams:
         raise Skipped(f"it takes {room} requests at once, and at most {subject.streams} streams may be opened")
-    gathering = _Gathering(burst)
-    results = await asyncio.gather(*(_held(subject, gathering) for _ in range(burst)), return_exceptions=True)
+    results = await asyncio.gather(*(answered(subject, ASKED, _BRIEF) for _ in range(burst)), return_exceptions=True)
     refused = [one for one in results if isinstance(one, Overloaded)]
     others = [one for one in results if isinstance(one, Exception) and not isinstance(one, Overloaded)]
     if others:
@@ -118,12 +110,12 @@ async def deadline(subject: Subject) -> str:
     return f"ended at its deadline of {limit_s * 1000:.0f} ms, where the whole takes {whole_s * 1000:.0f} ms{idle}"
 
 
-async def _left_early(subject: Subject) -> None:
+async def _left_early(subject: Subject, limit_s: float) -> None:
     """Until the first token, and away. A server may need a moment to see that others left."""
     last: Overloaded | None = None
     for _ in range(_TRIES):
         try:
-            async with opened(subject, ASKED, _LASTING) as events:
+            async with _soon(limit_s), opened(subject, ASKED, _LASTING) as events:
                 await _begun(events)
             return
         except Overloaded as error:
@@ -132,30 +124,34 @@ async def _left_early(subject: Subject) -> None:
     raise Violated("streams that were left still hold their slots: a new one is refused") from last
 
 
-class _Gathering:
-    """Opens when as many as are expected have come."""
-
-    def __init__(self, expected: int) -> None:
-        self._expected = expected
-        self._complete = asyncio.Event()
-
-    def come(self) -> None:
-        self._expected -= 1
-        if self._expected == 0:
-            self._complete.set()
-
-    async def all(self) -> None:
-        await self._complete.wait()
+async def _prompt(subject: Subject, limit_s: float) -> float:
+    """Seconds until the first token of a request when nobody else is there."""
+    try:
+        async with _soon(limit_s):
+            return (await answered(subject, ASKED, _BRIEF)).first_s
+    except Overloaded as error:
+        raise Violated("streams that were left still hold their slots: a new one is refused") from error
 
 
-async def _held(subject: Subject, gathering: _Gathering) -> None:
-    """Holds its stream until every other one has begun or was refused."""
-    async with AsyncExitStack() as held:
-        try:
-            await _begun(await held.enter_async_context(opened(subject, ASKED, _LASTING)))
-        finally:
-            gathering.come()
-        await gathering.all()
+@asynccontextmanager
+async def _soon(limit_s: float) -> AsyncIterator[None]:
+    """Raises `Violated` when it takes longer."""
+    limit = asyncio.timeout(limit_s)
+    try:
+        async with limit:
+            yield
+    except TimeoutError as error:
+        if not limit.expired():
+            raise
+        raise Violated(f"after streams were left, a new request had no answer in {limit_s:.1f} s") from error
+
+
+async def _told(subject: Subject, word: str) -> str | None:
+    """What the stream with this word says; None when there is no room for it."""
+    try:
+        return (await answered(subject, _password(word), _BRIEF)).text.lower()
+    except Overloaded:
+        return None
 
 
 async def _begun(events: AsyncIterator[GenerationEvent]) -> None:
