@@ -4,30 +4,43 @@ import asyncio
 from types import TracebackType
 
 from tandem.admission.claim import Claim
-from tandem.admission.fair_queue import FairQueue, Waiter
+from tandem.admission.drain import Drain
+from tandem.admission.fair_queue import FairQueue
 from tandem.admission.limit import NO_TICKET, AdaptiveLimit
+from tandem.admission.waiter import Waiter
 from tandem.domain.context import RequestContext
 from tandem.domain.errors import DeadlineExceeded, Overloaded
+from tandem.domain.tenants import Priority
 from tandem.ports.clock import Clock
 
 __all__ = ["Claim", "Slot", "Turnstile"]
 
-# Weight of the newest request in the mean of how long slots are held, and what is assumed before the first one.
-_NEWEST = 0.1
-_UNKNOWN_S = 1.0
+# Under lasting overload nobody waits for longer than half an answer: more would add delay, not throughput.
+_LONGEST_SHARE = 0.5
+# Overload lasts when somebody has been waiting, without a break, for as long as so many answers take.
+_LASTING = 3.0
+# However quick the answers are: what this process's own delays may look like.
+_LEAST_WAIT_S = 0.02
+_LEAST_LASTING_S = 0.1
 
 
 class Turnstile:
-    """One per pool. `max_waiting` requests wait at most, none longer than `max_wait_s`."""
+    """One per pool. `max_waiting` requests wait at most, none longer than `max_wait_s`.
+
+    A queue takes up a burst; one that stands is only delay. So while it stands, as many may wait as will be served in
+    half the time that an answer takes, and who has waited longer than that is dropped first, after the idea of
+    controlled delay (Nichols and Jacobson, 2012). Times come from how long slots are held.
+    """
 
     def __init__(self, limit: AdaptiveLimit, *, max_waiting: int, max_wait_s: float, clock: Clock) -> None:
         self._limit = limit
-        self._queue = FairQueue(max_waiting)
+        self._queue = FairQueue()
+        self._max_waiting = max_waiting
         self._max_wait_s = max_wait_s
         self._clock = clock
         self._running = 0
-        self._held_s: float | None = None
-        self._freed_s = clock.monotonic_s()
+        self._drain = Drain(clock.monotonic_s())
+        self._queued_since_s = clock.monotonic_s()
 
     @property
     def limit(self) -> int:
@@ -45,106 +58,146 @@ class Turnstile:
         return len(self._queue)
 
     def expected_wait_s(self) -> float:
-        """How long a new request would wait; 0 when a slot is free."""
+        """How long a new request of normal priority would wait; 0 when a slot is free."""
         if self._has_slot():
             return 0.0
-        return (len(self._queue) + 1) * self._gap_s()
+        return (self._queue.ahead(Priority.normal) + 1) * self._gap_s(self._clock.monotonic_s())
 
     def refusal(self, claim: Claim) -> Overloaded | None:
         """What `enter` would raise at once; None when it would give a slot or wait for one. Changes nothing."""
-        if self._has_slot() or self._queue.has_room(claim):
+        if self._has_slot():
             return None
-        return self._full()
+        now_s = self._clock.monotonic_s()
+        return None if self._queue.has_room(claim, self._room(now_s)) else self._full(now_s)
 
     def enter(self, claim: Claim, context: RequestContext) -> "_Entry":
-        """A slot, held while the context lasts, as soon as it is this claim's turn. Leaving frees it.
+        """A slot as soon as it is this claim's turn, for as long as the context lasts.
 
-        Raises `Overloaded` when there is no room to wait, or when it waited too long, and `DeadlineExceeded`.
-        Cancelling it leaves no trace.
+        Raises `Overloaded` when there is no room to wait, or when it waited too long or gave way to another tenant, and
+        `DeadlineExceeded("queue")` when an answer cannot begin in time any more. Cancelling it leaves no trace.
         """
         return _Entry(self, claim, context)
 
     async def take(self, claim: Claim, context: RequestContext) -> "Slot":
-        """A slot that the caller frees."""
+        """A slot that is to be freed. Raises as `enter` says."""
         arrived_s = self._clock.monotonic_s()
         if context.deadline_s is not None and context.deadline_s <= arrived_s:
             raise DeadlineExceeded("queue")
         if self._has_slot():
             self._queue.took(claim)
-            self._started()
+            self._start(arrived_s)
             return Slot(self, self._limit, self._clock, claim, arrived_s, 0.0)
-        if not self._queue.has_room(claim):
-            raise self._full()
-        await self._wait(claim, arrived_s, context)
+        room = self._room(arrived_s)
+        if not self._queue.has_room(claim, room):
+            raise self._full(arrived_s)
+        await self._wait(claim, arrived_s, context.deadline_s, room)
         now_s = self._clock.monotonic_s()
         return Slot(self, self._limit, self._clock, claim, now_s, now_s - arrived_s)
 
     def free(self, claim: Claim, taken_s: float) -> None:
         """A slot is free again."""
-        self._freed_s = self._clock.monotonic_s()
-        held_s = self._freed_s - taken_s
-        self._held_s = held_s if self._held_s is None else self._held_s + _NEWEST * (held_s - self._held_s)
-        self._give_back(claim)
+        now_s = self._clock.monotonic_s()
+        self._drain.freed(now_s - taken_s, now_s)
+        self._give_back(claim, now_s - taken_s)
 
-    def follow(self) -> None:
-        """The limit may have changed: lets in whoever has a slot now."""
-        self._fill()
+    def fill(self) -> None:
+        """Lets in whoever has a slot now: one was freed, or the limit has risen."""
+        if not self._queue:
+            return
+        now_s = self._clock.monotonic_s()
+        self._drop_late(now_s)
+        while self._queue and self._running < self._limit.value:
+            waiter = self._queue.pop()
+            # Cancelled ones are still here when their task has not run since.
+            if waiter.granted.done() or self._is_too_late(waiter, now_s):
+                self._queue.gave_back(waiter.claim, None)
+            else:
+                self._start(now_s)
+                waiter.granted.set_result(None)
 
-    async def _wait(self, claim: Claim, arrived_s: float, context: RequestContext) -> None:
+    async def _wait(self, claim: Claim, arrived_s: float, deadline_s: float | None, room: int) -> None:
         loop = asyncio.get_running_loop()
-        waiter = Waiter(claim, arrived_s, loop.create_future())
-        pushed = self._queue.add(waiter)
-        if pushed is not None:
-            _tell(pushed, self._full())
-        left_s = None if context.deadline_s is None else context.deadline_s - arrived_s
-        if left_s is not None and left_s < self._max_wait_s:
-            timer = loop.call_later(left_s, self._give_up, waiter, DeadlineExceeded("queue"))
-        else:
-            timer = loop.call_later(self._max_wait_s, self._give_up, waiter, None)
+        waiter = Waiter(claim, arrived_s, deadline_s, loop.create_future())
+        if not self._queue:
+            self._queued_since_s = arrived_s
+        gone = self._queue.add(waiter, room)
+        if gone is not None:
+            gone.tell(self._full(arrived_s))
+        hurried = deadline_s is not None and deadline_s - arrived_s < self._max_wait_s
+        longest_s = deadline_s - arrived_s if deadline_s is not None and hurried else self._max_wait_s
+        timer = loop.call_later(longest_s, self._give_up, waiter, hurried)
         try:
             await waiter.granted
         except asyncio.CancelledError:
             if waiter.granted.done() and not waiter.granted.cancelled() and waiter.granted.exception() is None:
-                self._give_back(claim)
+                self._give_back(claim, None)
             else:
                 self._queue.remove(waiter)
             raise
         finally:
             timer.cancel()
 
-    def _give_up(self, waiter: Waiter, error: Exception | None) -> None:
+    def _give_up(self, waiter: Waiter, hurried: bool) -> None:
         if self._queue.remove(waiter):
-            _tell(waiter, error or self._full())
+            waiter.tell(DeadlineExceeded("queue") if hurried else self._full(self._clock.monotonic_s()))
 
-    def _give_back(self, claim: Claim) -> None:
+    def _give_back(self, claim: Claim, held_s: float | None) -> None:
         self._running -= 1
-        self._queue.gave_back(claim)
-        self._fill()
+        self._queue.gave_back(claim, held_s)
+        self.fill()
 
-    def _fill(self) -> None:
-        while self._queue and self._running < self._limit.value:
-            waiter = self._queue.pop()
-            if waiter.granted.done():
-                # Cancelled, and its task has not run since.
-                self._queue.gave_back(waiter.claim)
-                continue
-            self._started()
-            waiter.granted.set_result(None)
-
-    def _started(self) -> None:
+    def _start(self, now_s: float) -> None:
         self._running += 1
+        self._drain.taken(now_s)
         self._limit.running(self._running)
+
+    def _drop_late(self, now_s: float) -> None:
+        """While the overload lasts, the ones that waited too long, as long as enough others are there."""
+        if not self._lasts(now_s):
+            return
+        late_s = now_s - self._longest_s(now_s)
+        room = self._room(now_s)
+        newest, oldest = self._queue.newest, self._queue.oldest
+        # Behind a burst that is over nobody comes who would be better off.
+        if newest is None or newest.arrived_s < late_s:
+            return
+        while oldest is not None and oldest.arrived_s < late_s and len(self._queue) > room:
+            self._queue.remove(oldest)
+            oldest.tell(self._full(now_s))
+            oldest = self._queue.oldest
+
+    def _is_too_late(self, waiter: Waiter, now_s: float) -> bool:
+        """True, and told, when even the usual first token would come after its deadline."""
+        if waiter.deadline_s is None or waiter.deadline_s - now_s >= (self._limit.baseline_s or 0.0):
+            return False
+        waiter.tell(DeadlineExceeded("queue"))
+        return True
 
     def _has_slot(self) -> bool:
         return not self._queue and self._running < self._limit.value
 
-    def _gap_s(self) -> float:
-        """Seconds between two slots that become free: by how long they are held, or longer when none does."""
-        held_s = _UNKNOWN_S if self._held_s is None else self._held_s
-        return max(held_s / self._limit.value, self._clock.monotonic_s() - self._freed_s if self._running else 0.0)
+    def _room(self, now_s: float) -> int:
+        """How many may wait: as many as are served before they have waited too long."""
+        if self._drain.held_s is None or not self._queue:
+            return self._max_waiting
+        return min(self._max_waiting, max(1, int(self._longest_s(now_s) / self._gap_s(now_s))))
 
-    def _full(self) -> Overloaded:
-        wait_s = (len(self._queue) + 1) * self._gap_s()
+    def _longest_s(self, now_s: float) -> float:
+        if self._drain.held_s is None or not self._lasts(now_s):
+            return self._max_wait_s
+        return min(self._max_wait_s, max(_LEAST_WAIT_S, _LONGEST_SHARE * self._drain.held_s))
+
+    def _lasts(self, now_s: float) -> bool:
+        if self._drain.held_s is None or not self._queue:
+            return False
+        lasting_s = min(self._max_wait_s, max(_LEAST_LASTING_S, _LASTING * self._drain.held_s))
+        return now_s - self._queued_since_s > lasting_s
+
+    def _gap_s(self, now_s: float) -> float:
+        return max(1e-6, self._drain.gap_s(self._limit.value, now_s))
+
+    def _full(self, now_s: float) -> Overloaded:
+        wait_s = (len(self._queue) + 1) * self._gap_s(now_s)
         return Overloaded("Too many requests are waiting for the model.", retry_after_s=wait_s)
 
 
@@ -175,11 +228,12 @@ class Slot:
         """The first token came."""
         ticket, self._ticket = self._ticket, NO_TICKET
         self._limit.first_token(ticket, self._clock.monotonic_s() - self._asked_s)
-        self._turnstile.follow()
+        self._turnstile.fill()
 
     def pushed_back(self) -> None:
         """The pool answered that it has no room."""
         ticket, self._ticket = self._ticket, NO_TICKET
+        self._limit.lost(ticket)
         self._limit.pushed_back(ticket)
 
     def free(self) -> None:
@@ -207,8 +261,3 @@ class _Entry:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._slot.free()
-
-
-def _tell(waiter: Waiter, error: Exception) -> None:
-    if not waiter.granted.done():
-        waiter.granted.set_exception(error)
