@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
+import jwt
 import pytest
 
 from fakes.identity_provider import Provider, forged, identity_provider
@@ -168,6 +169,20 @@ async def test_a_forgery_is_refused(house: House, forge: Callable[[Provider], st
     with pytest.raises(Unauthenticated) as refused:
         await house.tokens.check(forge(house.provider))
     assert refused.value.hint
+
+
+@pytest.mark.parametrize("forge", [_unsigned, _signed_with_the_public_key])
+async def test_the_token_does_not_choose_what_is_accepted(house: House, forge: Callable[[Provider], str]) -> None:
+    with pytest.raises(Unauthenticated, match="not signed with an accepted algorithm") as refused:
+        await house.tokens.check(forge(house.provider))
+    assert refused.value.hint == "Accepted: RS256, ES256."
+
+
+async def test_a_key_checks_only_the_algorithm_it_is_for(house: House) -> None:
+    private, _ = house.provider.private["one"]
+    token = jwt.encode(house.provider.claims(), private, "PS256", headers={"kid": "one"})
+    with pytest.raises(Unauthenticated, match="another algorithm than its key"):
+        await house.checking(algorithms=["RS256", "PS256"]).check(token)
 
 
 async def test_a_symmetric_key_in_the_set_is_no_key(house: House) -> None:
