@@ -3,11 +3,13 @@
 aiohttp, whose CPU per token is a third of huggingface_hub's HTTP client and an eighth of openai's.
 """
 
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 
 import aiohttp
 
+from tandem.adapters.upstream.exchange import Exchange
+from tandem.adapters.upstream.posting import Posting
 from tandem.adapters.upstream.resolver import Lookup, OwnThreadResolver, system_lookup
 from tandem.domain.context import RequestContext
 from tandem.domain.errors import ConfigurationError, UpstreamUnavailable
@@ -27,12 +29,10 @@ _KEPT_ALIVE_S = 30
 
 
 class AioReply:
-    """`ports/wire.py`'s `Reply` over one response."""
+    """`ports/wire.py`'s `Reply` over one exchange."""
 
-    def __init__(
-        self, reply: aiohttp.ClientResponse, context: RequestContext, patience: Patience, clock: Clock
-    ) -> None:
-        self._reply = reply
+    def __init__(self, exchange: Exchange, context: RequestContext, patience: Patience, clock: Clock) -> None:
+        self._exchange = exchange
         self._context = context
         self._patience = patience
         self._clock = clock
@@ -40,28 +40,26 @@ class AioReply:
     @property
     def status(self) -> int:
         """As sent."""
-        return self._reply.status
+        return self._exchange.status
 
     @property
     def content_type(self) -> str:
         """In lower case, without parameters."""
-        return _content_type(self._reply)
+        return _content_type(self._exchange.headers)
 
-    async def pieces(self) -> AsyncIterator[bytes]:
+    def pieces(self) -> AsyncIterator[bytes]:
         """As they arrive."""
-        try:
-            async for piece in self._reply.content.iter_any():
-                yield piece
-        except aiohttp.ClientError as error:
-            raise ConnectionResetError(str(error) or type(error).__name__) from error
+        return self._exchange
 
     async def whole(self) -> Answer:
         """Within the time that a first token has."""
         try:
-            body = await begun(lambda: _read(self._reply, _REFUSAL_BYTES), self._patience, self._context, self._clock)
-        except aiohttp.ClientError as error:
+            body = await begun(
+                lambda: _read(self._exchange, _REFUSAL_BYTES), self._patience, self._context, self._clock
+            )
+        except ConnectionError as error:
             raise away(error) from error
-        return _answer(self._reply, body, self._clock)
+        return _answer(self._exchange.status, self._exchange.headers, body, self._clock)
 
 
 class AioWire:
@@ -74,41 +72,46 @@ class AioWire:
         self._clock = clock
         # DNS is part of it, and so is waiting for a free connection.
         self._timeout = aiohttp.ClientTimeout(total=None, connect=patience.connect_s)
+        self._requests: dict[str, Posting] = {}
 
     async def get(self, path: str, *, timeout_s: float) -> Answer:
         """With the connection, within `timeout_s`; its first 4 MB."""
         timeout = aiohttp.ClientTimeout(total=timeout_s, connect=self._patience.connect_s)
         try:
             async with self._http.get(self._root + path, timeout=timeout, allow_redirects=False) as reply:
-                return _answer(reply, await _read(reply, _DOCUMENT_BYTES), self._clock)
+                body = await _read(reply.content.iter_any(), _DOCUMENT_BYTES)
+                return _answer(reply.status, reply.headers, body, self._clock)
         except (aiohttp.ClientError, TimeoutError) as error:
             self._forget(error)
             raise away(error) from error
 
     @asynccontextmanager
     async def post(self, path: str, body: bytes, context: RequestContext) -> AsyncIterator[AioReply]:
-        """The head within the time that a first token has, the connection within its own."""
-        async with AsyncExitStack() as held:
-            try:
-                reply = await begun(
-                    lambda: held.enter_async_context(
-                        self._http.post(
-                            self._root + path,
-                            data=body,
-                            headers=request_headers(context, self._clock),
-                            timeout=self._timeout,
-                            # A redirect could carry prompt and key to a server that nobody configured.
-                            allow_redirects=False,
-                        )
-                    ),
-                    self._patience,
-                    context,
-                    self._clock,
-                )
-            except aiohttp.ClientError as error:
-                self._forget(error)
-                raise away(error) from error
-            yield AioReply(reply, context, self._patience, self._clock)
+        """The head within the time that a first token has, the connection within its own.
+
+        A redirect is not followed: it could carry prompt and key to a server that nobody configured.
+        """
+        try:
+            exchange = await begun(lambda: self._asked(path, body, context), self._patience, context, self._clock)
+        except (aiohttp.ClientError, TimeoutError) as error:
+            self._forget(error)
+            raise away(error) from error
+        try:
+            yield AioReply(exchange, context, self._patience, self._clock)
+        finally:
+            exchange.leave()
+
+    async def _asked(self, path: str, body: bytes, context: RequestContext) -> Exchange:
+        request = self._requests.get(path)
+        if request is None:
+            request = self._requests[path] = Posting(self._http, self._root + path)
+        exchange = Exchange(await request.connection(self._timeout))
+        try:
+            await exchange.head(request.head(request_headers(context, self._clock), len(body)) + body)
+        except BaseException:
+            exchange.leave()
+            raise
+        return exchange
 
     def _forget(self, error: Exception) -> None:
         """The name may lead elsewhere by now: a pod that was replaced refuses at its old address."""
@@ -120,26 +123,27 @@ class AioWire:
 def away(error: Exception) -> UpstreamUnavailable:
     """Nothing there, or nothing that speaks HTTP."""
     return UpstreamUnavailable(
-        f"The predictor cannot be reached: {str(error) or type(error).__name__}.", hint="Check predictor.url."
+        f"The predictor cannot be reached: {str(error) or type(error).__name__}.",
+        hint="Is it running, and is its URL right?",
     )
 
 
-async def _read(reply: aiohttp.ClientResponse, most: int) -> bytes:
+async def _read(pieces: AsyncIterator[bytes], most: int) -> bytes:
     read = bytearray()
-    async for piece in reply.content.iter_any():
+    async for piece in pieces:
         read += piece
         if len(read) >= most:
             break
     return bytes(read[:most])
 
 
-def _answer(reply: aiohttp.ClientResponse, body: bytes, clock: Clock) -> Answer:
-    wait_s = retry_after_s(reply.headers.get("retry-after"), clock.epoch_s())
-    return Answer(reply.status, _content_type(reply), body, wait_s)
+def _answer(status: int, headers: Mapping[str, str], body: bytes, clock: Clock) -> Answer:
+    wait_s = retry_after_s(headers.get("retry-after"), clock.epoch_s())
+    return Answer(status, _content_type(headers), body, wait_s)
 
 
-def _content_type(reply: aiohttp.ClientResponse) -> str:
-    return reply.headers.get("content-type", "").partition(";")[0].strip().lower()
+def _content_type(headers: Mapping[str, str]) -> str:
+    return headers.get("content-type", "").partition(";")[0].strip().lower()
 
 
 @asynccontextmanager

@@ -1,0 +1,155 @@
+"""One request and its answer on one connection: what arrives is parsed once and handed on as it came.
+
+aiohttp's pool makes, checks and keeps the connections; its reader costs more per token than everything else of ours.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import cast
+
+import aiohttp
+import httptools
+
+# The server is not read from while more than this waits for whoever reads the answer.
+_HIGH_BYTES = 256 * 1024
+# Longer is no head of an answer.
+_HEAD_BYTES = 64 * 1024
+
+
+class Exchange(asyncio.Protocol, AsyncIterator[bytes]):
+    """Begins with `head()`; then it is the body's pieces. `leave()` in any case, once."""
+
+    def __init__(self, connection: aiohttp.connector.Connection) -> None:
+        self._connection = connection
+        self._pool_s = connection.protocol
+        self._transport = cast(asyncio.Transport, connection.transport)
+        self._loop = asyncio.get_running_loop()
+        self._parser = httptools.HttpResponseParser(self)
+        self._pieces: list[bytes] = []
+        self._waiting = 0
+        self._waiter: asyncio.Future[None] | None = None
+        self._broken: Exception | None = None
+        self._head_bytes = 0
+        self._headed = False
+        self._paused = False
+        self._ended = False
+        self._clean = True
+        self.status = 0
+        self.headers: dict[str, str] = {}
+        self._transport.set_protocol(self)
+
+    async def head(self, request: bytes) -> None:
+        """Send the request and wait for the answer's head. Raises `aiohttp.ClientError` when none comes."""
+        self._transport.write(request)
+        while not self._headed:
+            if self._broken is not None:
+                raise aiohttp.ServerDisconnectedError(str(self._broken))
+            await self._news()
+
+    async def __anext__(self) -> bytes:
+        """What came since the last time. Raises `ConnectionError` when the connection breaks before the end."""
+        while not self._pieces:
+            if self._ended:
+                raise StopAsyncIteration
+            if self._broken is not None:
+                raise ConnectionResetError(str(self._broken))
+            await self._news()
+        came = self._pieces[0] if len(self._pieces) == 1 else b"".join(self._pieces)
+        self._pieces.clear()
+        self._waiting = 0
+        if self._paused:
+            self._paused = False
+            self._transport.resume_reading()
+        return came
+
+    def leave(self) -> None:
+        """The connection goes back to the pool when its answer was read to the end, else it closes."""
+        if self._paused and not self._transport.is_closing():
+            self._transport.resume_reading()
+        if self._broken is None and self._pool_s is not None:
+            self._transport.set_protocol(self._pool_s)
+        if self._ended and self._clean and self._broken is None and self._parser.should_keep_alive():
+            self._connection.release()
+        else:
+            self._connection.close()
+
+    # asyncio's side
+
+    def data_received(self, data: bytes) -> None:
+        """Bytes of the answer."""
+        if not self._headed:
+            self._head_bytes += len(data)
+        try:
+            self._parser.feed_data(data)
+        except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
+            self._break(error)
+            return
+        if not self._headed and self._head_bytes > _HEAD_BYTES:
+            self._break(ValueError("the head of the answer has no end"))
+        elif self._waiting > _HIGH_BYTES and not self._paused and not self._ended:
+            self._paused = True
+            self._transport.pause_reading()
+        self._wake()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """The server closed it, or it broke."""
+        if self._headed and not self._ended and exc is None and self._until_closed():
+            self._ended = True
+        self._clean = False
+        if not self._ended and self._broken is None:
+            self._broken = exc or ConnectionResetError("the server closed the connection")
+        if self._pool_s is not None:
+            self._pool_s.connection_lost(exc)
+        self._wake()
+
+    # The parser's side
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """A header of the answer, or a trailer, which is of no interest."""
+        if not self._headed:
+            self.headers[name.decode("latin-1").lower()] = value.decode("latin-1")
+
+    def on_headers_complete(self) -> None:
+        """The head is whole; one that only announces the answer's own is not counted."""
+        status = self._parser.get_status_code()
+        if status >= 200 and not self._ended:
+            self.status, self._headed = status, True
+        else:
+            self.headers.clear()
+
+    def on_body(self, body: bytes) -> None:
+        """A part of the body."""
+        if not self._ended:
+            self._pieces.append(body)
+            self._waiting += len(body)
+
+    def on_message_begin(self) -> None:
+        """Behind the end it is an answer that nobody asked for."""
+        if self._ended:
+            self._clean = False
+
+    def on_message_complete(self) -> None:
+        """The end of the body."""
+        if self._headed:
+            self._ended = True
+
+    def _until_closed(self) -> bool:
+        return "content-length" not in self.headers and "chunked" not in self.headers.get("transfer-encoding", "")
+
+    def _break(self, error: Exception) -> None:
+        if not self._ended:
+            self._broken = error
+        self._clean = False
+        self._wake()
+
+    def _wake(self) -> None:
+        waiter = self._waiter
+        if waiter is not None and not waiter.done():
+            waiter.set_result(None)
+
+    async def _news(self) -> None:
+        self._waiter = self._loop.create_future()
+        try:
+            await self._waiter
+        finally:
+            self._waiter = None
