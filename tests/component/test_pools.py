@@ -181,6 +181,34 @@ async def test_a_long_wait_spills_over_and_a_silent_server_is_left(tmp_path: Pat
             assert await until(base.upstream.calls[-1].left.is_set), "the silent one is closed"
 
 
+async def test_when_all_is_full_that_is_said_before_the_body_is_read(tmp_path: Path) -> None:
+    async with Server().listening() as only:
+        only.say = never_answers
+        full = pool("base", only.upstream.url, admission={**fixed(1), "max_waiting": 1})
+        async with front(tmp_path, full) as process:
+            running = [asyncio.create_task(asked(process.url)) for _ in range(2)]
+            async with asyncio.timeout(10):
+                while not await metric(process.url, "tandem_pool_waiting", pool="base"):
+                    await asyncio.sleep(0.02)
+            async with aiohttp.ClientSession(process.url) as http:
+                for _ in range(3):
+                    # Not even JSON: nobody looks. The connection stays in use.
+                    async with http.post("/v1/chat/completions", data=b"x" * 100_000) as reply:
+                        assert (reply.status, (await reply.json())["error"]["code"]) == (429, "overloaded")
+                        assert int(reply.headers["retry-after"]) >= 1
+                async with http.get("/v1/models") as reply:
+                    assert reply.status == 200
+            assert await metric(process.url, "tandem_pool_refusals_total", pool="base", reason="full") == 3
+            for task in running:
+                task.cancel()
+            await asyncio.gather(*running, return_exceptions=True)
+            async with asyncio.timeout(10):
+                while not await idle(process.url, "base"):
+                    await asyncio.sleep(0.02)
+            only.say = whole
+            assert (await route(process.url))["pool"] == "base"
+
+
 async def test_requests_wait_for_a_pool_that_wakes(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as reserved:
         port = reserved.getsockname()[1]

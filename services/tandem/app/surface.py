@@ -13,6 +13,7 @@ from tandem.app.clock import SystemClock
 from tandem.app.settings import Settings
 from tandem.app.templates import template_sources
 from tandem.http.lifecycle import Lifecycle
+from tandem.http.middleware.shedding import Refusal
 from tandem.http.predictor.app import predictor_app
 from tandem.http.routers.chat import chat_router
 from tandem.http.routers.collections import collections_router
@@ -88,6 +89,7 @@ class Surface:
             ],
             identity,
             quotas,
+            dispatch.refusal,
         )
 
     def retrieval(self, retriever: Retriever, ingestor: Ingestor, identity: Identity) -> ASGIApp:
@@ -118,7 +120,12 @@ class Surface:
         ]
 
     def _web(
-        self, metrics: Metrics, routers: Sequence[APIRouter], identity: Identity, quotas: Quotas | None = None
+        self,
+        metrics: Metrics,
+        routers: Sequence[APIRouter],
+        identity: Identity,
+        quotas: Quotas | None = None,
+        refusal: Refusal | None = None,
     ) -> ASGIApp:
         settings = self.settings
         operations = operations_router(self.lifecycle, metrics.registry, version=VERSION, target=self.target)
@@ -130,6 +137,7 @@ class Surface:
             lifecycle=self.lifecycle,
             identity=identity,
             quotas=quotas,
+            refusal=refusal,
             max_body_bytes=settings.server.max_body_bytes,
             max_document_bytes=settings.ingestion.max_document_bytes,
             request_timeout_s=settings.server.request_timeout_s,

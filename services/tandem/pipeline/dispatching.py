@@ -70,16 +70,18 @@ class Dispatch:
         return list(cards.values())
 
     def refusal(self, tenant: str) -> Overloaded | None:
-        """What `admit` would raise at once, whatever is asked, because every queue is full for this tenant."""
+        """What `admit` would raise at once, whatever is asked, because every queue is full for this tenant. Counted."""
         known = self._tenants.of(tenant)
         claim = Claim(known.name, known.weight, known.priority)
-        refused: Overloaded | None = None
+        full: list[tuple[str, Overloaded]] = []
         for policy in self._choice.allowed(known):
             refusal = self._pools[policy.name].turnstile.refusal(claim)
             if refusal is None:
                 return None
-            refused = refused or refusal
-        return refused
+            full.append((policy.name, refusal))
+        for pool, _ in full:
+            self._meter.refused(pool, "full")
+        return min((refusal for _, refusal in full), key=lambda one: one.retry_after_s, default=None)
 
     @asynccontextmanager
     async def admit(self, asked: Asked, context: RequestContext) -> AsyncIterator[Admitted]:

@@ -18,6 +18,8 @@ from tandem.http.lifecycle import Lifecycle
 # Once an answer is out although the request was not read to its end: how long what still comes is taken and thrown
 # away, so that the client gets to read the answer before its connection is reset.
 _LINGER_S = 1.0
+# A rest of a body as small as this is read to its end: a client that still sends it would miss the answer.
+_READ_ANYWAY_BYTES = 262_144
 # Over its limit of connections a process still hears what is asked, so that probes get their answer.
 _HEARD_ANYWAY = 32
 # A client that asked before it saw us leave.
@@ -57,6 +59,7 @@ class Connection(HttpToolsProtocol):
         self._stalled_since_s: float | None = None
         self._lingers_since_s: float | None = None
         self._leaving_since_s: float | None = None
+        self._owes_rest_since_s: float | None = None
         self._in_head = False
         self._in_message = False
         self._head_bytes = 0
@@ -158,6 +161,7 @@ class Connection(HttpToolsProtocol):
     def on_message_complete(self) -> None:
         """The last byte of a request."""
         self._in_message = False
+        self._owes_rest_since_s = None
         super().on_message_complete()
 
     # The application's side
@@ -173,9 +177,11 @@ class Connection(HttpToolsProtocol):
             self.server_state.total_requests += 1
             return
         if active is not None and active.more_body:
-            # The rest of the body is not worth reading.
-            self.transport.close()
-            return
+            if not self._ends_soon():
+                # The rest of the body is not worth reading.
+                self.transport.close()
+                return
+            self._owes_rest_since_s = self.loop.time()
         super().on_response_complete()
         if self._ahead is not None and not self._answering():
             ahead, self._ahead = bytes(self._ahead), None
@@ -208,6 +214,8 @@ class Connection(HttpToolsProtocol):
             self._wire.abort()
         elif _over(self._owes_head_since_s, limits.header_timeout_s, now_s) and not self._deaf:
             self._refuse(SLOW_HEAD if self._in_head else b"", Closed.slow_head)
+        elif _over(self._owes_rest_since_s, _LINGER_S, now_s):
+            self.transport.close()
         elif _over(self._leaving_since_s, _LAST_CALL_S, now_s) and not self._answering() and not self._in_message:
             self.transport.close()
 
@@ -218,6 +226,10 @@ class Connection(HttpToolsProtocol):
 
     def _limit(self) -> int:
         return self._door.limits.max_header_bytes
+
+    def _ends_soon(self) -> bool:
+        announced = next((value for name, value in self.headers if name == b"content-length"), None)
+        return announced is not None and int(announced) - self._body_bytes <= _READ_ANYWAY_BYTES
 
     def _keep_ahead(self, data: bytes) -> None:
         self._ahead = self._ahead or bytearray()
