@@ -45,7 +45,7 @@ _MEANINGS = {
     507: "No space is left.",
 }
 # Any request may meet these, before or behind its route.
-_ALWAYS = (400, 401, 413, 500, 504)
+_ALWAYS = (400, 401, 413, 500, 503, 504)
 BEHIND = (429, 502, 503, 504)
 """What a route that calls a part which may be remote can answer."""
 
