@@ -9,9 +9,8 @@ import pytest
 
 from fakes.faults import answering, never_answers, no_http, streaming
 from fakes.upstream import DONE, USAGE, WHOLE, Call, Say, event, piece, upstream
-from tandem.adapters.openai.generator import openai_generator
-from tandem.adapters.tgi.generator import tgi_generator
 from tandem.app.clock import SystemClock
+from tandem.app.speaking import Protocol, predictor_client
 from tandem.domain.context import RequestContext
 from tandem.domain.errors import (
     ContextTooLong,
@@ -25,7 +24,7 @@ from tandem.domain.errors import (
 from tandem.domain.generation import Finished, GenerationEvent, Prompt, Token, Usage
 from tandem.domain.question import Message, Sampling
 from tandem.generation.streaming import Patience
-from tandem.ports.generator import Generator
+from tandem.ports.generator import Generator, Server
 
 PROMPT = Prompt((Message("user", "What is it?"),), "test@1")
 CONTEXT = RequestContext("r-1", traceparent="00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01")
@@ -50,14 +49,12 @@ TGI_TOO_LONG = "Input validation error: `inputs` tokens + `max_new_tokens` must 
 
 
 @pytest.fixture(params=["tgi", "openai"])
-def protocol(request: pytest.FixtureRequest) -> str:
-    return str(request.param)
+def protocol(request: pytest.FixtureRequest) -> Protocol:
+    return "tgi" if request.param == "tgi" else "openai"
 
 
-def client(protocol: str, url: str, patience: Patience = CALM) -> AbstractAsyncContextManager[Generator]:
-    if protocol == "tgi":
-        return tgi_generator(url, api_key="key", patience=patience, clock=SystemClock())
-    return openai_generator(url, model="m", api_key="key", patience=patience, clock=SystemClock())
+def client(protocol: Protocol, url: str, patience: Patience = CALM) -> AbstractAsyncContextManager[Server]:
+    return predictor_client(url, protocol, model="m", api_key="key", patience=patience)
 
 
 async def heard(
@@ -76,7 +73,7 @@ async def heard(
     ],
     ids=["one write", "byte by byte", "event by event"],
 )
-async def test_tokens_then_one_end(protocol: str, parts: tuple[bytes, ...]) -> None:
+async def test_tokens_then_one_end(protocol: Protocol, parts: tuple[bytes, ...]) -> None:
     async with upstream(streaming(*parts)) as server, client(protocol, server.url) as model:
         events = await heard(model, Sampling(max_tokens=7, temperature=0.5, top_p=0.9, stop=("END",), seed=3))
         (call,) = server.calls
@@ -95,7 +92,7 @@ async def test_tokens_then_one_end(protocol: str, parts: tuple[bytes, ...]) -> N
     }
 
 
-async def test_the_length_is_told(protocol: str) -> None:
+async def test_the_length_is_told(protocol: Protocol) -> None:
     say = streaming(piece("a", "length"), USAGE, DONE)
     async with upstream(say) as server, client(protocol, server.url) as model:
         assert (await heard(model))[-1] == Finished("length", Usage(5, 2))
@@ -123,7 +120,7 @@ async def test_the_length_is_told(protocol: str) -> None:
         (no_http, UpstreamUnavailable),
     ],
 )
-async def test_failures_are_told_apart(protocol: str, say: Say, error: type[TandemError]) -> None:
+async def test_failures_are_told_apart(protocol: Protocol, say: Say, error: type[TandemError]) -> None:
     async with upstream(say) as server, client(protocol, server.url) as model:
         with pytest.raises(error):
             await heard(model)
@@ -138,7 +135,7 @@ async def test_failures_are_told_apart(protocol: str, say: Say, error: type[Tand
     ],
     ids=["no head", "no token", "no more"],
 )
-async def test_silence_ends(protocol: str, say: Say, error: type[TandemError]) -> None:
+async def test_silence_ends(protocol: Protocol, say: Say, error: type[TandemError]) -> None:
     async with upstream(say) as server, client(protocol, server.url, QUICK) as model:
         with pytest.raises(error):
             await heard(model)
@@ -147,14 +144,14 @@ async def test_silence_ends(protocol: str, say: Say, error: type[TandemError]) -
 
 @pytest.mark.parametrize("say", [never_answers, streaming(piece("a"), then="stall")], ids=["no head", "no more"])
 @pytest.mark.parametrize("left_s", [-1.0, 0.2])
-async def test_the_deadline_holds(protocol: str, say: Say, left_s: float) -> None:
+async def test_the_deadline_holds(protocol: Protocol, say: Say, left_s: float) -> None:
     context = RequestContext("r-1", deadline_s=SystemClock().monotonic_s() + left_s)
     async with upstream(say) as server, client(protocol, server.url) as model:
         with pytest.raises(DeadlineExceeded):
             await heard(model, context=context)
 
 
-async def test_retry_after_is_kept(protocol: str) -> None:
+async def test_retry_after_is_kept(protocol: Protocol) -> None:
     say = answering(429, b'{"error":"Model is overloaded","error_type":"overloaded"}', "retry-after: 7\r\n")
     async with upstream(say) as server, client(protocol, server.url) as model:
         with pytest.raises(Overloaded) as refused:
@@ -163,13 +160,13 @@ async def test_retry_after_is_kept(protocol: str) -> None:
 
 
 @pytest.mark.parametrize(("protocol", "status", "body"), TOO_LONG)
-async def test_a_context_too_long_is_told(protocol: str, status: int, body: bytes) -> None:
+async def test_a_context_too_long_is_told(protocol: Protocol, status: int, body: bytes) -> None:
     async with upstream(answering(status, body)) as server, client(protocol, server.url) as model:
         with pytest.raises(ContextTooLong):
             await heard(model)
 
 
-async def test_nobody_listens(protocol: str) -> None:
+async def test_nobody_listens(protocol: Protocol) -> None:
     with socket.create_server(("127.0.0.1", 0)) as free:
         url = f"http://127.0.0.1:{free.getsockname()[1]}"
     async with client(protocol, url) as model:
@@ -179,7 +176,7 @@ async def test_nobody_listens(protocol: str) -> None:
             await model.card()
 
 
-async def test_leaving_closes_the_connection(protocol: str) -> None:
+async def test_leaving_closes_the_connection(protocol: Protocol) -> None:
     say = streaming(piece("a"), then="stall")
     async with upstream(say) as server, client(protocol, server.url) as model:
         async with model.stream(PROMPT, Sampling(), CONTEXT) as events:
@@ -188,7 +185,7 @@ async def test_leaving_closes_the_connection(protocol: str) -> None:
         await server.calls[0].left.wait()
 
 
-async def test_several_side_by_side(protocol: str) -> None:
+async def test_several_side_by_side(protocol: Protocol) -> None:
     gate = asyncio.Barrier(5)
 
     async def say(call: Call) -> None:
@@ -203,14 +200,14 @@ async def test_several_side_by_side(protocol: str) -> None:
 
 
 @pytest.mark.parametrize("body", [b"<html>", b"[]", b'{"data": 7}', b'{"data":[{"id":"m","max_model_len":"x"}]}'])
-async def test_a_card_that_is_none(protocol: str, body: bytes) -> None:
+async def test_a_card_that_is_none(protocol: Protocol, body: bytes) -> None:
     async with upstream(answering(200, body)) as server, client(protocol, server.url) as model:
         with pytest.raises(UpstreamFailed) as told:
             await model.card()
     assert told.value.hint is not None
 
 
-async def test_cards(protocol: str) -> None:
+async def test_cards(protocol: Protocol) -> None:
     body = {
         "tgi": b'{"model_id":"org/m","model_sha":"abc","max_total_tokens":512,"router":"text-generation-router"}',
         "openai": b'{"object":"list","data":[{"id":"m","owned_by":"vllm","max_model_len":512}]}',

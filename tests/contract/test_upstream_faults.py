@@ -13,11 +13,10 @@ import pytest
 from fakes.faults import AMID, BEFORE, HARMLESS, MEGABYTE, OVERLOAD, answering, endless_refusal, streaming, whole
 from fakes.leaks import held, let_go, nothing_leaks, until
 from fakes.upstream import DONE, USAGE, Call, Say, event, piece, upstream
-from tandem.adapters.openai.generator import OpenAIGenerator
-from tandem.adapters.tgi.generator import TgiGenerator
 from tandem.adapters.upstream.resolver import Found, Lookup, system_lookup
 from tandem.adapters.upstream.wire import upstream_wire
 from tandem.app.clock import SystemClock
+from tandem.app.speaking import speaking
 from tandem.domain.context import RequestContext
 from tandem.domain.errors import ConfigurationError, Overloaded, TandemError, UpstreamFailed, UpstreamUnavailable
 from tandem.domain.generation import Finished, GenerationEvent, Prompt, Token, Usage
@@ -27,7 +26,8 @@ from tandem.ports.generator import Server
 
 PROMPT = Prompt((Message("user", "What is it?"),), "test@1")
 ANSWER = [Token("Grün "), Token("😀"), Finished("stop", Usage(5, 2))]
-HASTE = Patience(connect_s=5, first_token_s=0.15, idle_s=0.15)
+SHORT = Patience(connect_s=5, first_token_s=0.15, idle_s=20)
+IDLE = Patience(connect_s=5, first_token_s=20, idle_s=0.15)
 CALM = Patience(connect_s=5, first_token_s=20, idle_s=20)
 ROUNDS = 6
 
@@ -45,7 +45,7 @@ async def client(
     async with upstream_wire(
         url, api_key="key", patience=patience, clock=clock, connections=connections, lookup=lookup
     ) as wire:
-        yield TgiGenerator(wire, patience, clock) if protocol == "tgi" else OpenAIGenerator(wire, "m", patience, clock)
+        yield speaking("tgi" if protocol == "tgi" else "openai", wire, "m", patience, clock)
 
 
 async def heard(model: Server) -> list[GenerationEvent]:
@@ -81,7 +81,7 @@ async def recovered(model: Server) -> bool:
     for _ in range(20):
         try:
             return await heard(model) == ANSWER
-        except UpstreamUnavailable:
+        except TandemError:
             await asyncio.sleep(0.1)
     return False
 
@@ -100,12 +100,12 @@ async def test_a_line_of_a_megabyte(protocol: str) -> None:
 
 @pytest.mark.parametrize("fault", BEFORE)
 async def test_a_break_before_the_first_token_may_be_tried_elsewhere(protocol: str, fault: str) -> None:
-    await survived(protocol, BEFORE[fault], UpstreamUnavailable, HASTE)
+    await survived(protocol, BEFORE[fault], UpstreamUnavailable, SHORT)
 
 
 @pytest.mark.parametrize("fault", AMID)
 async def test_a_break_in_mid_answer_is_final(protocol: str, fault: str) -> None:
-    await survived(protocol, AMID[fault], UpstreamFailed, HASTE)
+    await survived(protocol, AMID[fault], UpstreamFailed, IDLE)
 
 
 async def test_nobody_listens(protocol: str) -> None:
@@ -174,11 +174,11 @@ async def test_retry_after_of_a_server_that_is_away(protocol: str) -> None:
     [
         (answering(401), "api_key"),
         (answering(403, b"<html>"), "api_key"),
-        (answering(404), "predictor.url"),
-        (answering(405), "predictor.url"),
+        (answering(404), "url and protocol"),
+        (answering(405), "url and protocol"),
         (answering(302, b"", "location: http://127.0.0.1:9/\r\n"), "redirects"),
-        (answering(200, b"<html>Sign in", "content-type: text/html; charset=utf-8\r\n"), "predictor.url"),
-        (answering(200, b"{}", "content-type: application/json\r\n"), "predictor.url"),
+        (answering(200, b"<html>Sign in", "content-type: text/html; charset=utf-8\r\n"), "url and protocol"),
+        (answering(200, b"{}", "content-type: application/json\r\n"), "url and protocol"),
     ],
 )
 async def test_a_wrong_address_or_key_is_told_with_what_to_do(protocol: str, say: Say, hint: str) -> None:

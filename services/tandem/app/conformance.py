@@ -5,10 +5,9 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
 import orjson
 
-from tandem.adapters.openai.generator import OpenAIGenerator
-from tandem.adapters.tgi.generator import TgiGenerator
 from tandem.adapters.upstream.wire import upstream_wire
 from tandem.app.clock import SystemClock
+from tandem.app.speaking import speaking
 from tandem.domain.errors import ConfigurationError
 from tandem.generation.streaming import Patience
 from tandem.pipeline.conformance.shown import Shown
@@ -39,21 +38,16 @@ async def remote_subject(
     def opened(key: str | None) -> AbstractAsyncContextManager[Wire]:
         return upstream_wire(url, api_key=key, patience=patience, clock=clock)
 
-    def speaking(wire: Wire, name: str) -> Generator:
-        if protocol == "tgi":
-            return TgiGenerator(wire, patience, clock)
-        return OpenAIGenerator(wire, name, patience, clock)
-
     @asynccontextmanager
     async def named(name: str) -> AsyncIterator[Generator]:
         async with opened(api_key) as wire:
-            yield speaking(wire, name)
+            yield speaking(protocol, wire, name, patience, clock)
 
     async with opened(api_key) as wire:
         name = model or ("tgi" if protocol == "tgi" else await _first_model(wire))
         shown = Shown(wire)
         yield Subject(
-            speaking(wire, name),
+            speaking(protocol, wire, name, patience, clock),
             clock,
             Remote(wire, protocol, name, named, (lambda: opened(None)) if api_key else None),
             load=shown.load,

@@ -9,6 +9,7 @@ from typing import TypeVar
 
 from tandem.app.clock import SystemClock
 from tandem.app.settings import Settings
+from tandem.app.speaking import predictor_client
 from tandem.app.traffic import Endpoint, Pool
 from tandem.generation.streaming import Patience
 from tandem.pipeline.retrieving import RetrievalDefaults, Retrieving
@@ -162,18 +163,10 @@ async def server(settings: Settings, endpoint: Endpoint, inside: Opener[Engine])
     waits = settings.predictor
     key = endpoint.api_key.get_secret_value() if endpoint.api_key else None
     patience = Patience(waits.connect_timeout_s, waits.first_token_timeout_s, waits.idle_timeout_s)
-    if endpoint.protocol == "tgi":
-        from tandem.adapters.tgi.generator import tgi_generator
-
-        async with tgi_generator(endpoint.url, api_key=key, patience=patience, clock=SystemClock()) as tgi:
-            yield tgi
-    else:
-        from tandem.adapters.openai.generator import openai_generator
-
-        async with openai_generator(
-            endpoint.url, model=endpoint.model, api_key=key, patience=patience, clock=SystemClock()
-        ) as openai:
-            yield openai
+    async with predictor_client(
+        endpoint.url, endpoint.protocol, model=endpoint.model, api_key=key, patience=patience
+    ) as client:
+        yield client
 
 
 @asynccontextmanager

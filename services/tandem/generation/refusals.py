@@ -3,11 +3,13 @@
 from tandem.domain.errors import Overloaded, TandemError, UpstreamFailed, UpstreamUnavailable
 from tandem.ports.wire import Answer, Reply
 
+_KEY = "Check the api_key that is configured for it."
+_ADDRESS = "Check its url and protocol in the configuration."
 _HINTS = {
-    401: "Check predictor.api_key.",
-    403: "Check predictor.api_key.",
-    404: "Check predictor.url and predictor.protocol.",
-    405: "Check predictor.url and predictor.protocol.",
+    401: _KEY,
+    403: _KEY,
+    404: _ADDRESS,
+    405: _ADDRESS,
 }
 _MOVED = range(300, 400)
 # What a proxy says when there is nobody behind it, or nobody who answers in time.
@@ -39,5 +41,5 @@ def check_stream(reply: Reply) -> None:
     if reply.content_type in _NO_STREAM:
         raise UpstreamFailed(
             f"The predictor answered with {reply.content_type} instead of a stream.",
-            hint="Check predictor.url and predictor.protocol.",
+            hint=_ADDRESS,
         )

@@ -6,7 +6,6 @@ from typing import Any
 
 import orjson
 
-from tandem.adapters.upstream.wire import upstream_wire
 from tandem.domain.context import RequestContext
 from tandem.domain.errors import (
     ContextTooLong,
@@ -128,12 +127,3 @@ def _card(body: bytes, wanted: str) -> ModelCard:
         raise UpstreamFailed(
             "The predictor's /v1/models is not OpenAI's.", hint="Try predictor.protocol: tgi."
         ) from error
-
-
-@asynccontextmanager
-async def openai_generator(
-    url: str, *, model: str, api_key: str | None, patience: Patience, clock: Clock
-) -> AsyncIterator[OpenAIGenerator]:
-    """`url` is the server's root, with or without `/v1`."""
-    async with upstream_wire(url, api_key=api_key, patience=patience, clock=clock) as wire:
-        yield OpenAIGenerator(wire, model, patience, clock)

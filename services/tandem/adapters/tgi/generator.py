@@ -17,7 +17,6 @@ from huggingface_hub.errors import (
 )
 from huggingface_hub.errors import ValidationError as TgiValidationError
 
-from tandem.adapters.upstream.wire import upstream_wire
 from tandem.domain.context import RequestContext
 from tandem.domain.errors import (
     ContextTooLong,
@@ -141,12 +140,3 @@ def translated(error: TextGenerationError) -> TandemError:
             return ContextTooLong(f"TGI refuses the prompt: {message}", hint="Ask for fewer passages or tokens.")
         return InvalidRequest(f"TGI refuses the request: {message}")
     return UpstreamFailed(f"TGI failed: {message}")
-
-
-@asynccontextmanager
-async def tgi_generator(
-    url: str, *, api_key: str | None, patience: Patience, clock: Clock
-) -> AsyncIterator[TgiGenerator]:
-    """`url` is the server's root."""
-    async with upstream_wire(url, api_key=api_key, patience=patience, clock=clock) as wire:
-        yield TgiGenerator(wire, patience, clock)
