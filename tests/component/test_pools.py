@@ -134,7 +134,7 @@ async def test_policy_keeps_prompts_at_home_whatever_fails(tmp_path: Path) -> No
         home.say = answering(503, b"away")
         pools = pool("home", home.upstream.url, region="eu"), pool("cloud", cloud.upstream.url, region="us")
         tenants = {"acme": {"regions": ["eu"]}}
-        collections = {"people": {"regions": ["eu"]}, "secret": {"regions": ["moon"]}}
+        collections = {"people": {"regions": ["eu"]}, "abroad": {"regions": ["us"]}}
         auth = {"mode": "keys", "keys": keys}
         async with front(tmp_path, *pools, tenants=tenants, collections=collections, auth=auth) as process:
             for _ in range(3):
@@ -144,7 +144,7 @@ async def test_policy_keeps_prompts_at_home_whatever_fails(tmp_path: Path) -> No
             status, body, _ = await asked(process.url, "any", tandem={"collection": "people"})
             assert status == 503
             assert cloud.asked == 0
-            status, body, _ = await asked(process.url, "any", tandem={"collection": "secret"})
+            status, body, _ = await asked(process.url, "acme", tandem={"collection": "abroad"})
             assert (status, body["error"]["code"]) == (403, "residency_refused")
             assert await metric(process.url, "tandem_residency_refusals_total") == 1
             assert (await route(process.url, "any"))["pool"] == "cloud"

@@ -2,9 +2,9 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, SecretStr, ValidationError
+from pydantic import Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, YamlConfigSettingsSource
 
 from tandem.app.access import Auth, Quotas
@@ -218,6 +218,23 @@ class Settings(BaseSettings):
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Flags before environment before file."""
         return init_settings, env_settings, YamlConfigSettingsSource(settings_cls)
+
+    @model_validator(mode="after")
+    def _pools_fit(self) -> Self:
+        names = [pool.name for pool in self.pools]
+        if len(set(names)) < len(names):
+            raise ValueError("two of the pools have the same name")
+        regions = {pool.region for pool in self.pools} or {"default"}
+        policies = {
+            "default_tenant": self.default_tenant.regions,
+            **{f"tenants.{name}": policy.regions for name, policy in self.tenants.items()},
+            **{f"collections.{name}": policy.regions for name, policy in self.collections.items()},
+        }
+        for name, allowed in policies.items():
+            # Nothing could be answered: a slip of the pen rather than a wish.
+            if allowed is not None and not allowed & regions:
+                raise ValueError(f"{name}.regions names no region of a pool; they are in {', '.join(sorted(regions))}")
+        return self
 
     def on_loopback(self) -> bool:
         """True when only this machine can connect."""
