@@ -79,9 +79,11 @@ class Metrics:
             "tandem_degraded", "What retrievals had to do without, in the words of `degraded`.", "what"
         )
         self.documents = self._counter("tandem_documents", "Documents put, by what became of them.", "status")
+        # These stand at 1 where they are not in use either, so that an alert on 0 means something.
         self._quota_store_up = Gauge(
-            "tandem_quota_store_up", "1 while what counts the quotas answers.", registry=self.registry
+            "tandem_quota_store_up", "0 while the store that counts the quotas is lost.", registry=self.registry
         )
+        self._quota_store_up.set(1)
         self._quota_alone = self._counter(
             "tandem_quota_decisions_without_store", "Quota decisions made while the shared store did not answer."
         )
@@ -90,11 +92,13 @@ class Metrics:
             "0 while auth.keys_file is broken, and the keys before it count.",
             registry=self.registry,
         )
+        self._keys_file_good.set(1)
         self._identity_provider_up = Gauge(
             "tandem_auth_identity_provider_up",
-            "1 when its keys could be fetched at the last attempt.",
+            "0 when its keys could not be fetched at the last attempt.",
             registry=self.registry,
         )
+        self._identity_provider_up.set(1)
         self._quota_refusals = self._counter("tandem_quota_refusals", "Requests over a tenant's quota.", "quota")
 
     def keys_file(self, *, good: bool) -> None:
