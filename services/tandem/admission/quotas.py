@@ -90,9 +90,7 @@ class Quotas:
             return
         self._refuse_again(tenant, standing)
         lease = Lease(tenant.name, self._new_id())
-        entry, store = await self._store.ask(
-            lambda store, share: store.enter(lease, _limits(tenant, share), self._lease_s)
-        )
+        entry, store = await self._enter(tenant, lease)
         standing.requests, standing.tokens = entry.requests, entry.tokens
         if entry.refused is not None:
             self._meter.quota_refused(entry.refused)
@@ -158,6 +156,17 @@ class Quotas:
             for store in set(self._held.values()):
                 with contextlib.suppress(UpstreamUnavailable):
                     await store.renew([lease for lease, holder in self._held.items() if holder is store], self._lease_s)
+
+    async def _enter(self, tenant: Tenant, lease: Lease) -> tuple[Entry, QuotaStore]:
+        asked = self._store.counting
+        try:
+            return await self._store.ask(lambda store, share: store.enter(lease, _limits(tenant, share), self._lease_s))
+        except asyncio.CancelledError:
+            # The store may have got to hear of it all the same.
+            if asked is not None and tenant.concurrency is not None:
+                with contextlib.suppress(UpstreamUnavailable):
+                    await asked.leave(lease)
+            raise
 
     def _refuse_again(self, tenant: Tenant, standing: Standing) -> None:
         """Requests never go back, so who was told to wait need not be looked up before: a storm stays off the store."""

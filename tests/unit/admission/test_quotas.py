@@ -45,6 +45,8 @@ class Breakable(MemoryQuotas):
         super().__init__(clock)
         self.away = False
         self.asked = 0
+        self.answers = asyncio.Event()
+        self.answers.set()
 
     def _ask(self) -> None:
         self.asked += 1
@@ -53,7 +55,9 @@ class Breakable(MemoryQuotas):
 
     async def enter(self, lease: Lease, limits: Limits, lease_s: float) -> Entry:
         self._ask()
-        return await super().enter(lease, limits, lease_s)
+        entry = await super().enter(lease, limits, lease_s)
+        await self.answers.wait()
+        return entry
 
     async def leave(self, lease: Lease) -> None:
         self._ask()
@@ -181,6 +185,19 @@ async def test_slots_come_back_whatever_ends_the_request() -> None:
                 raise fault
     await bench.ask(tenant)
     assert bench.quotas._held == {}
+
+
+async def test_who_is_cancelled_while_entering_leaves_no_slot_taken() -> None:
+    bench, tenant = Bench(), Tenant("acme", concurrency=1)
+    bench.store.answers.clear()
+    entering = asyncio.create_task(bench.ask(tenant))
+    while not bench.store._running:
+        await asyncio.sleep(0)
+    entering.cancel()
+    await asyncio.gather(entering, return_exceptions=True)
+    assert entering.cancelled()
+    bench.store.answers.set()
+    await bench.ask(tenant)
 
 
 async def test_the_wait_for_a_slot_follows_how_long_requests_take() -> None:
