@@ -3,6 +3,7 @@
 import asyncio
 import socket
 from contextlib import AbstractAsyncContextManager
+from pathlib import Path
 
 import orjson
 import pytest
@@ -111,6 +112,7 @@ async def test_the_length_is_told(protocol: Protocol) -> None:
         (streaming(event({"error": {"message": "Model is overloaded", "http_status_code": 422}})), Overloaded),
         (streaming(event({"error": {"message": TGI_TOO_LONG, "http_status_code": 422}})), ContextTooLong),
         (streaming(event({"error": {"message": "CUDA error", "http_status_code": 422}})), UpstreamFailed),
+        (streaming(event({"error": {"message": "draining", "http_status_code": 503}})), UpstreamUnavailable),
         (streaming(piece("a"), event({"error": {"message": "gone", "http_status_code": 422}})), UpstreamFailed),
         (streaming(piece("a")), UpstreamFailed),
         (streaming(piece("a"), DONE), UpstreamFailed),
@@ -218,3 +220,37 @@ async def test_cards(protocol: Protocol) -> None:
         assert len(server.calls) == 1
     assert card.context_tokens == 512
     assert (card.id, card.revision) == (("org/m", "abc") if protocol == "tgi" else ("m", None))
+
+
+CAPTURED: list[tuple[str, type[TandemError] | Finished]] = [
+    ("chat_stream_usage", Finished("length", Usage(12, 4))),
+    ("chat_stream", Finished("length", Usage(0, 3))),
+    ("overloaded_chat_stream", Overloaded),
+    ("overloaded_chat", Overloaded),
+    ("err_chat_input_too_long_stream", ContextTooLong),
+    ("err_chat_input_too_long", ContextTooLong),
+    ("shard_killed_generate", UpstreamFailed),
+    ("err_chat_no_messages", InvalidRequest),
+    ("err_404", UpstreamFailed),
+]
+
+
+@pytest.mark.parametrize(("name", "expected"), CAPTURED, ids=[name for name, _ in CAPTURED])
+async def test_what_a_real_tgi_once_said(shared: Path, name: str, expected: type[TandemError] | Finished) -> None:
+    head, _, body = (shared / "tgi-wire" / f"{name}.http").read_bytes().partition(b"\r\n\r\n")
+    chunked = b"transfer-encoding: chunked" in head
+
+    async def say(call: Call) -> None:
+        await call.raw(head + b"\r\n\r\n")
+        if chunked:
+            await call.part(body)
+            await call.end()
+        else:
+            await call.raw(body)
+
+    async with upstream(say) as server, client("tgi", server.url) as model:
+        if isinstance(expected, Finished):
+            assert (await heard(model))[-1] == expected
+        else:
+            with pytest.raises(expected):
+                await heard(model)

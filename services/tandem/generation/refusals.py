@@ -13,7 +13,7 @@ _HINTS = {
 }
 _MOVED = range(300, 400)
 # What a proxy says when there is nobody behind it, or nobody who answers in time.
-_AWAY = frozenset({408, 502, 503, 504})
+AWAY = frozenset({408, 502, 503, 504})
 # A page or a document: a wrong address, or a server that does not know `stream`.
 _NO_STREAM = frozenset({"text/html", "application/json"})
 _RETRY_AFTER_S = 1.0
@@ -26,7 +26,7 @@ def overloaded(message: str, answer: Answer) -> Overloaded:
 
 def by_status(answer: Answer, message: str) -> TandemError:
     """An answer whose body explains no more than `message`."""
-    if answer.status in _AWAY:
+    if answer.status in AWAY:
         return UpstreamUnavailable(
             f"The predictor is not available ({answer.status}): {message}", retry_after_s=answer.retry_after_s
         )

@@ -19,7 +19,7 @@ from tandem.domain.errors import (
 from tandem.domain.generation import GenerationEvent, ModelCard, Prompt
 from tandem.domain.question import Sampling
 from tandem.generation.chat import ChatEvents, chat_body
-from tandem.generation.refusals import by_status, check_stream, overloaded
+from tandem.generation.refusals import AWAY, by_status, check_stream, overloaded
 from tandem.generation.streaming import Patience, generation_events
 from tandem.ports.clock import Clock
 from tandem.ports.wire import Answer, Wire
@@ -104,6 +104,8 @@ def in_stream(error: Mapping[str, Any]) -> TandemError:
     # TGI's OpenAI route says 422 whatever happened: overload is told by its words.
     if code in {429, "overloaded", "rate_limit_exceeded"} or message == "Model is overloaded":
         return Overloaded(f"The predictor is overloaded: {message}")
+    if code in AWAY:
+        return UpstreamUnavailable(f"The predictor is not available ({code}): {message}")
     if code in {400, "invalid_request_error", "context_length_exceeded"}:
         return _refused(message)
     if code == 422 and "validation error" in message.lower():

@@ -29,7 +29,7 @@ from tandem.domain.errors import (
 from tandem.domain.generation import GenerationEvent, ModelCard, Prompt
 from tandem.domain.question import Sampling
 from tandem.generation.chat import ChatEvents, chat_body
-from tandem.generation.refusals import by_status, check_stream, overloaded
+from tandem.generation.refusals import AWAY, by_status, check_stream, overloaded
 from tandem.generation.streaming import Patience, generation_events
 from tandem.ports.clock import Clock
 from tandem.ports.wire import Answer, Wire
@@ -125,6 +125,8 @@ def in_stream(error: Mapping[str, Any]) -> TandemError:
     message = str(error.get("message") or error.get("error") or error)
     if message == _OVERLOADED or error.get("error_type") == "overloaded":
         return translated(OverloadedError(message))
+    if (status := error.get("http_status_code")) in AWAY:
+        return UpstreamUnavailable(f"The predictor is not available ({status}): {message}")
     kind = str(error.get("error_type") or ("validation" if "validation error" in message.lower() else ""))
     return translated(_KINDS.get(kind, UnknownError)(message))
 

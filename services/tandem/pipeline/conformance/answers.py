@@ -11,7 +11,7 @@ TEXT = (
 QUESTION = "What does mooring at the harbour cost, and when was the harbour opened?"
 ASKED = f"{TEXT}\n\n{QUESTION}"
 _FOREIGN = (
-    "Die Fähre „Möwe“ grüßt das Café am Übersee-Kai für 4 € – täglich 🚢, auch nach 東京. Das Museum ist zu.\n\n"
+    "Die Fähre „Möwe“ grüßt das Café am Übersee-Kai für 4 € – täglich 🚢, auch nach 東京. The museum is closed on Mondays.\n\n"
     "Which words does the sentence about the Fähre „Möwe“ and the Café hold? Repeat it word for word."
 )
 _REPLACED = "\ufffd"
