@@ -16,7 +16,8 @@ from tandem.adapters.quotas.redis import redis_quotas
 from tandem.adapters.scripted.clock import ScriptedClock
 from tandem.app.clock import SystemClock
 from tandem.domain.errors import ConfigurationError, UpstreamUnavailable
-from tandem.ports.quotas import Lease, Limits, QuotaStore
+from tandem.domain.quota import Level
+from tandem.ports.quotas import Entry, Lease, Limits, QuotaStore, Reserved
 
 # 600 a minute is 10 a second: a test sees it refill without waiting long.
 FAST = 600
@@ -261,3 +262,28 @@ async def test_a_url_that_is_none_is_told(url: str) -> None:
     with pytest.raises(ConfigurationError, match="store_url"):
         async with redis_quotas(url):
             pass
+
+
+async def test_a_call_that_is_cancelled_confuses_no_other(redis_url: str) -> None:
+    async with redis_quotas(redis_url, prefix=f"test-{uuid.uuid4().hex}", connect_timeout_s=2, timeout_s=2) as store:
+        for turn in range(30):
+            # Each kind has a reply of its own shape: one that was meant for a cancelled call could not be read.
+            calls: list[asyncio.Task[object]] = [
+                asyncio.create_task(call)
+                for n in range(6)
+                for call in (
+                    store.enter(lease(str(n)), Limits(concurrency=100), 10),
+                    store.leave(lease(str(n))),
+                    store.reserve("acme", FAST, 1),
+                    store.settle("acme", FAST, 1),
+                    store.ping(),
+                )
+            ]
+            for _ in range(turn):
+                await asyncio.sleep(0)
+            for call in calls[:: 2 + turn % 2]:
+                call.cancel()
+            replies = await asyncio.gather(*calls, return_exceptions=True)
+            kinds = [Entry, type(None), Reserved, Level, type(None)] * 6
+            for kind, reply in zip(kinds, replies, strict=True):
+                assert isinstance(reply, kind | asyncio.CancelledError)
