@@ -12,7 +12,7 @@ from starlette.types import ASGIApp
 
 from tandem.app.listener import guard
 from tandem.http.edge.census import Closed
-from tandem.http.edge.connection import Door
+from tandem.http.edge.door import Door
 from tandem.http.edge.limits import Limits
 from tandem.http.edge.server import Server
 from tandem.http.lifecycle import Lifecycle

@@ -23,7 +23,7 @@ from tandem.app.settings import Settings
 from tandem.app.targets import Opened, Target, target_named
 from tandem.domain.context import RequestContext
 from tandem.domain.errors import ConfigurationError, TandemError
-from tandem.http.edge.connection import Door
+from tandem.http.edge.door import Door
 from tandem.http.edge.limits import Limits
 from tandem.http.edge.server import Server
 from tandem.http.lifecycle import Lifecycle
@@ -34,6 +34,8 @@ from tandem.ports.ingestor import Ingestor
 
 # Objects made and not freed between two looks for cycles; a request leaves hundreds that live as long as it does.
 _COLLECT_EVERY = 10_000
+# Young collections before a middle one, which looks at as many times that, all at once.
+_MIDDLE_EVERY = 3
 
 
 class Announce(Protocol):
@@ -152,7 +154,7 @@ def settle() -> None:
     """What stands by now stays: the collector, which took a ninth of a stream's time, looks at what comes after only."""
     gc.collect()
     gc.freeze()
-    gc.set_threshold(_COLLECT_EVERY)
+    gc.set_threshold(_COLLECT_EVERY, _MIDDLE_EVERY)
 
 
 @contextmanager

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Coroutine
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, NoReturn, TypeVar
 
 from starlette.types import Receive
 
@@ -64,13 +64,25 @@ class _Wish(Generic[T]):
         except BaseException:
             self._over = True
             if self._why is not None and self._task.uncancel() <= others:
-                raise self._why from None
+                self._raise()
             raise
         self._over = True
         if self._why is not None:
             # It ended of its own in the very moment.
             self._task.uncancel()
         return done
+
+    def _raise(self) -> NoReturn:
+        """Raise the reason without keeping it.
+
+        What it was raised through would hold on to it, and with it everything of a request whose client has left: the
+        collector would find all of those at once, and hold up every stream.
+        """
+        why, self._why = self._why, None
+        try:
+            raise why or ClientGone from None
+        finally:
+            del why
 
 
 async def _disconnected(receive: Receive) -> None:

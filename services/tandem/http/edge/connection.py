@@ -1,19 +1,18 @@
 """One client's connection: uvicorn's httptools protocol, with bounds on what the client may keep us waiting for."""
 
 import asyncio
-from dataclasses import dataclass
 from typing import Any, cast
 
 import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
-from tandem.http.edge.census import Census, Closed
+from tandem.http.edge.census import Closed
 from tandem.http.edge.crowd import for_probes_only
-from tandem.http.edge.limits import Limits
+from tandem.http.edge.door import Door
+from tandem.http.edge.framing import Framing
 from tandem.http.edge.refusals import FULL, LARGE_HEAD, MALFORMED, SLOW_HEAD
 from tandem.http.edge.requests import fault_of, origin_form
 from tandem.http.edge.wire import Wire
-from tandem.http.lifecycle import Lifecycle
 
 # Once an answer is out although the request was not read to its end: how long what still comes is taken and thrown
 # away, so that the client gets to read the answer before its connection is reset.
@@ -26,17 +25,6 @@ _HEARD_ANYWAY = 32
 _LAST_CALL_S = 1.0
 # Requests sent ahead of their turn wait here as bytes. Reading goes on, since only reading tells that a client left.
 _MAX_AHEAD_BYTES = 65_536
-# Chunk sizes, extensions and trailers may take this many times the body's bytes.
-_MAX_FRAMING = 8
-
-
-@dataclass(frozen=True, slots=True)
-class Door:
-    """What all connections of one process share."""
-
-    limits: Limits
-    lifecycle: Lifecycle
-    census: Census
 
 
 class Connection(HttpToolsProtocol):
@@ -60,11 +48,7 @@ class Connection(HttpToolsProtocol):
         self._lingers_since_s: float | None = None
         self._leaving_since_s: float | None = None
         self._owes_rest_since_s: float | None = None
-        self._in_head = False
-        self._in_message = False
-        self._head_bytes = 0
-        self._raw_bytes = 0
-        self._body_bytes = 0
+        self._framing = Framing(door.limits.max_header_bytes)
         self._fault: bytes | None = None
         self._deaf = False
         self._ahead: bytearray | None = None
@@ -96,6 +80,8 @@ class Connection(HttpToolsProtocol):
         self.pipeline.clear()
         self._unset_keepalive_if_required()
         super().connection_lost(exc)
+        # It held on to us, and we to it: without clients, nothing is left for the collector to find.
+        cast(Wire, self.transport).close = _nothing
 
     def eof_received(self) -> None:
         """Half a close is a whole one: a client that has left looks no different."""
@@ -128,19 +114,21 @@ class Connection(HttpToolsProtocol):
     def on_message_begin(self) -> None:
         """The first byte of a request."""
         super().on_message_begin()
-        self._in_head = self._in_message = True
-        self._head_bytes = self._raw_bytes = self._body_bytes = 0
+        self._framing.begin()
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """A header; a trailer is dropped: nothing that was decided on the headers may change afterwards."""
-        if self._in_head:
+        if self._framing.in_head:
             super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
         """The head is whole: the request is served, refused, or put in its turn."""
-        self._in_head = False
+        self._framing.in_head = False
         self._owes_head_since_s = None
-        if sum(len(name) + len(value) for name, value in self.headers) + len(self.url) > self._limit():
+        if (
+            sum(len(name) + len(value) for name, value in self.headers) + len(self.url)
+            > self._door.limits.max_header_bytes
+        ):
             raise self._failed(LARGE_HEAD)
         if (fault := fault_of(self.parser.get_http_version(), self.parser.get_method(), self.headers)) is not None:
             raise self._failed(fault)
@@ -155,14 +143,19 @@ class Connection(HttpToolsProtocol):
 
     def on_body(self, body: bytes) -> None:
         """A piece of a body."""
-        self._body_bytes += len(body)
+        self._framing.body(len(body))
         super().on_body(body)
 
     def on_message_complete(self) -> None:
         """The last byte of a request."""
-        self._in_message = False
-        self._owes_rest_since_s = None
+        self._framing.in_message = False
         super().on_message_complete()
+        if self._owes_rest_since_s is not None:
+            # It was answered before: from here on the connection is idle.
+            self._owes_rest_since_s = None
+            self.timeout_keep_alive_task = self.loop.call_later(
+                self.timeout_keep_alive, self.timeout_keep_alive_handler
+            )
 
     # The application's side
 
@@ -213,10 +206,10 @@ class Connection(HttpToolsProtocol):
         elif _over(self._lingers_since_s, _LINGER_S, now_s):
             self._wire.abort()
         elif _over(self._owes_head_since_s, limits.header_timeout_s, now_s) and not self._deaf:
-            self._refuse(SLOW_HEAD if self._in_head else b"", Closed.slow_head)
-        elif _over(self._owes_rest_since_s, _LINGER_S, now_s):
-            self.transport.close()
-        elif _over(self._leaving_since_s, _LAST_CALL_S, now_s) and not self._answering() and not self._in_message:
+            self._refuse(SLOW_HEAD if self._framing.in_head else b"", Closed.slow_head)
+        elif _over(self._owes_rest_since_s, _LINGER_S, now_s) or (
+            _over(self._leaving_since_s, _LAST_CALL_S, now_s) and not self._answering() and not self._framing.in_message
+        ):
             self.transport.close()
 
     # Steps
@@ -224,12 +217,9 @@ class Connection(HttpToolsProtocol):
     def _answering(self) -> bool:
         return self._active is not None and not self._active.response_complete
 
-    def _limit(self) -> int:
-        return self._door.limits.max_header_bytes
-
     def _ends_soon(self) -> bool:
         announced = next((value for name, value in self.headers if name == b"content-length"), None)
-        return announced is not None and int(announced) - self._body_bytes <= _READ_ANYWAY_BYTES
+        return announced is not None and self._framing.left_of(int(announced)) <= _READ_ANYWAY_BYTES
 
     def _keep_ahead(self, data: bytes) -> None:
         self._ahead = self._ahead or bytearray()
@@ -240,9 +230,8 @@ class Connection(HttpToolsProtocol):
 
     def _feed(self, data: bytes) -> None:
         self._unset_keepalive_if_required()
-        if self._owes_head_since_s is None and not self._in_message:
+        if self._owes_head_since_s is None and not self._framing.in_message:
             self._owes_head_since_s = self.loop.time()
-        self._raw_bytes += len(data)
         try:
             self.parser.feed_data(data)
         except httptools.HttpParserUpgrade:
@@ -252,15 +241,8 @@ class Connection(HttpToolsProtocol):
         except httptools.HttpParserError:
             self._refuse(self._fault or MALFORMED, Closed.large_head if self._fault is LARGE_HEAD else Closed.malformed)
         else:
-            self._within_bounds(len(data))
-
-    def _within_bounds(self, came: int) -> None:
-        if self._in_head:
-            self._head_bytes += came
-            if self._head_bytes > self._limit():
-                self._refuse(LARGE_HEAD, Closed.large_head)
-        elif self._in_message and self._raw_bytes > 2 * self._limit() + _MAX_FRAMING * self._body_bytes:
-            self._refuse(MALFORMED, Closed.malformed)
+            if (refusal := self._framing.fed(len(data))) is not None:
+                self._refuse(refusal, Closed.large_head if refusal is LARGE_HEAD else Closed.malformed)
 
     def _failed(self, refusal: bytes) -> httptools.HttpParserError:
         self._fault = refusal
@@ -276,7 +258,7 @@ class Connection(HttpToolsProtocol):
         self.pipeline.clear()
         active = self._active
         if active is not None and not active.response_complete:
-            if active is not self.cycle or self._in_head or not active.more_body:
+            if active is not self.cycle or self._framing.in_head or not active.more_body:
                 # It is an earlier request that is being answered; the connection ends with that answer.
                 active.keep_alive = False
                 return
@@ -293,12 +275,13 @@ class Connection(HttpToolsProtocol):
     def _linger(self) -> None:
         self._deaf = True
         self._lingers_since_s = self.loop.time()
-        self._wire.write_eof()
+        if not self._wire.is_closing():
+            self._wire.write_eof()
 
     def _close(self) -> None:
         if self._wire.is_closing() or self._lingers_since_s is not None:
             return
-        if self._in_message or self._ahead:
+        if self._framing.in_message or self._ahead:
             self._linger()
             return
         self._wire.close()
@@ -308,3 +291,7 @@ class Connection(HttpToolsProtocol):
 
 def _over(since_s: float | None, limit_s: float, now_s: float) -> bool:
     return since_s is not None and now_s - since_s > limit_s
+
+
+def _nothing() -> None:
+    """Closes what is closed."""

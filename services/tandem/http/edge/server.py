@@ -11,7 +11,8 @@ from typing import Any, cast
 import uvicorn
 from starlette.types import ASGIApp
 
-from tandem.http.edge.connection import Connection, Door
+from tandem.http.edge.connection import Connection
+from tandem.http.edge.door import Door
 
 _log = logging.getLogger("tandem.server")
 _POLL_S = 0.05
