@@ -71,13 +71,12 @@ class AnswerStream(Response):
             _log.warning(
                 "an answer broke off: %s", error.message, extra={"request_id": exchange.request_id, "code": error.code}
             )
-            await outlet.write(_event(error))
+            await outlet.write(_event(error), last=True)
         except Exception:
             if outlet.started:
                 # The outermost layer logs it and breaks the connection off; who reads along is told before.
                 await outlet.write(_event(internal_error()))
             raise
-        await outlet.end()
 
     async def _forward(self, outlet: Outlet, arrived_s: float) -> None:
         async with self._answer as events:
@@ -102,7 +101,7 @@ class AnswerStream(Response):
             raise UpstreamFailed("The answer was cut short.")
         if first:
             outlet.hold(chunks.opening())
-        await outlet.write(chunks.ending(end) + (chunks.usage(end) if self._usage else b"") + DONE)
+        await outlet.write(chunks.ending(end) + (chunks.usage(end) if self._usage else b"") + DONE, last=True)
         self._meter.answered(end.outcome)
 
 

@@ -50,8 +50,8 @@ class Outlet:
         self.started = True
         self._held.append(piece)
 
-    async def write(self, piece: bytes) -> None:
-        """Send it, behind what was held. Returns when the client's connection has room for more."""
+    async def write(self, piece: bytes, *, last: bool = False) -> None:
+        """Send it, behind what was held; nothing comes behind the last one. Returns when the connection has room again."""
         self.started = True
         if self._comment is not None:
             await asyncio.wait((self._comment,))
@@ -60,20 +60,16 @@ class Outlet:
             self._held.append(piece)
             piece = b"".join(self._held)
             self._held.clear()
-        await self._out(piece)
+        await self._out(piece, last=last)
 
-    async def end(self) -> None:
-        """Nothing more will come."""
-        await self._send({"type": "http.response.body", "body": b"", "more_body": False})
-
-    async def _out(self, piece: bytes) -> None:
+    async def _out(self, piece: bytes, *, last: bool = False) -> None:
         self._quiet = False
         self._busy = True
         try:
             if not self._headed:
                 await self._send({"type": "http.response.start", "status": 200, "headers": self._headers})
                 self._headed = True
-            await self._send({"type": "http.response.body", "body": piece, "more_body": True})
+            await self._send({"type": "http.response.body", "body": piece, "more_body": not last})
         finally:
             self._busy = False
 

@@ -12,6 +12,10 @@ import httptools
 
 # The server is not read from while more than this waits for whoever reads the answer.
 _HIGH_BYTES = 256 * 1024
+# An answer's first pieces are handed on as they come. Later ones at most this often, all that came together: a reader
+# sees no difference, and the server that it reads from pays for each time, most of all the system's call that sends it.
+_FIRST_PIECES = 4
+_PACE_S = 0.01
 # Longer is no head of an answer.
 _HEAD_BYTES = 64 * 1024
 
@@ -28,6 +32,9 @@ class Exchange(asyncio.Protocol, AsyncIterator[bytes]):
         self._pieces: list[bytes] = []
         self._waiting = 0
         self._waiter: asyncio.Future[None] | None = None
+        self._handed = 0
+        self._handed_s = 0.0
+        self._pacing: asyncio.TimerHandle | None = None
         self._broken: Exception | None = None
         self._head_bytes = 0
         self._headed = False
@@ -48,15 +55,18 @@ class Exchange(asyncio.Protocol, AsyncIterator[bytes]):
 
     async def __anext__(self) -> bytes:
         """What came since the last time. Raises `ConnectionError` when the connection breaks before the end."""
-        while not self._pieces:
-            if self._ended:
-                raise StopAsyncIteration
-            if self._broken is not None:
-                raise ConnectionResetError(str(self._broken))
+        while not self._due():
+            if not self._pieces:
+                if self._ended:
+                    raise StopAsyncIteration
+                if self._broken is not None:
+                    raise ConnectionResetError(str(self._broken))
             await self._news()
         came = self._pieces[0] if len(self._pieces) == 1 else b"".join(self._pieces)
         self._pieces.clear()
         self._waiting = 0
+        self._handed += 1
+        self._handed_s = self._loop.time()
         if self._paused:
             self._paused = False
             self._transport.resume_reading()
@@ -64,11 +74,13 @@ class Exchange(asyncio.Protocol, AsyncIterator[bytes]):
 
     def leave(self) -> None:
         """The connection goes back to the pool when its answer was read to the end, else it closes."""
+        if self._pacing is not None:
+            self._pacing.cancel()
         if self._paused and not self._transport.is_closing():
             self._transport.resume_reading()
         if self._broken is None and self._pool_s is not None:
             self._transport.set_protocol(self._pool_s)
-        if self._ended and self._clean and self._broken is None and self._parser.should_keep_alive():
+        if self._ended and self._clean and self._broken is None:
             self._connection.release()
         else:
             self._connection.close()
@@ -89,7 +101,8 @@ class Exchange(asyncio.Protocol, AsyncIterator[bytes]):
         elif self._waiting > _HIGH_BYTES and not self._paused and not self._ended:
             self._paused = True
             self._transport.pause_reading()
-        self._wake()
+        if not self._pieces or self._due():
+            self._wake()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The server closed it, or it broke."""
@@ -132,6 +145,8 @@ class Exchange(asyncio.Protocol, AsyncIterator[bytes]):
         """The end of the body."""
         if self._headed:
             self._ended = True
+            # Only now does the parser know: what follows would be another answer.
+            self._clean = self._clean and self._parser.should_keep_alive()
 
     def _until_closed(self) -> bool:
         return "content-length" not in self.headers and "chunked" not in self.headers.get("transfer-encoding", "")
@@ -140,6 +155,23 @@ class Exchange(asyncio.Protocol, AsyncIterator[bytes]):
         if not self._ended:
             self._broken = error
         self._clean = False
+        self._wake()
+
+    def _due(self) -> bool:
+        """True when there is something to hand on and the time for it; else it is seen to that the reader wakes then."""
+        if not self._pieces:
+            return False
+        if self._handed < _FIRST_PIECES or self._ended or self._paused or self._broken is not None:
+            return True
+        wait_s = self._handed_s + _PACE_S - self._loop.time()
+        if wait_s <= 0:
+            return True
+        if self._pacing is None:
+            self._pacing = self._loop.call_later(wait_s, self._paced)
+        return False
+
+    def _paced(self) -> None:
+        self._pacing = None
         self._wake()
 
     def _wake(self) -> None:
