@@ -92,9 +92,9 @@ class ModelServer:
     async def _generate(self, call: Call, asked: dict[str, Any]) -> None:
         self.asked += 1
         text = asked["messages"][-1]["content"]
-        self.last_prompt = text
+        before, self.last_prompt = self.last_prompt or text, text
         await asyncio.sleep(self.word_s)
-        words, reason = self._words(asked, self.last_prompt if self.breaks == "mixes streams" else text)
+        words, reason = self._words(asked, before if self.breaks == "mixes streams" else text)
         parts = list(self._parts(words, reason, len(text.split()), asked))
         head = self.dialect.head
         if self.breaks == "no content type":
