@@ -16,8 +16,8 @@ from tandem.ports.clock import Clock
 __all__ = ["Claim", "Slot", "Turnstile"]
 
 # Under lasting overload nobody waits for longer than half an answer: more would add delay, not throughput.
-_LONGEST_SHARE = 0.5
-# Overload lasts when somebody has been waiting, without a break, for as long as so many answers take.
+_LONGEST_SHARE = 1.0
+# Overload lasts when somebody has been waiting, with no break of such half an answer, while so many could be given.
 _LASTING = 3.0
 # However quick the answers are: what this process's own delays may look like.
 _LEAST_WAIT_S = 0.02
@@ -40,7 +40,7 @@ class Turnstile:
         self._clock = clock
         self._running = 0
         self._drain = Drain(clock.monotonic_s())
-        self._queued_since_s = clock.monotonic_s()
+        self._queued_since_s = self._emptied_s = clock.monotonic_s()
 
     @property
     def limit(self) -> int:
@@ -114,11 +114,13 @@ class Turnstile:
             else:
                 self._start(now_s)
                 waiter.granted.set_result(None)
+        if not self._queue:
+            self._emptied_s = now_s
 
     async def _wait(self, claim: Claim, arrived_s: float, deadline_s: float | None, room: int) -> None:
         loop = asyncio.get_running_loop()
         waiter = Waiter(claim, arrived_s, deadline_s, loop.create_future())
-        if not self._queue:
+        if not self._queue and arrived_s - self._emptied_s > self._short_s():
             self._queued_since_s = arrived_s
         gone = self._queue.add(waiter, room)
         if gone is not None:
@@ -183,9 +185,10 @@ class Turnstile:
         return min(self._max_waiting, max(1, int(self._longest_s(now_s) / self._gap_s(now_s))))
 
     def _longest_s(self, now_s: float) -> float:
-        if self._drain.held_s is None or not self._lasts(now_s):
-            return self._max_wait_s
-        return min(self._max_wait_s, max(_LEAST_WAIT_S, _LONGEST_SHARE * self._drain.held_s))
+        return self._short_s() if self._lasts(now_s) else self._max_wait_s
+
+    def _short_s(self) -> float:
+        return min(self._max_wait_s, max(_LEAST_WAIT_S, _LONGEST_SHARE * (self._drain.held_s or 0.0)))
 
     def _lasts(self, now_s: float) -> bool:
         if self._drain.held_s is None or not self._queue:
