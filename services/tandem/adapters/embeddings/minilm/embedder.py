@@ -22,6 +22,9 @@ _CARD = EmbedderCard(name="all-MiniLM-L6-v2-int8@8199be6f", dimensions=384, max_
 # Texts that are cut into word pieces, and sorted by length, at a time.
 _WINDOW = 64
 _REMEMBERED_QUERIES = 512
+# Queries in the model at a time, where there are as many cores: on two, 16 clients wait a third less than one by one.
+# Running waiting queries as one batch was measured too: 3 to 13 % of the CPU, and every query waits for the longest.
+_QUERIES_AT_ONCE = 4
 # A longer query is not likely to come again word for word.
 _REMEMBERED_CHARS = 2_000
 
@@ -29,8 +32,9 @@ _REMEMBERED_CHARS = 2_000
 class MiniLmEmbedder:
     """MiniLM sees no difference between a query and a document; what differs is who waits.
 
-    Each kind has one thread, so that a query is never queued behind a document, and no more than one batch of
-    documents is in the model at any time. A cancelled call stops after the batch that is running.
+    Each kind has threads of its own, so that a query is never queued behind a document; that of documents is one, so
+    that no more than one batch of them is in the model at any time. A cancelled call stops after the batch that is
+    running; a query that was cancelled while it waited, its time being over say, never gets there.
     """
 
     def __init__(self, model: "OnnxModel", pieces: WordPieces, lanes: dict[EmbedKind, ThreadPoolExecutor]) -> None:
@@ -89,7 +93,7 @@ class MiniLmEmbedder:
 async def minilm_embedder(threads: int = 0) -> AsyncIterator[MiniLmEmbedder]:
     """`threads` of one inference; 0 leaves one of this process's cores free. Raises `ConfigurationError`."""
     lanes: dict[EmbedKind, ThreadPoolExecutor] = {
-        "query": ThreadPoolExecutor(1, "embed-query"),
+        "query": ThreadPoolExecutor(min(_QUERIES_AT_ONCE, _cores()), "embed-query"),
         "document": ThreadPoolExecutor(1, "embed-document"),
     }
     loop = asyncio.get_running_loop()

