@@ -144,6 +144,12 @@ async def test_a_slot_is_held_for_as_long_as_the_answer_takes(stream: bool) -> N
 
 
 @pytest.mark.parametrize("stream", [False, True])
+async def test_who_asks_one_after_the_other_always_finds_the_slot_free(stream: bool) -> None:
+    async with serving(Api(keys=[key("acme")], tenants=Tenants({"acme": Tenant("acme", concurrency=1)}))) as client:
+        assert [(await client.ask(stream=stream))[0] for _ in range(30)] == [200] * 30
+
+
+@pytest.mark.parametrize("stream", [False, True])
 async def test_a_client_that_leaves_frees_its_slot(stream: bool) -> None:
     answers = ScriptedAnswers([FOUND, asyncio.Event()])
     api = Api(answers=answers, keys=[key("acme")], tenants=Tenants({"acme": Tenant("acme", concurrency=1)}))

@@ -2,7 +2,7 @@
 
 from contextlib import AsyncExitStack
 
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from tandem.admission.quotas import Quotas
 from tandem.domain.errors import TandemError
@@ -46,4 +46,11 @@ class Limited:
             except TandemError as error:
                 await error_reply(error)(scope, receive, send)
                 return
-            await self._app(scope, receive, send)
+
+            async def send_and_free(message: Message) -> None:
+                # Before the client has the end: who asks one after the other must find his slot free.
+                if message["type"] == "http.response.body" and not message.get("more_body", False):
+                    await running.aclose()
+                await send(message)
+
+            await self._app(scope, receive, send if tenant.concurrency is None else send_and_free)
