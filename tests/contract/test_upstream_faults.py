@@ -116,6 +116,38 @@ async def test_nobody_listens(protocol: str) -> None:
             await failure(model, UpstreamUnavailable)
 
 
+async def test_a_kept_connection_that_was_closed_meanwhile_is_no_failure(protocol: str) -> None:
+    async def say(call: Call) -> None:
+        if call.earlier:
+            call.close()
+        else:
+            await whole(call)
+
+    async with nothing_leaks(), upstream(say) as server, client(protocol, server.url) as model:
+        for _ in range(6):
+            assert await heard(model) == ANSWER
+        assert any(call.earlier for call in server.calls)
+
+
+async def test_a_server_that_closes_is_not_asked_for_every_connection_that_is_kept(protocol: str) -> None:
+    says = [whole]
+
+    async def say(call: Call) -> None:
+        await says[0](call)
+
+    async def closes(call: Call) -> None:
+        call.close()
+
+    async with nothing_leaks(), upstream(say) as server, client(protocol, server.url) as model:
+        await asyncio.gather(*(heard(model) for _ in range(8)))
+        says[0], before = closes, len(server.calls)
+        await failure(model, UpstreamUnavailable)
+        assert len(server.calls) - before <= 3
+    async with nothing_leaks(), upstream(closes) as server, client(protocol, server.url) as model:
+        await failure(model, UpstreamUnavailable)
+        assert len(server.calls) == 1
+
+
 async def test_overload_inside_a_stream_is_back_pressure(protocol: str) -> None:
     await survived(protocol, streaming(OVERLOAD, DONE), Overloaded, CALM)
 

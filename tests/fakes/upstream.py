@@ -12,12 +12,15 @@ Say = Callable[["Call"], Awaitable[None]]
 
 
 class Call:
-    """One request that came in. `left` is set when the client closed its side."""
+    """One request that came in. `left` is set when the client closed its side; `earlier` counts the requests that came
+    before it on its connection.
+    """
 
-    def __init__(self, head: str, body: bytes, writer: asyncio.StreamWriter) -> None:
+    def __init__(self, head: str, body: bytes, writer: asyncio.StreamWriter, earlier: int) -> None:
         self.line, *rows = head.split("\r\n")
         self.headers = {name.lower(): value for name, _, value in (row.partition(": ") for row in rows)}
         self.body = body
+        self.earlier = earlier
         self.left = asyncio.Event()
         self._writer = writer
 
@@ -57,10 +60,12 @@ class Upstream:
         self._say = say
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        earlier = 0
         try:
             head = await _head(reader)
             while head is not None:
-                call = Call(head, b"", writer)
+                call = Call(head, b"", writer, earlier)
+                earlier += 1
                 call.body = await reader.readexactly(int(call.headers.get("content-length", "0")))
                 self.calls.append(call)
                 head = await self._answered(call, reader)

@@ -5,6 +5,7 @@ aiohttp, whose CPU per token is a third of huggingface_hub's HTTP client and an 
 
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from weakref import WeakSet
 
 import aiohttp
 
@@ -26,6 +27,9 @@ _DOCUMENT_BYTES = 4 * 1024 * 1024
 # How long a name's addresses are trusted. After a failed connection they are asked for again at once.
 _ADDRESS_TTL_S = 10
 _KEPT_ALIVE_S = 30
+# Connections that turn out to be closed before another one is taken as it is. A server that closes while it answers
+# closes one for each request; it must not be asked as often as connections are kept.
+_STALE = 2
 
 
 class AioReply:
@@ -73,6 +77,7 @@ class AioWire:
         # DNS is part of it, and so is waiting for a free connection.
         self._timeout = aiohttp.ClientTimeout(total=None, connect=patience.connect_s)
         self._requests: dict[str, Posting] = {}
+        self._used: WeakSet[object] = WeakSet()
 
     async def get(self, path: str, *, timeout_s: float) -> Answer:
         """With the connection, within `timeout_s`; its first 4 MB."""
@@ -96,18 +101,35 @@ class AioWire:
         except (aiohttp.ClientError, TimeoutError) as error:
             self._forget(error)
             raise away(error) from error
+        # It has left: written by orjson it takes 16 KB, whatever its length, for as long as the answer lasts.
+        del body
         try:
             yield AioReply(exchange, context, self._patience, self._clock)
         finally:
             exchange.leave()
 
     async def _asked(self, path: str, body: bytes, context: RequestContext) -> Exchange:
+        """A kept connection that the server has just closed tells nothing of the server: another one is taken."""
         request = self._requests.get(path)
         if request is None:
             request = self._requests[path] = Posting(self._http, self._root + path)
-        exchange = Exchange(await request.connection(self._timeout))
+        sent = request.head(request_headers(context, self._clock), len(body)) + body
+        for _ in range(_STALE):
+            connection = await request.connection(self._timeout)
+            kept = connection.protocol in self._used
+            try:
+                return await self._headed(connection, sent)
+            except aiohttp.ServerDisconnectedError:
+                if not kept:
+                    raise
+        return await self._headed(await request.connection(self._timeout), sent)
+
+    async def _headed(self, connection: aiohttp.connector.Connection, sent: bytes) -> Exchange:
+        if connection.protocol is not None:
+            self._used.add(connection.protocol)
+        exchange = Exchange(connection)
         try:
-            await exchange.head(request.head(request_headers(context, self._clock), len(body)) + body)
+            await exchange.head(sent)
         except BaseException:
             exchange.leave()
             raise
