@@ -46,6 +46,7 @@ class _Client(asyncio.Protocol):
         self._load = load
         self._tokens = tokens
         self._stream = stream
+        self._ended = True
         self._transport: asyncio.Transport
         self.over: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 

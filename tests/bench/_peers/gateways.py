@@ -57,6 +57,8 @@ def tandem(upstream: str) -> Command:
         "TANDEM_PREDICTOR__PROTOCOL": "openai",
         "TANDEM_PREDICTOR__MODEL": "steady",
         "TANDEM_ADMISSION__INITIAL": "256",
+        # Adaptive, but never below what is offered: what waits in a queue costs nothing, and would flatter us.
+        "TANDEM_ADMISSION__MIN": "64",
     }
     words = (Path(sys.executable).with_name("tandem"), "serve", "--target", "gateway", "--port", "{port}")
     return Command(words, env)

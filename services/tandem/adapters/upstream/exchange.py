@@ -13,9 +13,9 @@ import httptools
 # The server is not read from while more than this waits for whoever reads the answer.
 _HIGH_BYTES = 256 * 1024
 # An answer's first pieces are handed on as they come. Later ones at most this often, all that came together: a reader
-# sees no difference, and the server that it reads from pays for each time, most of all the system's call that sends it.
-_FIRST_PIECES = 4
-_PACE_S = 0.01
+# sees no difference, and each time costs calls of the system that are dearer than all that is done with the bytes.
+_FIRST_PIECES = 2
+_PACE_S = 0.02
 # Longer is no head of an answer.
 _HEAD_BYTES = 64 * 1024
 
@@ -34,11 +34,11 @@ class Exchange(asyncio.Protocol, AsyncIterator[bytes]):
         self._waiter: asyncio.Future[None] | None = None
         self._handed = 0
         self._handed_s = 0.0
-        self._pacing: asyncio.TimerHandle | None = None
+        self._pacing: asyncio.Handle | None = None
         self._broken: Exception | None = None
         self._head_bytes = 0
         self._headed = False
-        self._paused = False
+        self._reading = True
         self._ended = False
         self._clean = True
         self.status = 0
@@ -67,17 +67,14 @@ class Exchange(asyncio.Protocol, AsyncIterator[bytes]):
         self._waiting = 0
         self._handed += 1
         self._handed_s = self._loop.time()
-        if self._paused:
-            self._paused = False
-            self._transport.resume_reading()
+        self._read_on()
         return came
 
     def leave(self) -> None:
         """The connection goes back to the pool when its answer was read to the end, else it closes."""
         if self._pacing is not None:
             self._pacing.cancel()
-        if self._paused and not self._transport.is_closing():
-            self._transport.resume_reading()
+        self._read_on()
         if self._broken is None and self._pool_s is not None:
             self._transport.set_protocol(self._pool_s)
         if self._ended and self._clean and self._broken is None:
@@ -98,9 +95,8 @@ class Exchange(asyncio.Protocol, AsyncIterator[bytes]):
             return
         if not self._headed and self._head_bytes > _HEAD_BYTES:
             self._break(ValueError("the head of the answer has no end"))
-        elif self._waiting > _HIGH_BYTES and not self._paused and not self._ended:
-            self._paused = True
-            self._transport.pause_reading()
+        elif self._waiting > _HIGH_BYTES:
+            self._read_no_more()
         if not self._pieces or self._due():
             self._wake()
 
@@ -161,18 +157,39 @@ class Exchange(asyncio.Protocol, AsyncIterator[bytes]):
         """True when there is something to hand on and the time for it; else it is seen to that the reader wakes then."""
         if not self._pieces:
             return False
-        if self._handed < _FIRST_PIECES or self._ended or self._paused or self._broken is not None:
+        if self._handed < _FIRST_PIECES or self._ended or self._broken is not None or self._waiting > _HIGH_BYTES:
             return True
         wait_s = self._handed_s + _PACE_S - self._loop.time()
         if wait_s <= 0:
             return True
         if self._pacing is None:
-            self._pacing = self._loop.call_later(wait_s, self._paced)
+            # The system keeps what comes meanwhile: one look at it then, instead of one for each piece.
+            self._read_no_more()
+            self._pacing = self._loop.call_later(wait_s, self._look)
         return False
+
+    def _look(self) -> None:
+        self._handed_s = 0.0
+        self._read_on()
+        # What there is to be read by now is read before.
+        self._pacing = self._loop.call_soon(self._look_again)
+
+    def _look_again(self) -> None:
+        self._pacing = self._loop.call_soon(self._paced)
 
     def _paced(self) -> None:
         self._pacing = None
         self._wake()
+
+    def _read_on(self) -> None:
+        if not self._reading and not self._transport.is_closing():
+            self._reading = True
+            self._transport.resume_reading()
+
+    def _read_no_more(self) -> None:
+        if self._reading and not self._transport.is_closing():
+            self._reading = False
+            self._transport.pause_reading()
 
     def _wake(self) -> None:
         waiter = self._waiter
