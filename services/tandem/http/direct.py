@@ -50,6 +50,8 @@ class Direct:
             body = await _whole(receive)
             answer = await lane(body, scope, receive)
             if answer is not None:
+                # It is read, and an answer may last.
+                del body
                 await answer(scope, receive, send)
                 return
         except TandemError as error:

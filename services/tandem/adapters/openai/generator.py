@@ -65,8 +65,8 @@ class OpenAIGenerator:
         self, prompt: Prompt, sampling: Sampling, context: RequestContext
     ) -> AsyncIterator[AsyncIterator[GenerationEvent]]:
         """Leaving closes the connection, which is the cancel call."""
-        body = orjson.dumps(chat_body(prompt, sampling, self._model))
-        async with self._wire.post("/v1/chat/completions", body, context) as reply:
+        asked = chat_body(prompt, sampling, self._model)
+        async with self._wire.post("/v1/chat/completions", orjson.dumps(asked), context) as reply:
             if reply.status != 200:
                 raise failure(await reply.whole())
             check_stream(reply)
