@@ -44,7 +44,7 @@ _FACES: dict[type[TandemError], _Face] = {
     errors.DeadlineExceeded: _Face(504, "timeout_error"),
     errors.UpstreamUnavailable: _Face(503, "upstream_error", 2.0),
     errors.UpstreamFailed: _Face(502, "upstream_error"),
-    errors.ShuttingDown: _Face(503, "server_shutting_down", 1.0),
+    errors.ShuttingDown: _Face(503, "server_error", 1.0),
     errors.StoreBusy: _Face(503, "storage_error", 5.0),
     errors.StoreFull: _Face(507, "storage_error"),
     errors.StoreMismatch: _Face(409, "storage_error"),
