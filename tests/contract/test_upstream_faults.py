@@ -1,6 +1,7 @@
 """Every way in which a predictor breaks, over real sockets, under both protocols: the right error, and nothing leaks."""
 
 import asyncio
+import resource
 import socket
 import threading
 from collections.abc import AsyncIterator
@@ -338,6 +339,20 @@ async def test_no_connection_is_free(protocol: str) -> None:
             assert len(server.calls) == 2
         async with model.stream(PROMPT, Sampling(), RequestContext("r-1")) as events:
             assert await anext(events) == Token("a")
+
+
+async def test_no_file_is_left_to_open(protocol: str) -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    async with nothing_leaks(), upstream(whole) as server, client(protocol, server.url) as model:
+        # The lowest free number is the first one that is out of bounds.
+        with socket.socket() as free:
+            lowest = free.fileno()
+        resource.setrlimit(resource.RLIMIT_NOFILE, (lowest, hard))
+        try:
+            await failure(model, UpstreamUnavailable)
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+        assert await heard(model) == ANSWER
 
 
 async def test_a_key_that_no_header_can_carry(protocol: str) -> None:

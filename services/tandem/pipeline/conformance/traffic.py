@@ -1,8 +1,9 @@
 """Checks of many requests: streams that are left, streams side by side, more of them than there is room for, deadlines."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Coroutine, Iterable
 from contextlib import asynccontextmanager
+from typing import Any, TypeVar
 
 from tandem.domain.errors import DeadlineExceeded, Overloaded
 from tandem.domain.generation import GenerationEvent, Token
@@ -18,6 +19,7 @@ from tandem.pipeline.conformance.subject import (
     opened,
 )
 
+T = TypeVar("T")
 # An answer that lasts, from a model that writes.
 _LASTING = Sampling(max_tokens=128, temperature=0.0)
 _BRIEF = Sampling(max_tokens=16, temperature=0.0)
@@ -40,7 +42,7 @@ async def cancellation(subject: Subject) -> str:
     left = 0
     while left < wanted:
         at_once = min(_AT_ONCE, room or _AT_ONCE)
-        await asyncio.gather(*(_left_early(subject, limit_s) for _ in range(at_once)))
+        await _together(_left_early(subject, limit_s) for _ in range(at_once))
         left += at_once
     idle = await _idle(subject, base)
     first_s = await _prompt(subject, limit_s)
@@ -51,7 +53,7 @@ async def concurrency(subject: Subject) -> str:
     """Streams side by side do not mix: each is told its own word."""
     room = await bound_of(subject)
     words = _WORDS[: max(2, min(len(_WORDS), room or len(_WORDS)))]
-    told = await asyncio.gather(*(_told(subject, word) for word in words))
+    told = await _together(_told(subject, word) for word in words)
     heard = {word: said for word, said in zip(words, told, strict=True) if said is not None}
     for word, said in heard.items():
         if strange := next((other for other in words if other != word and other in said), None):
@@ -108,6 +110,17 @@ async def deadline(subject: Subject) -> str:
         raise Violated(f"it ended {late_s:.2f} s after its deadline")
     idle = await _idle(subject, base)
     return f"ended at its deadline of {limit_s * 1000:.0f} ms, where the whole takes {whole_s * 1000:.0f} ms{idle}"
+
+
+async def _together(work: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
+    """All at once; when one fails, the others end too, and are gone before the next check begins."""
+    tasks = [asyncio.create_task(one) for one in work]
+    try:
+        return list(await asyncio.gather(*tasks))
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 async def _left_early(subject: Subject, limit_s: float) -> None:
