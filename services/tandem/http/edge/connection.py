@@ -9,9 +9,11 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResp
 from tandem.http.edge.census import Closed
 from tandem.http.edge.crowd import for_probes_only
 from tandem.http.edge.door import Door
+from tandem.http.edge.flow import Flow
 from tandem.http.edge.framing import Framing
 from tandem.http.edge.refusals import FULL, LARGE_HEAD, MALFORMED, SLOW_HEAD
 from tandem.http.edge.requests import fault_of, origin_form
+from tandem.http.edge.since import Since, over
 from tandem.http.edge.wire import Wire
 
 # Once an answer is out although the request was not read to its end: how long what still comes is taken and thrown
@@ -38,16 +40,15 @@ class Connection(HttpToolsProtocol):
     The server calls `sweep` about once a second: deadlines of ten seconds need no timers of their own.
     """
 
+    # What uvicorn's has is as much as Python keeps compactly: with more in the same place, each connection takes a kilobyte.
+    __slots__ = ("_active", "_ahead", "_deaf", "_door", "_fault", "_framing", "_since", "_wire")
+
     def __init__(self, door: Door, **uvicorn: Any) -> None:
         super().__init__(**uvicorn)
         self._door = door
         self._wire: asyncio.Transport = None  # type: ignore[assignment]
         self._active: RequestResponseCycle | None = None
-        self._owes_head_since_s: float | None = None
-        self._stalled_since_s: float | None = None
-        self._lingers_since_s: float | None = None
-        self._leaving_since_s: float | None = None
-        self._owes_rest_since_s: float | None = None
+        self._since = Since()
         self._framing = Framing(door.limits.max_header_bytes)
         self._fault: bytes | None = None
         self._deaf = False
@@ -59,9 +60,10 @@ class Connection(HttpToolsProtocol):
         """A client connected."""
         self._wire = cast(asyncio.Transport, transport)
         super().connection_made(self._wire)
+        self.flow = Flow(self._wire)
         self.transport = cast(asyncio.Transport, Wire(self._wire, self._close))
         self._door.census.open += 1
-        self._owes_head_since_s = self.loop.time()
+        self._since.head = self.loop.time()
         over = len(self.connections) - self._door.limits.max_connections
         if over > _HEARD_ANYWAY:
             self._refuse(FULL, Closed.full)
@@ -88,7 +90,7 @@ class Connection(HttpToolsProtocol):
         if self._answering():
             self._wire.abort()
         elif self._wire.get_write_buffer_size():
-            self._stalled_since_s = self._stalled_since_s or self.loop.time()
+            self._since.stalled = self._since.stalled or self.loop.time()
 
     def data_received(self, data: bytes) -> None:
         """Bytes of a request, or ahead of their turn, or of no interest any more."""
@@ -102,12 +104,12 @@ class Connection(HttpToolsProtocol):
     def pause_writing(self) -> None:
         """The client reads slower than we write."""
         super().pause_writing()
-        self._stalled_since_s = self.loop.time()
+        self._since.stalled = self.loop.time()
 
     def resume_writing(self) -> None:
         """It caught up."""
         super().resume_writing()
-        self._stalled_since_s = None
+        self._since.stalled = None
 
     # The parser's side
 
@@ -124,7 +126,7 @@ class Connection(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         """The head is whole: the request is served, refused, or put in its turn."""
         self._framing.in_head = False
-        self._owes_head_since_s = None
+        self._since.head = None
         if (
             sum(len(name) + len(value) for name, value in self.headers) + len(self.url)
             > self._door.limits.max_header_bytes
@@ -150,9 +152,9 @@ class Connection(HttpToolsProtocol):
         """The last byte of a request."""
         self._framing.in_message = False
         super().on_message_complete()
-        if self._owes_rest_since_s is not None:
+        if self._since.rest is not None:
             # It was answered before: from here on the connection is idle.
-            self._owes_rest_since_s = None
+            self._since.rest = None
             self.timeout_keep_alive_task = self.loop.call_later(
                 self.timeout_keep_alive, self.timeout_keep_alive_handler
             )
@@ -174,7 +176,7 @@ class Connection(HttpToolsProtocol):
                 # The rest of the body is not worth reading.
                 self.transport.close()
                 return
-            self._owes_rest_since_s = self.loop.time()
+            self._since.rest = self.loop.time()
         super().on_response_complete()
         if self._ahead is not None and not self._answering():
             ahead, self._ahead = bytes(self._ahead), None
@@ -184,12 +186,12 @@ class Connection(HttpToolsProtocol):
 
     def shutdown(self) -> None:
         """Take leave: idle connections close, a request that runs or is coming in is the last one."""
-        self._leaving_since_s = self.loop.time()
+        self._since.leaving = self.loop.time()
         if self._answering():
             for cycle in (self._active, self.cycle):
                 if cycle is not None:
                     cycle.keep_alive = False
-        elif self._owes_head_since_s is None:
+        elif self._since.head is None:
             self.transport.close()
 
     def abort(self) -> None:
@@ -200,15 +202,15 @@ class Connection(HttpToolsProtocol):
     def sweep(self, now_s: float) -> None:
         """Ends the connection when its client has kept us waiting for too long."""
         limits = self._door.limits
-        if _over(self._stalled_since_s, limits.write_timeout_s, now_s):
+        if over(self._since.stalled, limits.write_timeout_s, now_s):
             self._door.census.closed[Closed.slow_reader] += 1
             self._wire.abort()
-        elif _over(self._lingers_since_s, _LINGER_S, now_s):
+        elif over(self._since.lingers, _LINGER_S, now_s):
             self._wire.abort()
-        elif _over(self._owes_head_since_s, limits.header_timeout_s, now_s) and not self._deaf:
+        elif over(self._since.head, limits.header_timeout_s, now_s) and not self._deaf:
             self._refuse(SLOW_HEAD if self._framing.in_head else b"", Closed.slow_head)
-        elif _over(self._owes_rest_since_s, _LINGER_S, now_s) or (
-            _over(self._leaving_since_s, _LAST_CALL_S, now_s) and not self._answering() and not self._framing.in_message
+        elif over(self._since.rest, _LINGER_S, now_s) or (
+            over(self._since.leaving, _LAST_CALL_S, now_s) and not self._answering() and not self._framing.in_message
         ):
             self.transport.close()
 
@@ -230,8 +232,8 @@ class Connection(HttpToolsProtocol):
 
     def _feed(self, data: bytes) -> None:
         self._unset_keepalive_if_required()
-        if self._owes_head_since_s is None and not self._framing.in_message:
-            self._owes_head_since_s = self.loop.time()
+        if self._since.head is None and not self._framing.in_message:
+            self._since.head = self.loop.time()
         try:
             self.parser.feed_data(data)
         except httptools.HttpParserUpgrade:
@@ -274,23 +276,19 @@ class Connection(HttpToolsProtocol):
 
     def _linger(self) -> None:
         self._deaf = True
-        self._lingers_since_s = self.loop.time()
+        self._since.lingers = self.loop.time()
         if not self._wire.is_closing():
             self._wire.write_eof()
 
     def _close(self) -> None:
-        if self._wire.is_closing() or self._lingers_since_s is not None:
+        if self._wire.is_closing() or self._since.lingers is not None:
             return
         if self._framing.in_message or self._ahead:
             self._linger()
             return
         self._wire.close()
         if self._wire.get_write_buffer_size():
-            self._stalled_since_s = self._stalled_since_s or self.loop.time()
-
-
-def _over(since_s: float | None, limit_s: float, now_s: float) -> bool:
-    return since_s is not None and now_s - since_s > limit_s
+            self._since.stalled = self._since.stalled or self.loop.time()
 
 
 def _nothing() -> None:
