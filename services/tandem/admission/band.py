@@ -50,7 +50,7 @@ class Band:
         self._above: list[tuple[float, int, Account]] = []
         self._lengths: list[tuple[float, int, int, Account]] = []
         self._entries = count(1)
-        self._now = 0.0
+        self._now = self._latest = 0.0
         self._usual_s = _UNKNOWN_S
         self._weight = 0.0
         self._held = 0
@@ -137,12 +137,16 @@ class Band:
     def _close(self, account: Account) -> None:
         if not account.active:
             self._weight -= account.weight
+        if not self._held and not self.waiting:
+            # Nobody is behind anybody any more.
+            self._now, self._weight = self._latest, 0.0
 
     def _charge(self, account: Account) -> None:
         account.held += 1
         self._held += 1
         self._now = max(self._now, account.tag)
         account.tag = self._now + account.cost_s / account.weight
+        self._latest = max(self._latest, account.tag)
 
     def _line_up(self, account: Account) -> None:
         """Among those below their share; whether it is shows when it is its turn. Older entries count no more."""
@@ -176,11 +180,23 @@ class Band:
     def _note_length(self, account: Account) -> None:
         length = len(account.waiters)
         if length > account.length:
-            account.length = length
             if len(self._lengths) > 2 * len(self._accounts) + _KEPT_ACCOUNTS:
-                self._lengths = [each for each in self._lengths if each[2] == each[3].length]
-                heapq.heapify(self._lengths)
+                self._tidy_lengths()
+            account.length = length
             heapq.heappush(self._lengths, (-length / account.weight, next(self._entries), length, account))
+
+    def _tidy_lengths(self) -> None:
+        kept = []
+        for each in self._lengths:
+            noted, account = each[2:]
+            if noted != account.length:
+                continue
+            if account.waiters:
+                kept.append(each)
+            else:
+                account.length = 0
+        heapq.heapify(kept)
+        self._lengths = kept
 
     def _forget(self) -> None:
         """Accounts that owe nothing; the others count when their tenant comes back."""
