@@ -56,7 +56,8 @@ class Figure:
 SCENES = (
     Scene("stream64", ("tandem", "raw_asgi", "vllm_router", "vllm_rust_router"), 64, 512),
     Scene("stream16", ("tandem", "handbook", "litellm"), 16, 96),
-    Scene("unary", ("tandem", "raw_asgi", "litellm"), 16, 256, stream=False),
+    # All at once: whole answers are not about how tokens come.
+    Scene("unary", ("tandem", "raw_asgi", "litellm"), 16, 256, stream=False, gap_ms=0.0),
     Scene("one", ("direct", "tandem", "raw_asgi", "vllm_router"), 1, 24),
 )
 FIGURES = (

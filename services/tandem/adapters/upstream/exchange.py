@@ -14,6 +14,7 @@ import httptools
 _HIGH_BYTES = 256 * 1024
 # An answer's first pieces are handed on as they come. Later ones at most this often, all that came together: a reader
 # sees no difference, and each time costs calls of the system that are dearer than all that is done with the bytes.
+# All streams share the instants, and with them the ways through the event loop.
 _FIRST_PIECES = 2
 _PACE_S = 0.02
 # Longer is no head of an answer.
@@ -33,7 +34,7 @@ class Exchange(asyncio.Protocol, AsyncIterator[bytes]):
         self._waiting = 0
         self._waiter: asyncio.Future[None] | None = None
         self._handed = 0
-        self._handed_s = 0.0
+        self._handed_in = -1
         self._pacing: asyncio.Handle | None = None
         self._broken: Exception | None = None
         self._head_bytes = 0
@@ -66,7 +67,7 @@ class Exchange(asyncio.Protocol, AsyncIterator[bytes]):
         self._pieces.clear()
         self._waiting = 0
         self._handed += 1
-        self._handed_s = self._loop.time()
+        self._handed_in = int(self._loop.time() / _PACE_S)
         self._read_on()
         return came
 
@@ -159,17 +160,17 @@ class Exchange(asyncio.Protocol, AsyncIterator[bytes]):
             return False
         if self._handed < _FIRST_PIECES or self._ended or self._broken is not None or self._waiting > _HIGH_BYTES:
             return True
-        wait_s = self._handed_s + _PACE_S - self._loop.time()
-        if wait_s <= 0:
+        now_s = self._loop.time()
+        if int(now_s / _PACE_S) > self._handed_in:
             return True
         if self._pacing is None:
             # The system keeps what comes meanwhile: one look at it then, instead of one for each piece.
             self._read_no_more()
-            self._pacing = self._loop.call_later(wait_s, self._look)
+            self._pacing = self._loop.call_at((self._handed_in + 1) * _PACE_S, self._look)
         return False
 
     def _look(self) -> None:
-        self._handed_s = 0.0
+        self._handed_in = -1
         self._read_on()
         # What there is to be read by now is read before.
         self._pacing = self._loop.call_soon(self._look_again)
