@@ -88,7 +88,11 @@ async def _gone(platform: Tandem) -> float:
     return float("inf")
 
 
-async def _measure(streams: int) -> list[dict[str, Any]]:
+def _files(platform: Tandem) -> int:
+    return sum(1 for _ in Path(f"/proc/{platform.pid}/fd").iterdir())
+
+
+async def _measure(streams: int, watch_s: float) -> list[dict[str, Any]]:
     server = await asyncio.get_running_loop().create_server(Silent, "127.0.0.1", 0, backlog=4096)
     url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
     limits = {f"admission__{name}": 2 * streams for name in ("initial", "min", "max")}
@@ -97,19 +101,21 @@ async def _measure(streams: int) -> list[dict[str, Any]]:
     platform = await asyncio.to_thread(opening.__enter__)
     try:
         wanted = request(platform.url, stream=True)
+        files = _files(platform)
         few = max(1, streams // 8)
         held = await _opened(platform.url, wanted, few)
         before = rss_mb(platform.pid)
         held += await _opened(platform.url, wanted, streams - few)
         after = rss_mb(platform.pid)
         busy = cpu_s(platform.pid)
-        await asyncio.sleep(5)
+        await asyncio.sleep(watch_s)
         busy = cpu_s(platform.pid) - busy
         newcomers = await _opened(platform.url, wanted, 20)
         first_ms = sorted(client.spoken.result() * 1000 for client in newcomers)
         for client in held + newcomers:
             client.transport.abort()
         gone_s = await _gone(platform)
+        left = _files(platform) - files
     finally:
         await asyncio.to_thread(opening.__exit__, None, None, None)
         server.close()
@@ -119,9 +125,11 @@ async def _measure(streams: int) -> list[dict[str, Any]]:
     )
     return [
         _figure("kb_per_stream", round(each, 1), 40),
-        _figure("idle_cpu_percent", round(busy / 5 * 100, 1), None),
+        _figure("idle_cpu_percent", round(busy / watch_s * 100, 1), None),
         _figure("newcomer_first_token_ms_p50", round(first_ms[10], 1), None),
         _figure("streams_left_behind", 0 if gone_s < float("inf") else 1, 0),
+        # The connections kept to the model, and to whoever asks for the metrics.
+        _figure("files_left_open", left, 16),
     ]
 
 
@@ -134,11 +142,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--json", action="store_true", help="accepted for symmetry: output is JSON lines")
     parser.add_argument("--streams", type=int, default=5000)
+    parser.add_argument("--watch", type=float, default=5.0, help="seconds to watch the CPU for")
     flags = parser.parse_args()
     # A client and a model for each of them, in this process.
     if (most := file_limit() // 2 - 100) < flags.streams:
         raise SystemExit(f"The limit on open files allows {most} streams here.")
-    figures = uvloop.run(_measure(flags.streams))
+    figures = uvloop.run(_measure(flags.streams, flags.watch))
     for figure in figures:
         sys.stdout.write(json.dumps(figure) + "\n")
     sys.exit(0 if all(figure["ok"] for figure in figures) else 1)
