@@ -68,4 +68,6 @@ def _tree(kind: type[TandemError]) -> Iterator[type[TandemError]]:
         yield from _tree(child)
 
 
-_KINDS = {kind.code: kind for kind in _tree(TandemError)}
+# The kind that brought a code in, not one derived from it elsewhere: which of those are loaded differs from process to
+# process.
+_KINDS = {kind.code: kind for kind in reversed(list(_tree(TandemError)))}
