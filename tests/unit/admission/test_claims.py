@@ -1,0 +1,62 @@
+"""What a genuine token says of its bearer."""
+
+from typing import Any
+
+import pytest
+
+from tandem.admission.claims import vouched
+from tandem.admission.identity import Caller, Identity
+from tandem.admission.keys import KeyRing
+from tandem.domain.errors import Unauthenticated
+from tandem.ports.tokens import Vouched
+
+
+@pytest.mark.parametrize(
+    ("claims", "path", "tenant"),
+    [
+        ({"tenant": "acme"}, "tenant", "acme"),
+        ({"org": {"id": "acme"}}, "org.id", "acme"),
+        ({"https://id.test/tenant": "acme"}, "https://id.test/tenant", "acme"),
+        ({"org.id": "whole", "org": {"id": "nested"}}, "org.id", "whole"),
+    ],
+)
+def test_the_claim_names_the_tenant(claims: dict[str, Any], path: str, tenant: str) -> None:
+    assert vouched({"sub": "ann", **claims}, path) == Vouched("ann", tenant)
+
+
+@pytest.mark.parametrize(
+    "claims",
+    [
+        {},
+        {"org": None},
+        {"org": "acme"},
+        {"org": {"id": None}},
+        {"org": {"id": 7}},
+        {"org": {"id": "A b"}},
+        {"org": []},
+    ],
+)
+def test_without_a_tenant_nobody_gets_in(claims: dict[str, Any]) -> None:
+    with pytest.raises(Unauthenticated) as refused:
+        vouched(claims, "org.id")
+    assert refused.value.hint
+
+
+@pytest.mark.parametrize(("sub", "name"), [(None, "token"), (7, "token"), ("x" * 500, "x" * 100)])
+def test_what_is_logged_of_a_subject_is_short(sub: object, name: str) -> None:
+    assert vouched({"sub": sub, "tenant": "acme"}, "tenant").subject == name
+
+
+class OneToken:
+    async def check(self, token: str) -> Vouched:
+        if token != "good":
+            raise Unauthenticated("The token is not good.", hint="Get a new one.")
+        return Vouched("ann", "acme")
+
+
+async def test_tokens_are_asked_for_what_is_no_key() -> None:
+    identity = Identity(KeyRing(), OneToken())
+    assert await identity.caller("Bearer good") == Caller("ann", "acme")
+    for header, tenant in (("Bearer bad", None), (None, None), ("Basic good", None), ("Bearer good", "north")):
+        with pytest.raises(Unauthenticated):
+            await identity.caller(header, tenant)
