@@ -10,6 +10,7 @@ from tandem.domain.tenants import Priority
 
 # What a band gets of the grants, and keeps of the room, while higher ones want all of it.
 _LEFT_FOR_LOWER = 0.1
+_UPWARDS = tuple(sorted(Priority))
 
 
 class FairQueue:
@@ -20,7 +21,7 @@ class FairQueue:
     """
 
     def __init__(self) -> None:
-        self._bands = {priority: Band() for priority in sorted(Priority, reverse=True)}
+        self._bands = {priority: Band() for priority in reversed(_UPWARDS)}
         self._credit = dict.fromkeys(self._bands, 0.0)
         self._waiting: OrderedDict[Waiter, None] = OrderedDict()
 
@@ -103,7 +104,7 @@ class FairQueue:
         """Whose last waiter gives way to this claim: a lower band's, the own band's, a higher band's above its part."""
         kept = max(1, int(_LEFT_FOR_LOWER * room))
         own = self._bands[claim.priority]
-        for priority in sorted(Priority):
+        for priority in _UPWARDS:
             if priority < claim.priority and self._bands[priority].waiting > kept:
                 return self._bands[priority].longest()
         longest = own.longest()

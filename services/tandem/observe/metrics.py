@@ -1,5 +1,7 @@
 """Every metric's name, in one place. Labels come from routes, codes and configuration, never from request bodies."""
 
+from typing import Any, TypeVar
+
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, PlatformCollector, ProcessCollector
 
 _FIRST_TOKEN_S = (0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
@@ -23,12 +25,15 @@ CONNECTION_METRICS = {
     "tandem_connections_closed": "Connections that Tandem ended and the client would have kept, by reason.",
 }
 
+M = TypeVar("M", Counter, Histogram)
+
 
 class Metrics:
     """The counters of one process, in a registry of their own. Its methods are what the HTTP surface reports to."""
 
     def __init__(self, version: str, target: str) -> None:
         self.registry = CollectorRegistry()
+        self._children: dict[tuple[object, ...], Any] = {}
         ProcessCollector(registry=self.registry)
         PlatformCollector(registry=self.registry)
         Gauge("tandem_build_info", "1, labelled with what runs.", ["version", "target"], registry=self.registry).labels(
@@ -123,14 +128,14 @@ class Metrics:
 
     def arrived(self, route: str) -> None:
         """A request came in: before identity, limits and admission, since this rate drives autoscaling."""
-        self._requests.labels(route).inc()
+        self._child(self._requests, route).inc()
         self._in_flight.inc()
 
     def ended(self, route: str, status: int, duration_s: float) -> None:
         """It is over; `status` is the outcome, which differs from the sent status when a stream broke off."""
         self._in_flight.dec()
-        self._responses.labels(route, str(status)).inc()
-        self._seconds.labels(route).observe(duration_s)
+        self._child(self._responses, route, str(status)).inc()
+        self._child(self._seconds, route).observe(duration_s)
 
     def client_closed(self, stage: str) -> None:
         """A client left before it had its answer."""
@@ -143,6 +148,13 @@ class Metrics:
     def answered(self, outcome: str) -> None:
         """An answer was given whole."""
         self._answers.labels(outcome).inc()
+
+    def _child(self, family: M, *labels: str) -> M:
+        """The metric of these labels: looked up here, which takes a third of the time that `labels` does."""
+        known: M | None = self._children.get((family, *labels))
+        if known is None:
+            known = self._children[family, *labels] = family.labels(*labels)
+        return known
 
     def _counter(self, name: str, meaning: str, *labels: str) -> Counter:
         return Counter(name, meaning, labels, registry=self.registry)
