@@ -96,17 +96,20 @@ class AioWire:
 
         A redirect is not followed: it could carry prompt and key to a server that nobody configured.
         """
-        try:
-            exchange = await begun(lambda: self._asked(path, body, context), self._patience, context, self._clock)
-        except (aiohttp.ClientError, TimeoutError) as error:
-            self._forget(error)
-            raise away(error) from error
+        exchange = await self._begun(path, body, context)
         # It has left: written by orjson it takes 16 KB, whatever its length, for as long as the answer lasts.
         del body
         try:
             yield AioReply(exchange, context, self._patience, self._clock)
         finally:
             exchange.leave()
+
+    async def _begun(self, path: str, body: bytes, context: RequestContext) -> Exchange:
+        try:
+            return await begun(lambda: self._asked(path, body, context), self._patience, context, self._clock)
+        except (aiohttp.ClientError, TimeoutError) as error:
+            self._forget(error)
+            raise away(error) from error
 
     async def _asked(self, path: str, body: bytes, context: RequestContext) -> Exchange:
         """A kept connection that the server has just closed tells nothing of the server: another one is taken."""
