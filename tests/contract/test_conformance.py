@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from importlib import util
+from pathlib import Path
 
 import pytest
 
@@ -216,3 +217,10 @@ async def test_a_bound_beyond_what_may_be_opened_is_not_tried() -> None:
     async with serving(TgiBytes(), "", permits=128) as subject:
         found = await outcomes(subject, "overload")
     assert (found["overload"].status, "128" in found["overload"].seen) == ("skipped", True)
+
+
+def test_every_check_is_described() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "conformance.md").read_text(encoding="utf-8")
+    assert [line.split("`")[1] for line in page.splitlines() if line.startswith("| `") and line.count("|") == 4][
+        : len(CHECKS)
+    ] == list(CHECKS)
