@@ -112,6 +112,18 @@ async def test_a_body_over_the_limit_is_not_read(chunked: bool) -> None:
         await _back_to(server, files, tasks)
 
 
+async def test_a_refusal_reaches_a_client_that_is_still_sending() -> None:
+    async with edge(Api(max_body_bytes=100_000).app) as server:
+        client = await server.client()
+        head = "POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+        await client.send(f"{head}Content-Length: 16000000\r\n\r\n".encode())
+        for _ in range(10):
+            await client.send(b"x" * 65_536)
+            await asyncio.sleep(0.03)
+        # A reset would have thrown away what had come and was not read yet.
+        assert statuses(await client.rest()) == [413]
+
+
 async def test_a_client_that_reads_a_byte_a_second_slows_its_model_and_is_then_cut_off() -> None:
     words = 100_000
     answers = ScriptedAnswers([FOUND, *(Token("word " * 50) for _ in range(words)), ANSWERED])
@@ -173,6 +185,19 @@ async def test_half_a_close_is_a_whole_one() -> None:
             await api.answers.left.wait()
         assert await client.rest() == b""
         await _back_to(server, files, tasks)
+
+
+async def test_leaving_is_seen_although_nothing_was_read() -> None:
+    api = Api(answers=ScriptedAnswers([FOUND, *(Token("word " * 50) for _ in range(100_000)), ANSWERED]))
+    async with edge(api.app, write_timeout_s=60.0) as server:
+        client = await server.client(buffer=4096)
+        await client.send(post(ASK))
+        await client.until(b"\r\n\r\n")
+        await asyncio.sleep(0.5)
+        client.end_sending()
+        async with asyncio.timeout(5):
+            await api.answers.left.wait()
+        await server.settled()
 
 
 async def test_over_the_limit_of_connections_only_probes_are_answered() -> None:
