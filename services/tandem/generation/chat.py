@@ -103,7 +103,7 @@ class ChatEvents:
         except (orjson.JSONDecodeError, AttributeError, KeyError, TypeError) as error:
             raise UpstreamFailed(f"The predictor sent no chat chunk: {data[:120]!r}.") from error
         if len(told) == 1 and not usage and len(chunk["choices"]) == 1 and not chunk["choices"][0].get("finish_reason"):
-            self._mould.learn(data)
+            self._mould.learn(data, chunk["choices"][0]["delta"]["content"])
         return told
 
     def end(self) -> list[GenerationEvent]:

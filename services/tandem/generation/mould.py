@@ -7,7 +7,6 @@ another one may stand, and changes nothing around it: a chunk that begins and en
 import orjson
 
 _KEY = b'"content":'
-_PROBE = "\u2020probe"
 
 
 class Mould:
@@ -33,8 +32,8 @@ class Mould:
             return None
         return text if isinstance(text, str) else None
 
-    def learn(self, data: bytes) -> None:
-        """`data` is a chunk that holds one token, without reason and usage; a mould is made of it when that is safe."""
+    def learn(self, data: bytes, text: str) -> None:
+        """`data` is a chunk that says `text` and nothing else; a mould is made of it when that is safe."""
         self._least = 0
         begins = data.find(_KEY) + len(_KEY)
         while data[begins : begins + 1] == b" ":
@@ -43,10 +42,11 @@ class Mould:
         if ends == 0:
             return
         before, after = data[: begins + 1], data[ends - 1 :]
-        # What stands there must be what is read as the text, and not some other field of that name.
-        chunk = orjson.loads(before[:-1] + orjson.dumps(_PROBE) + after[1:])
-        choices = chunk.get("choices")
-        if [choice.get("delta", {}).get("content") for choice in choices] == [_PROBE]:
+        # What stands there must be what is read as the text, and not some other field of that name: with another text
+        # in its place another one is read.
+        other = "b" if text == "a" else "a"
+        chunk = orjson.loads(before[:-1] + orjson.dumps(other) + after[1:])
+        if [choice["delta"]["content"] for choice in chunk["choices"]] == [other]:
             self._before, self._after, self._least = before, after, len(before) + len(after)
 
 
