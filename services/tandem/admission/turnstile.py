@@ -15,9 +15,9 @@ from tandem.ports.clock import Clock
 
 __all__ = ["Claim", "Slot", "Turnstile"]
 
-# Under lasting overload nobody waits for longer than half an answer: more would add delay, not throughput.
-_LONGEST_SHARE = 1.0
-# Overload lasts when somebody has been waiting, with no break of such half an answer, while so many could be given.
+# Under lasting overload nobody waits for longer than this part of an answer: more would add delay, not throughput.
+_LONGEST_SHARE = 0.75
+# Overload lasts when somebody has been waiting, with no break of that part of one, for so many answers' time.
 _LASTING = 3.0
 # However quick the answers are: what this process's own delays may look like.
 _LEAST_WAIT_S = 0.02
@@ -28,7 +28,7 @@ class Turnstile:
     """One per pool. `max_waiting` requests wait at most, none longer than `max_wait_s`.
 
     A queue takes up a burst; one that stands is only delay. So while it stands, as many may wait as will be served in
-    half the time that an answer takes, and who has waited longer than that is dropped first, after the idea of
+    three quarters of the time that an answer takes, and who has waited longer than that is dropped first, after the idea of
     controlled delay (Nichols and Jacobson, 2012). Times come from how long slots are held.
     """
 

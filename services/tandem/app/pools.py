@@ -104,7 +104,14 @@ def _policy(described: PoolSettings) -> PoolPolicy:
 
 def _turnstile(chosen: Admission) -> Turnstile:
     clock = SystemClock()
-    limit = AdaptiveLimit(initial=chosen.initial, least=chosen.min, most=chosen.max, clock=clock)
+    limit = AdaptiveLimit(
+        initial=chosen.initial,
+        least=chosen.min,
+        most=chosen.max,
+        clock=clock,
+        tolerance=chosen.tolerance,
+        slack_s=chosen.slack_s,
+    )
     return Turnstile(limit, max_waiting=chosen.max_waiting, max_wait_s=chosen.max_wait_s, clock=clock)
 
 

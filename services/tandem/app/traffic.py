@@ -57,8 +57,12 @@ class Admission(Group):
     """The limit never falls below."""
     max: int = Field(default=512, ge=1)
     """The limit never rises above; equal to `min`: a fixed limit."""
+    tolerance: float = Field(default=2.0, ge=1.2, le=10)
+    """How many times its usual time with room a first token may take before the limit falls."""
+    slack_s: float = Field(default=0.01, ge=0)
+    """Seconds on top of that: for models so quick that the network's own jitter counts."""
     max_waiting: int = Field(default=256, ge=0)
-    """Requests that wait for a slot; one more is answered 429 at once."""
+    """Requests that wait for a slot; one more is answered 429 at once. While a queue stands, fewer may wait."""
     max_wait_s: float = Field(default=10.0, gt=0)
     """Longest wait for a slot; who has waited longer is answered 429."""
 
