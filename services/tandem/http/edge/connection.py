@@ -6,6 +6,7 @@ from typing import Any, cast
 import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
+from tandem.http.edge.bell import Bell
 from tandem.http.edge.census import Closed
 from tandem.http.edge.crowd import for_probes_only
 from tandem.http.edge.door import Door
@@ -138,6 +139,7 @@ class Connection(HttpToolsProtocol):
         if host is not None:
             self.headers[:] = [(b"host", host), *((name, value) for name, value in self.headers if name != b"host")]
         super().on_headers_complete()
+        self.cycle.message_event = cast(asyncio.Event, Bell())
         if self._door.lifecycle.leaving:
             self.cycle.keep_alive = False
         # A request in its turn behind another one: uvicorn stops reading, and would not see the client leave.
