@@ -182,7 +182,9 @@ async def test_a_retriever_that_is_killed_and_restarted_under_load_is_found_agai
         await whole(fleet.url)
         done.set()
         await asyncio.gather(*clients)
-        assert {(each.status, each.stage) for each in told} == {(200, None), (503, "retrieval")}
+        ends = {(each.status, each.stage) for each in told}
+        # One at a time: on a busy machine the queue may stand, and is shortened.
+        assert ends - {(429, None)} == {(200, None), (503, "retrieval")}
         assert all(each.headers["retry-after"] for each in told if each.status == 503)
         await whole(fleet.url)
         assert open_files(fleet.gateway) <= files + 6
