@@ -28,8 +28,8 @@ class Turnstile:
     """One per pool. `max_waiting` requests wait at most, none longer than `max_wait_s`.
 
     A queue takes up a burst; one that stands is only delay. So while it stands, as many may wait as will be served in
-    three quarters of the time that an answer takes, and who has waited longer than that is dropped first, after the idea of
-    controlled delay (Nichols and Jacobson, 2012). Times come from how long slots are held.
+    three quarters of the time that an answer takes, and who has waited longer than that is dropped first, after the
+    idea of controlled delay (Nichols and Jacobson, 2012). Times come from how long slots are held.
     """
 
     def __init__(self, limit: AdaptiveLimit, *, max_waiting: int, max_wait_s: float, clock: Clock) -> None:
