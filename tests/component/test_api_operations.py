@@ -67,7 +67,6 @@ async def test_requests_are_counted_before_they_are_admitted() -> None:
     assert 'tandem_requests_total{route="unmatched"} 1.0' in text
     assert "made-up" not in text
     assert "very/own" not in text
-    assert "tandem_generation_demand 0.0" in text
     assert 'tandem_build_info{target="test",version="0.0.0"} 1.0' in text
 
 
