@@ -18,7 +18,10 @@ _ROUNDING = 1e-9
 
 @dataclass(eq=False, slots=True)
 class Account:
-    """One tenant's. `tag` is the virtual time at which its next answer may start, `cost_s` what one takes."""
+    """One tenant's. `tag` is the virtual time at which its next answer may start, `cost_s` what one takes.
+
+    `length` is the longest that its queue was since the entry `note` said so.
+    """
 
     name: str
     weight: float
@@ -29,6 +32,7 @@ class Account:
     entry: int = 0
     above: bool = False
     length: int = 0
+    note: int = 0
 
     @property
     def active(self) -> bool:
@@ -48,7 +52,7 @@ class Band:
         self._accounts: dict[str, Account] = {}
         self._below: list[tuple[float, int, Account]] = []
         self._above: list[tuple[float, int, Account]] = []
-        self._lengths: list[tuple[float, int, int, Account]] = []
+        self._lengths: list[tuple[float, int, Account]] = []
         self._entries = count(1)
         self._now = self._latest = 0.0
         self._usual_s = _UNKNOWN_S
@@ -112,14 +116,14 @@ class Band:
     def longest(self) -> Account | None:
         """The tenant with the longest queue for its weight; None when none waits."""
         while self._lengths:
-            _, _, noted, account = self._lengths[0]
+            _, note, account = self._lengths[0]
             length = len(account.waiters)
-            if noted == account.length == length:
+            if note == account.note and length == account.length:
                 return account
             heapq.heappop(self._lengths)
-            if noted == account.length:
+            if note == account.note:
                 # The newest note of a queue that is shorter by now.
-                account.length = 0
+                account.length = account.note = 0
                 self._note_length(account)
         return None
 
@@ -130,7 +134,9 @@ class Band:
                 self._forget()
             account = self._accounts[claim.tenant] = Account(claim.tenant, claim.weight, self._usual_s)
         if not account.active:
-            account.weight = claim.weight
+            if account.weight != claim.weight:
+                # A note made with the other weight counts no more.
+                account.weight, account.length, account.note = claim.weight, 0, 0
             self._weight += account.weight
         return account
 
@@ -182,19 +188,19 @@ class Band:
         if length > account.length:
             if len(self._lengths) > 2 * len(self._accounts) + _KEPT_ACCOUNTS:
                 self._tidy_lengths()
-            account.length = length
-            heapq.heappush(self._lengths, (-length / account.weight, next(self._entries), length, account))
+            account.length, account.note = length, next(self._entries)
+            heapq.heappush(self._lengths, (-length / account.weight, account.note, account))
 
     def _tidy_lengths(self) -> None:
         kept = []
         for each in self._lengths:
-            noted, account = each[2:]
-            if noted != account.length:
+            _, note, account = each
+            if note != account.note:
                 continue
             if account.waiters:
                 kept.append(each)
             else:
-                account.length = 0
+                account.length = account.note = 0
         heapq.heapify(kept)
         self._lengths = kept
 
