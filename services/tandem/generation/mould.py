@@ -35,7 +35,11 @@ class Mould:
     def learn(self, data: bytes, text: str) -> None:
         """`data` is a chunk that says `text` and nothing else; a mould is made of it when that is safe."""
         self._least = 0
-        begins = data.find(_KEY) + len(_KEY)
+        key = data.find(_KEY)
+        if key < 0:
+            # Written another way: with a space before the colon, or escaped.
+            return
+        begins = key + len(_KEY)
         while data[begins : begins + 1] == b" ":
             begins += 1
         ends = _end_of_string(data, begins)

@@ -114,6 +114,12 @@ def test_no_mould_is_made_where_another_field_of_that_name_stands_first() -> Non
     assert mould.text(orjson.dumps({"content": "before", **_chunk("b")})) is None
 
 
+@pytest.mark.parametrize("name", [b'"content" :', b'"cont\\u0065nt":'])
+def test_a_name_written_another_way_is_read_whole(name: bytes) -> None:
+    chunk = b'{"choices": [{"index": 0, "delta": {%b "a"}}]}' % name
+    assert told([chunk, chunk], whole=False) == told([chunk, chunk], whole=True) == ([Token("a"), Token("a")], None)
+
+
 def test_tokens_that_came_together_know_it() -> None:
     events = ChatEvents(lambda fault: UpstreamFailed(str(fault)))
     one, two = orjson.dumps(_chunk("a")), orjson.dumps(_chunk("b"))
