@@ -6,7 +6,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
 import pytest
 
-from fakes.leaks import nothing_leaks, until
+from fakes.leaks import held, nothing_leaks, until
 from fakes.upstream import Call, Say, upstream
 from tandem.adapters.upstream.wire import AioWire, upstream_wire
 from tandem.app.clock import SystemClock
@@ -93,6 +93,51 @@ async def test_an_answer_that_nobody_asked_for_is_not_taken_for_the_next() -> No
         await call.raw(2 * b"HTTP/1.1 200 OK\r\ncontent-length: 3\r\n\r\none")
 
     assert await connections(say) == ([b"one"] * 3, 3)
+
+
+@asynccontextmanager
+async def deaf(says: bytes) -> AsyncIterator[tuple[str, list[asyncio.StreamWriter]]]:
+    """A server that never reads more than a little, its URL, and its connections."""
+    taken: list[asyncio.StreamWriter] = []
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        taken.append(writer)
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(says)
+
+    listener = await asyncio.start_server(serve, "127.0.0.1", 0)
+    try:
+        yield f"http://127.0.0.1:{listener.sockets[0].getsockname()[1]}", taken
+    finally:
+        for writer in taken:
+            writer.transport.abort()
+        listener.close()
+        await listener.wait_closed()
+
+
+async def test_a_server_that_does_not_read_holds_no_connection_of_ours() -> None:
+    hurried = Patience(connect_s=5, first_token_s=0.2, idle_s=10)
+    async with (
+        nothing_leaks(),
+        deaf(b"") as (url, taken),
+        upstream_wire(url, api_key="key", patience=hurried, clock=SystemClock()) as client,
+    ):
+        base = held()
+        for _ in range(3):
+            with pytest.raises(UpstreamUnavailable):
+                async with client.post("/v1/chat/completions", b"x" * 16_000_000, CONTEXT):
+                    pass
+        # Those that are left are the server's own.
+        assert await until(lambda: held().descriptors <= base.descriptors + len(taken))
+
+
+async def test_a_connection_whose_request_is_still_being_sent_serves_no_other() -> None:
+    refusal = b"HTTP/1.1 413 X\r\ncontent-length: 2\r\n\r\nno"
+    async with nothing_leaks(), deaf(refusal) as (url, taken), wire(url) as client:
+        for body in (b"x" * 16_000_000, b"{}"):
+            async with asyncio.timeout(5), client.post("/v1/chat/completions", body, CONTEXT) as reply:
+                assert (await reply.whole()).body == b"no"
+        assert len(taken) == 2
 
 
 async def test_what_only_announces_an_answer_is_none() -> None:

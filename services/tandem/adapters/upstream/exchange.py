@@ -72,13 +72,17 @@ class Exchange(asyncio.Protocol, AsyncIterator[bytes]):
         return came
 
     def leave(self) -> None:
-        """The connection goes back to the pool when its answer was read to the end, else it closes."""
+        """The connection goes back to the pool when the request was sent and its answer read to the end, else it closes."""
         if self._pacing is not None:
             self._pacing.cancel()
         self._read_on()
         if self._broken is None and self._pool_s is not None:
             self._transport.set_protocol(self._pool_s)
-        if self._ended and self._clean and self._broken is None:
+        unsent = not self._transport.is_closing() and self._transport.get_write_buffer_size() > 0
+        if unsent:
+            # Closing would wait for a server that may never read; the next request would wait behind it.
+            self._transport.abort()
+        if self._ended and self._clean and self._broken is None and not unsent:
             self._connection.release()
         else:
             self._connection.close()
