@@ -56,14 +56,14 @@ class ChatEvents:
         self._pieces = 0
         self.done = False
 
-    def take_all(self, datas: Sequence[bytes]) -> tuple[list[GenerationEvent], TandemError | None]:
+    def take_all(self, payloads: Sequence[bytes]) -> tuple[list[GenerationEvent], TandemError | None]:
         """What events that came together say, and the fault that ends them: what was said before it counts.
 
         Tokens know whether more follows at once.
         """
         told: list[GenerationEvent] = []
         fault: TandemError | None = None
-        for data in datas:
+        for data in payloads:
             text = self._mould.text(data)
             if text:
                 self._pieces += 1

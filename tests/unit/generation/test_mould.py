@@ -56,11 +56,11 @@ CHUNK = st.one_of(
 )
 
 
-def told(datas: list[bytes], *, whole: bool) -> tuple[list[GenerationEvent], str | None]:
+def told(payloads: list[bytes], *, whole: bool) -> tuple[list[GenerationEvent], str | None]:
     """What the chunks say one by one, and the fault at their end."""
     events = ChatEvents(lambda fault: UpstreamFailed(str(fault)))
     said: list[GenerationEvent] = []
-    for data in datas:
+    for data in payloads:
         if whole:
             try:
                 said += events.take(data)
@@ -76,8 +76,8 @@ def told(datas: list[bytes], *, whole: bool) -> tuple[list[GenerationEvent], str
 
 @given(st.lists(CHUNK, max_size=8))
 @example([orjson.dumps(_chunk("a")), orjson.dumps(_chunk("b")), b'{"choices":7}'])
-def test_the_mould_changes_nothing(datas: list[bytes]) -> None:
-    assert told(datas, whole=False) == told(datas, whole=True)
+def test_the_mould_changes_nothing(payloads: list[bytes]) -> None:
+    assert told(payloads, whole=False) == told(payloads, whole=True)
 
 
 @given(st.text(), st.text())
