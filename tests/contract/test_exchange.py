@@ -15,7 +15,7 @@ from tandem.domain.errors import UpstreamUnavailable
 from tandem.generation.streaming import Patience
 from tandem.ports.wire import Reply
 
-PATIENCE = Patience(connect_s=5, first_token_s=10, idle_s=10)
+PATIENCE = Patience(connect_s=5, first_token_s=10, idle_s=10, interval_s=0.02)
 CONTEXT = RequestContext("r-1")
 
 
@@ -183,6 +183,33 @@ async def test_the_first_pieces_come_at_once_and_fast_ones_together() -> None:
     assert b"".join(handed) == b"".join(b"%03d " % number for number in range(pieces))
     assert handed[0].startswith(b"000 ")
     assert len(handed) < pieces / 3
+
+
+async def test_without_an_interval_each_piece_comes_as_it_is_said() -> None:
+    taken = asyncio.Event()
+
+    async def say(call: Call) -> None:
+        await call.begin()
+        for number in range(6):
+            taken.clear()
+            await call.part(b"%d" % number)
+            await taken.wait()
+        await call.end()
+
+    at_once = Patience(connect_s=5, first_token_s=10, idle_s=10, interval_s=0)
+    async with (
+        nothing_leaks(),
+        upstream(say) as server,
+        upstream_wire(server.url, api_key="key", patience=at_once, clock=SystemClock()) as client,
+        posted(client) as reply,
+    ):
+        handed = []
+        async for piece in reply.pieces():
+            handed.append((piece, asyncio.get_running_loop().time()))
+            taken.set()
+    assert [piece for piece, _ in handed] == [b"%d" % number for number in range(6)]
+    # Paced, the last four would take 20 ms each.
+    assert handed[-1][1] - handed[1][1] < 0.06
 
 
 async def test_slow_pieces_come_one_by_one() -> None:

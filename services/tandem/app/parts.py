@@ -162,7 +162,9 @@ async def server(settings: Settings, endpoint: Endpoint, inside: Opener[Engine])
         return
     waits = settings.predictor
     key = endpoint.api_key.get_secret_value() if endpoint.api_key else None
-    patience = Patience(waits.connect_timeout_s, waits.first_token_timeout_s, waits.idle_timeout_s)
+    patience = Patience(
+        waits.connect_timeout_s, waits.first_token_timeout_s, waits.idle_timeout_s, waits.stream_interval_s
+    )
     async with predictor_client(
         endpoint.url, endpoint.protocol, model=endpoint.model, api_key=key, patience=patience
     ) as client:

@@ -130,6 +130,8 @@ class Predictor(Group):
     """Until the first token."""
     idle_timeout_s: float = Field(default=15.0, gt=0)
     """Between two tokens."""
+    stream_interval_s: float = Field(default=0.02, ge=0, le=1)
+    """Tokens of a peer that come faster than this are handed on together, after the first; 0 hands on each as it comes, for about 1.7 times the CPU."""
     max_concurrent_requests: int = Field(default=128, ge=1)
     """In process: running and waiting together; one more is answered `overloaded` at once (as TGI does)."""
     parallel: int = Field(default=2, ge=1, le=64)

@@ -18,11 +18,15 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Patience:
-    """Seconds: until a connection stands, until the first token, between two tokens."""
+    """Seconds: until a connection stands, until the first token, between two tokens.
+
+    Tokens of each `interval_s` may be handed on together; 0 hands on each as it comes.
+    """
 
     connect_s: float = 2.0
     first_token_s: float = 60.0
     idle_s: float = 15.0
+    interval_s: float = 0.0
 
 
 async def begun(ask: Callable[[], Awaitable[T]], patience: Patience, context: RequestContext, clock: Clock) -> T:

@@ -12,19 +12,18 @@ import httptools
 
 # The server is not read from while more than this waits for whoever reads the answer.
 _HIGH_BYTES = 256 * 1024
-# An answer's first pieces are handed on as they come. Later ones at most this often, all that came together: a reader
-# sees no difference, and each time costs calls of the system that are dearer than all that is done with the bytes.
-# All streams share the instants, and with them the ways through the event loop.
+# An answer's first pieces are handed on as they come. Later ones at most every `interval_s`, all that came together: a
+# reader sees no difference, and each time costs calls of the system that are dearer than all that is done with the
+# bytes. All streams share the instants, and with them the ways through the event loop.
 _FIRST_PIECES = 2
-_PACE_S = 0.02
 # Longer is no head of an answer.
 _HEAD_BYTES = 64 * 1024
 
 
 class Exchange(asyncio.Protocol, AsyncIterator[bytes]):
-    """Begins with `head()`; then it is the body's pieces. `leave()` in any case, once."""
+    """Begins with `head()`; then it is the body's pieces, those of `interval_s` together. `leave()` in any case, once."""
 
-    def __init__(self, connection: aiohttp.connector.Connection) -> None:
+    def __init__(self, connection: aiohttp.connector.Connection, interval_s: float = 0.0) -> None:
         self._connection = connection
         self._pool_s = connection.protocol
         self._transport = cast(asyncio.Transport, connection.transport)
@@ -33,6 +32,7 @@ class Exchange(asyncio.Protocol, AsyncIterator[bytes]):
         self._pieces: list[bytes] = []
         self._waiting = 0
         self._waiter: asyncio.Future[None] | None = None
+        self._interval_s = interval_s
         self._handed = 0
         self._handed_in = -1
         self._pacing: asyncio.Handle | None = None
@@ -67,7 +67,7 @@ class Exchange(asyncio.Protocol, AsyncIterator[bytes]):
         self._pieces.clear()
         self._waiting = 0
         self._handed += 1
-        self._handed_in = int(self._loop.time() / _PACE_S)
+        self._handed_in = self._instant()
         self._read_on()
         return came
 
@@ -164,14 +164,16 @@ class Exchange(asyncio.Protocol, AsyncIterator[bytes]):
             return False
         if self._handed < _FIRST_PIECES or self._ended or self._broken is not None or self._waiting > _HIGH_BYTES:
             return True
-        now_s = self._loop.time()
-        if int(now_s / _PACE_S) > self._handed_in:
+        if not self._interval_s or self._instant() > self._handed_in:
             return True
         if self._pacing is None:
             # The system keeps what comes meanwhile: one look at it then, instead of one for each piece.
             self._read_no_more()
-            self._pacing = self._loop.call_at((self._handed_in + 1) * _PACE_S, self._look)
+            self._pacing = self._loop.call_at((self._handed_in + 1) * self._interval_s, self._look)
         return False
+
+    def _instant(self) -> int:
+        return int(self._loop.time() / self._interval_s) if self._interval_s else 0
 
     def _look(self) -> None:
         self._handed_in = -1

@@ -130,7 +130,7 @@ class AioWire:
     async def _headed(self, connection: aiohttp.connector.Connection, sent: bytes) -> Exchange:
         if connection.protocol is not None:
             self._used.add(connection.protocol)
-        exchange = Exchange(connection)
+        exchange = Exchange(connection, self._patience.interval_s)
         try:
             await exchange.head(sent)
         except BaseException:
