@@ -1,7 +1,6 @@
 """The way into a predictor pool: as many at a time as its limit says, the others wait their turn or are sent away."""
 
 import asyncio
-from types import TracebackType
 
 from tandem.admission.claim import Claim
 from tandem.admission.drain import Drain
@@ -66,22 +65,18 @@ class Turnstile:
         return (self._queue.ahead(Priority.normal) + 1) * self._gap_s(self._clock.monotonic_s())
 
     def refusal(self, claim: Claim) -> Overloaded | None:
-        """What `enter` would raise at once; None when it would give a slot or wait for one. Changes nothing."""
+        """What `take` would raise at once; None when it would give a slot or wait for one. Changes nothing."""
         if self._has_slot():
             return None
         now_s = self._clock.monotonic_s()
         return None if self._queue.has_room(claim, self._room(now_s)) else self._full(now_s)
 
-    def enter(self, claim: Claim, context: RequestContext) -> "_Entry":
-        """A slot as soon as it is this claim's turn, for as long as the context lasts.
+    async def take(self, claim: Claim, context: RequestContext) -> "Slot":
+        """A slot as soon as it is this claim's turn, to be freed by whoever took it.
 
         Raises `Overloaded` when there is no room to wait, or when it waited too long or gave way to another tenant, and
         `DeadlineExceeded("queue")` when an answer cannot begin in time any more. Cancelling it leaves no trace.
         """
-        return _Entry(self, claim, context)
-
-    async def take(self, claim: Claim, context: RequestContext) -> "Slot":
-        """A slot that is to be freed. Raises as `enter` says."""
         arrived_s = self._clock.monotonic_s()
         if context.deadline_s is not None and context.deadline_s <= arrived_s:
             raise DeadlineExceeded("queue")
@@ -245,24 +240,3 @@ class Slot:
         """It is over. To be called once."""
         self._limit.lost(self._ticket)
         self._turnstile.free(self._claim, self._taken_s)
-
-
-class _Entry:
-    """`Turnstile.enter` as a context manager, without a generator's cost."""
-
-    __slots__ = ("_claim", "_context", "_slot", "_turnstile")
-
-    def __init__(self, turnstile: Turnstile, claim: Claim, context: RequestContext) -> None:
-        self._turnstile = turnstile
-        self._claim = claim
-        self._context = context
-        self._slot: Slot
-
-    async def __aenter__(self) -> Slot:
-        self._slot = await self._turnstile.take(self._claim, self._context)
-        return self._slot
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._slot.free()

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Sequence
 
+from prometheus_client import Counter, Histogram
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
@@ -15,11 +16,18 @@ class TrafficMetrics:
 
     def __init__(self, metrics: Metrics) -> None:
         self._metrics = metrics
+        # Looking a child up costs twice what counting does; pools and reasons are few.
+        self._entered: dict[tuple[str, str], tuple[Counter, Histogram]] = {}
 
     def entered(self, pool: str, reason: str, waited_s: float) -> None:
         """A request got a slot."""
-        self._metrics.pool_requests.labels(pool, reason).inc()
-        self._metrics.pool_wait_seconds.labels(pool).observe(waited_s)
+        children = self._entered.get((pool, reason))
+        if children is None:
+            children = self._metrics.pool_requests.labels(pool, reason), self._metrics.pool_wait_seconds.labels(pool)
+            self._entered[pool, reason] = children
+        requests, wait_s = children
+        requests.inc()
+        wait_s.observe(waited_s)
 
     def refused(self, pool: str, reason: str) -> None:
         """It got none."""

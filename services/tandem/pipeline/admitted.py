@@ -2,7 +2,9 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Sequence
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from types import TracebackType
+from typing import Self
 
 from tandem.admission.turnstile import Claim, Slot
 from tandem.domain.context import RequestContext
@@ -50,14 +52,13 @@ class Admitted:
         self._trying = trying
         self._meter = meter
         self._clock = clock
-        self._held = AsyncExitStack()
         self._attempts = 0
         self._held_for_waking = False
         self._usage: Usage | None = None
         self._estimate: Usage | None = None
         self._pool: Pool
-        self._slot: Slot
-        self._spend: Spend
+        self._slot: Slot | None = None
+        self._spend: Spend | None = None
 
     @property
     def route(self) -> Route:
@@ -82,7 +83,7 @@ class Admitted:
         while True:
             pool = self._ahead.pop(0)
             try:
-                await self._enter(pool)
+                slot = await self._enter(pool)
             except (Overloaded, UpstreamUnavailable) as error:
                 reason = "full" if isinstance(error, Overloaded) else "down"
                 self._meter.refused(pool.policy.name, reason)
@@ -90,44 +91,46 @@ class Admitted:
                     raise
                 self._reason = reason
             else:
+                self._meter.entered(pool.policy.name, self._reason, slot.waited_s)
                 return
 
-    async def leave(self) -> None:
-        """Frees the slot, settles the caps."""
-        await self._held.aclose()
+    def leave(self) -> None:
+        """Frees the slot, settles the caps. Once it has left, nothing more happens."""
+        slot, self._slot = self._slot, None
+        spend, self._spend = self._spend, None
+        if spend is not None:
+            spend.settle(self._usage or self._estimate)
+        if slot is not None:
+            slot.free()
 
     @asynccontextmanager
     async def stream(self, prompt: Prompt, sampling: Sampling) -> AsyncIterator[AsyncIterator[GenerationEvent]]:
         """As `ports/generator.py` says, from the first server that speaks."""
-        async with AsyncExitStack() as held:
-            attempt, events = await self._first(prompt, sampling, held)
+        async with await self._first(prompt, sampling) as asking:
             try:
-                yield events
+                yield asking.events
             except (UpstreamFailed, UpstreamUnavailable):
-                attempt.failed()
+                asking.attempt.failed()
                 raise
             if self._usage is not None:
-                attempt.succeeded()
+                asking.attempt.succeeded()
 
-    async def _enter(self, pool: Pool) -> None:
+    async def _enter(self, pool: Pool) -> Slot:
         await pool.waking.awake(self._context)
         if not pool.endpoints.up:
             raise pool.broken()
-        async with AsyncExitStack() as held:
-            claim = Claim(self._demand.tenant.name, self._demand.tenant.weight, self._demand.tenant.priority)
-            self._slot = await held.enter_async_context(pool.turnstile.enter(claim, self._context))
+        claim = Claim(self._demand.tenant.name, self._demand.tenant.weight, self._demand.tenant.priority)
+        slot = await pool.turnstile.take(claim, self._context)
+        try:
             self._spend = self._prices.reserve(pool.policy.name, self._demand)
-            held.callback(self._settle, self._spend)
-            self._held = held.pop_all()
-        self._pool = pool
-        self._meter.entered(pool.policy.name, self._reason, self._slot.waited_s)
+        except BaseException:
+            slot.free()
+            raise
+        self._pool, self._slot = pool, slot
+        return slot
 
-    def _settle(self, spend: Spend) -> None:
-        spend.settle(self._usage or self._estimate)
-
-    async def _first(
-        self, prompt: Prompt, sampling: Sampling, held: AsyncExitStack
-    ) -> tuple[Attempt, AsyncIterator[GenerationEvent]]:
+    async def _first(self, prompt: Prompt, sampling: Sampling) -> "_Asking":
+        """A server that has said something."""
         tried: list[Endpoint] = []
         while True:
             endpoint = self._pool.endpoints.pick(tried)
@@ -135,53 +138,51 @@ class Admitted:
                 if endpoint is None:
                     raise self._pool.broken()
                 self._attempts += 1
-                async with AsyncExitStack() as asked:
-                    attempt = self._attempt(endpoint, asked)
-                    idle_s = None if self._alone(endpoint, tried) else self._trying.idle_s
-                    events = await self._asked(
-                        attempt, endpoint.generator.stream(prompt, sampling, self._context), asked, idle_s
-                    )
-                    held.push_async_exit(asked.pop_all())
-                return attempt, events
+                idle_s = None if self._alone(endpoint, tried) else self._trying.idle_s
+                return await self._asked(endpoint, endpoint.generator.stream(prompt, sampling, self._context), idle_s)
             except (Overloaded, UpstreamUnavailable, UpstreamFailed) as error:
                 if endpoint is not None:
                     tried.append(endpoint)
                 await self._again(error, tried)
 
-    @staticmethod
-    def _attempt(endpoint: Endpoint, asked: AsyncExitStack) -> Attempt:
-        attempt = endpoint.breaker.enter()
-        asked.callback(attempt.ended)
-        endpoint.running += 1
-        asked.callback(_leave, endpoint)
-        return attempt
-
-    async def _asked(
-        self, attempt: Attempt, stream: Stream, asked: AsyncExitStack, idle_s: float | None
-    ) -> AsyncIterator[GenerationEvent]:
+    async def _asked(self, endpoint: Endpoint, stream: Stream, idle_s: float | None) -> "_Asking":
         """The events from the first one on. Tells breaker and limit how it went."""
-        self._slot.asked()
+        slot = self._taken()
+        slot.asked()
+        asking = _Asking(endpoint, stream)
+        try:
+            await self._begin(asking, slot, idle_s)
+        except BaseException:
+            asking.left()
+            raise
+        slot.first_token()
+        asking.attempt.spoke()
+        self._pool.waking.woke()
+        return asking
+
+    @staticmethod
+    async def _begin(asking: "_Asking", slot: Slot, idle_s: float | None) -> None:
         try:
             async with asyncio.timeout(idle_s):
-                events = await asked.enter_async_context(stream)
-                first = await anext(events)
+                await asking.begin()
         except TimeoutError as error:
-            attempt.failed()
+            asking.attempt.failed()
             raise UpstreamUnavailable("The predictor sent no token in time.", stage="generation") from error
         except StopAsyncIteration as error:
-            attempt.failed()
+            asking.attempt.failed()
             raise UpstreamFailed("The model's answer ended without an end.") from error
         except (UpstreamUnavailable, UpstreamFailed):
-            attempt.failed()
+            asking.attempt.failed()
             raise
         except Overloaded:
             # Back-pressure of a healthy server, not a failure.
-            self._slot.pushed_back()
+            slot.pushed_back()
             raise
-        self._slot.first_token()
-        attempt.spoke()
-        self._pool.waking.woke()
-        return _Resumed(first, events)
+
+    def _taken(self) -> Slot:
+        if self._slot is None:
+            raise RuntimeError("a stream needs a slot")
+        return self._slot
 
     async def _again(self, error: Overloaded | UpstreamUnavailable | UpstreamFailed, tried: list[Endpoint]) -> None:
         """Gets ready for another try, or raises `error`: another server, then another pool, then the same once more."""
@@ -215,7 +216,7 @@ class Admitted:
 
     async def _move(self, error: TandemError) -> None:
         """On to the next pool, whose slot is waited for after this one's is free."""
-        await self._held.aclose()
+        self.leave()
         self._reason = "failed"
         try:
             await self.enter()
@@ -232,8 +233,45 @@ class Admitted:
         return deadline_s is None or self._clock.monotonic_s() + wait_s < deadline_s
 
 
-def _leave(endpoint: Endpoint) -> None:
-    endpoint.running -= 1
+class _Asking:
+    """One server that is being asked; `events` once it has begun.
+
+    A context to be left then; when it did not begin, `left` says that it is over, behind the verdict on the attempt.
+    """
+
+    __slots__ = ("_endpoint", "_stream", "attempt", "events")
+
+    def __init__(self, endpoint: Endpoint, stream: Stream) -> None:
+        self._endpoint = endpoint
+        self._stream = stream
+        self.attempt: Attempt = endpoint.breaker.enter()
+        self.events: AsyncIterator[GenerationEvent]
+        endpoint.running += 1
+
+    async def begin(self) -> None:
+        """Until the first event is there. What raises has left the stream as well."""
+        events = await self._stream.__aenter__()
+        try:
+            self.events = _Resumed(await anext(events), events)
+        except BaseException as error:
+            await self._stream.__aexit__(type(error), error, error.__traceback__)
+            raise
+
+    def left(self) -> None:
+        """It is over."""
+        self._endpoint.running -= 1
+        self.attempt.ended()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            await self._stream.__aexit__(kind, error, trace)
+        finally:
+            self.left()
 
 
 class _Resumed:

@@ -114,7 +114,7 @@ class Dispatch:
             yield admitted
         finally:
             self._wanted[wanted] -= 1
-            await admitted.leave()
+            admitted.leave()
 
     def load(self) -> list[PoolLoad]:
         """How each pool is doing."""

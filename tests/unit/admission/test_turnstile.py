@@ -1,8 +1,8 @@
 import asyncio
 import random
 from collections import Counter
-from collections.abc import Coroutine
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator, Coroutine
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
 import pytest
@@ -23,10 +23,19 @@ def turnstile(slots: int = 1, *, most: int | None = None, waiting: int = 4, wait
     return Turnstile(limit, max_waiting=waiting, max_wait_s=wait_s, clock=clock)
 
 
+@asynccontextmanager
+async def taking(gate: Turnstile, claim: Claim, context: RequestContext) -> AsyncIterator[Slot]:
+    slot = await gate.take(claim, context)
+    try:
+        yield slot
+    finally:
+        slot.free()
+
+
 async def answer(gate: Turnstile, who: str = "a", takes_s: float = 1.0, **more: Any) -> float:
     """How long it waited."""
     claim = Claim(who, more.pop("weight", 1.0), more.pop("priority", Priority.normal))
-    async with gate.enter(claim, RequestContext("r", **more)) as slot:
+    async with taking(gate, claim, RequestContext("r", **more)) as slot:
         slot.asked()
         await asyncio.sleep(takes_s / 2)
         slot.first_token()
@@ -115,7 +124,7 @@ def test_leaving_at_any_moment_leaves_no_trace(steps: int) -> None:
     async def scene() -> None:
         gate = turnstile(1)
         held = AsyncExitStack()
-        await held.enter_async_context(gate.enter(Claim("a"), CONTEXT))
+        await held.enter_async_context(taking(gate, Claim("a"), CONTEXT))
         waiting = [asyncio.create_task(answer(gate, who)) for who in "bcd"]
         await asyncio.sleep(0)
         # One is cancelled before, in, and after the tick in which it is granted.
@@ -164,7 +173,7 @@ def test_long_answers_do_not_gather_all_slots() -> None:
         gate, held = turnstile(8, waiting=200, wait_s=1000), Counter[str]()
 
         async def stream(who: str, takes_s: float) -> None:
-            async with gate.enter(Claim(who), CONTEXT):
+            async with taking(gate, Claim(who), CONTEXT):
                 held[who] += 1
                 await asyncio.sleep(takes_s)
                 held[who] -= 1
@@ -284,7 +293,7 @@ def test_a_slot_is_freed_however_its_work_ends() -> None:
             raise Overloaded("busy")
 
         with pytest.raises(Overloaded, match="busy"):
-            async with gate.enter(Claim("a"), CONTEXT) as slot:
+            async with taking(gate, Claim("a"), CONTEXT) as slot:
                 await fails(slot)
         assert idle(gate)
 
