@@ -67,15 +67,16 @@ def application(tokens: int, gap_s: float) -> web.Application:
 
 async def _main() -> None:
     parser = argparse.ArgumentParser()
+    parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=0)
     parser.add_argument("--tokens", type=int, default=16)
     parser.add_argument("--gap-ms", type=float, default=5.0)
     flags = parser.parse_args()
     runner = web.AppRunner(application(flags.tokens, flags.gap_ms / 1000))
     await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", flags.port)
+    site = web.TCPSite(runner, flags.host, flags.port)
     await site.start()
-    print(f"http://127.0.0.1:{runner.addresses[0][1]}", flush=True)
+    print(f"http://{flags.host}:{runner.addresses[0][1]}", flush=True)
     await asyncio.Event().wait()
 
 

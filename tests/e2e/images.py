@@ -1,0 +1,46 @@
+"""The images under test: named in the environment, or built with scripts/image and brought into the cluster."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from e2e.cluster import Cluster, Object
+from e2e.commands import run
+
+_BUILD_S = 900.0
+_NAME = "ghcr.io/tandem-rag/tandem"
+
+
+@dataclass(frozen=True, slots=True)
+class Images:
+    """References `repository:tag`; `small` also holds the CPU model."""
+
+    main: str
+    small: str
+
+    def values(self) -> Object:
+        """What makes the chart use them. They are in the cluster already, and on no registry."""
+        return {"image": _values(self.main), "predictor": {"runtimes": {"small": {"image": _values(self.small)}}}}
+
+
+def _values(reference: str) -> Object:
+    repository, _, tag = reference.rpartition(":")
+    return {"repository": repository, "tag": tag, "digest": "", "pullPolicy": "IfNotPresent"}
+
+
+def images(cluster: Cluster, environment: Mapping[str, str], folder: Path) -> Images:
+    """Those that `TANDEM_E2E_IMAGE` and `TANDEM_E2E_SMALL_IMAGE` name; what they leave out is built and loaded."""
+    return Images(
+        environment.get("TANDEM_E2E_IMAGE") or _built(cluster, "plain", folder),
+        environment.get("TANDEM_E2E_SMALL_IMAGE") or _built(cluster, "small", folder),
+    )
+
+
+def _built(cluster: Cluster, variant: str, folder: Path) -> str:
+    # A tag of its own: kubelets would take an image of the released name from a registry.
+    reference, archive = f"{_NAME}:e2e-{variant}", folder / f"{variant}.tar"
+    command = ["scripts/image", "--variant", variant, "--tag", reference, "--output", str(archive)]
+    run(command, env=cluster.env, timeout_s=_BUILD_S)
+    cluster.load_image(archive)
+    archive.unlink()
+    return reference

@@ -1,0 +1,59 @@
+"""Another model on other hardware, by another values file: the gateways are the same objects, and keep answering."""
+
+import json
+import time
+
+import pytest
+
+from e2e.cluster import Object
+from e2e.figures import record
+from e2e.keys import CALLER
+from e2e.load import offer
+from e2e.release import CHART, Release
+from e2e.space import Space
+
+pytestmark = pytest.mark.timeout(400)
+SMALLER, LARGER = CHART / "values-8b-a10g.yaml", CHART / "values-30b-a100.yaml"
+# What has no GPU here, and no 30 GB: Tandem's own small engine stands in for TGI.
+STAND_IN: Object = {
+    "predictor": {
+        "runtime": "small",
+        "nodeSelector": None,
+        "affinity": None,
+        "priorityClassName": "",
+    }
+}
+
+
+@pytest.fixture(scope="module")
+def installed(release: Release) -> Release:
+    release.up(STAND_IN, files=(SMALLER,))
+    return release
+
+
+def test_a_model_is_swapped_without_touching_a_gateway(installed: Release, ours: Space) -> None:
+    gateways = {pod["metadata"]["uid"]: pod for pod in ours.pods("gateway")}
+    rendered = outside_the_predictor(installed.render(STAND_IN, files=(SMALLER,)))
+    predictors = {pod["metadata"]["uid"] for pod in ours.pods("predictor")}
+    load = offer(ours, "load", installed.url, rate=4, seconds=40, key=CALLER)
+    time.sleep(3)
+    installed.up(STAND_IN, files=(LARGER,))
+    swapped = {pod["metadata"]["uid"] for pod in ours.pods("predictor")}
+    outcomes = load.outcomes()
+    record("requests_lost_in_model_swap", len(outcomes.failed), of=len(outcomes.each), endings=outcomes.endings)
+    assert outside_the_predictor(installed.render(STAND_IN, files=(LARGER,))) == rendered
+    assert not swapped & predictors
+    now = {pod["metadata"]["uid"]: pod for pod in ours.pods("gateway")}
+    assert now.keys() == gateways.keys()
+    assert all(status["restartCount"] == 0 for pod in now.values() for status in pod["status"]["containerStatuses"])
+    assert outcomes.failed == []
+
+
+def outside_the_predictor(objects: list[Object]) -> str:
+    """As text, so that not even an order differs."""
+    return json.dumps([each for each in objects if component(each) != "predictor"])
+
+
+def component(each: Object) -> str | None:
+    found: str | None = each["metadata"].get("labels", {}).get("app.kubernetes.io/component")
+    return found
