@@ -6,7 +6,6 @@ from typing import Annotated
 
 import typer
 
-from tandem.app.settings import Settings, load_settings
 from tandem.cli.console import Output, OutputOption, out, print_json
 from tandem.cli.options import ConfigOption
 
@@ -16,6 +15,8 @@ app = typer.Typer(help="Check, print and describe the configuration.", no_args_i
 @app.command()
 def check(config: ConfigOption = None) -> None:
     """Read file and environment; exit code 1 and one line when something is wrong."""
+    from tandem.app.settings import load_settings
+
     load_settings(config)
     out.print("The configuration is valid.")
 
@@ -29,6 +30,8 @@ def show(
     """Print the configuration in force, secrets masked, as tandem.yaml (or JSON)."""
     import yaml
 
+    from tandem.app.settings import load_settings
+
     shown = load_settings(config).model_dump(mode="json", exclude_defaults=changed)
     if output is Output.json:
         print_json(shown)
@@ -39,6 +42,8 @@ def show(
 @app.command()
 def schema() -> None:
     """Print the JSON Schema of tandem.yaml."""
+    from tandem.app.settings import Settings
+
     print_json(Settings.model_json_schema())
 
 

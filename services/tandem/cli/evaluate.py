@@ -2,13 +2,16 @@
 
 import tempfile
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from tandem.cli.console import Output, OutputOption, out, print_json, print_table, run
 from tandem.cli.options import ConfigOption
-from tandem.pipeline.evaluating import Evaluation
+
+if TYPE_CHECKING:
+    # It brings numpy, a tenth of a second for every command that there is.
+    from tandem.pipeline.evaluating import Evaluation
 
 
 def evaluate(
@@ -28,7 +31,7 @@ def evaluate(
         _print(found)
 
 
-async def _evaluate(folder: Path, data_dir: Path, config: Path | None) -> Evaluation:
+async def _evaluate(folder: Path, data_dir: Path, config: Path | None) -> "Evaluation":
     from tandem.adapters.sources.beir import read_labelled
     from tandem.app import parts
     from tandem.app.settings import Vectors, load_settings
@@ -47,7 +50,7 @@ async def _evaluate(folder: Path, data_dir: Path, config: Path | None) -> Evalua
             return await measure(labelled, ingestor, retriever, session.context(), tell)
 
 
-def _print(found: Evaluation) -> None:
+def _print(found: "Evaluation") -> None:
     out.print(f"{found.name}: {found.documents} documents, {found.queries} questions", markup=False)
     names = [name for name in next(iter(found.stages.values())) if name != "ci"]
     rows = []
