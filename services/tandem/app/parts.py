@@ -146,7 +146,9 @@ async def predictors(settings: Settings, dense: Opener[Embedder]) -> AsyncIterat
     """
     peer = settings.predictor
     alone = Endpoint(url=peer.url, protocol=peer.protocol, model=peer.model, api_key=peer.api_key)
-    pools = settings.pools or (Pool(name="default", endpoints=(alone,), admission=settings.admission),)
+    pools = settings.pools or (
+        Pool(name="default", endpoints=(alone,), model=peer.declared, admission=settings.admission),
+    )
     async with shared(engine(settings, dense)) as inside, AsyncExitStack() as stack:
         yield [
             (pool, [await stack.enter_async_context(server(settings, one, inside)) for one in pool.endpoints])

@@ -9,7 +9,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from tandem.app.access import Auth, Quotas
 from tandem.app.group import Group
-from tandem.app.traffic import Admission, CollectionPolicy, Pool, Resilience, TenantPolicy
+from tandem.app.traffic import Admission, CollectionPolicy, ModelPolicy, Pool, Resilience, TenantPolicy
 from tandem.domain.errors import ConfigurationError
 
 _LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
@@ -122,6 +122,8 @@ class Predictor(Group):
     """What the peer speaks."""
     model: str = "extractive"
     """In process: `extractive`, `smollm2`, a path to a GGUF, or hf://org/repo@revision/file.gguf. At a peer: the name to ask for."""
+    declared: ModelPolicy | None = None
+    """A peer's model, told beforehand: needed where the peer may sleep, so that requests are held until it is up."""
     api_key: SecretStr | None = None
     """Sent as Bearer key."""
     connect_timeout_s: float = Field(default=2.0, gt=0)
