@@ -28,27 +28,29 @@
 
 {{/*
 Environment of the gateway: where its model is. Nothing in it depends on the model, so that a model is swapped without
-the gateway. A model that may sleep is declared as a pool, because its name can't be asked for while no pod is there,
-and only a declared model's requests are held until it is up. Pools in `config:` come first: then they say it all.
+the gateway. One that may sleep is declared, since its name can't be asked for while no pod is there, and only a
+declared model's requests are held until it is up. Pools in `config:` come first: then they say it all.
 */}}
 {{- define "tandem.predictor.env" -}}
 {{- $protocol := include "tandem.predictor.protocol" . -}}
-{{- $name := .Values.predictor.model.servedName -}}
-{{- if and (include "tandem.predictor.deployed" .) (include "tandem.predictor.sleeps" .) (not .Values.config.pools) }}
-- name: TANDEM_POOLS
-  value: {{ list (dict
-      "name" "default"
-      "endpoints" (list (dict "url" (include "tandem.predictor.url" .) "protocol" $protocol "model" $name))
-      "model" (dict "id" $name "engine" .Values.predictor.runtime "context_tokens" (int .Values.predictor.autoscaling.asleep.contextTokens))
-    ) | toJson | quote }}
-{{- else if or .Values.predictor.enabled .Values.predictor.external.url }}
+{{- with .Values.predictor }}
+{{- if or .enabled .external.url }}
 - name: TANDEM_PREDICTOR__URL
-  value: {{ include "tandem.predictor.url" . | quote }}
+  value: {{ include "tandem.predictor.url" $ | quote }}
 - name: TANDEM_PREDICTOR__PROTOCOL
   value: {{ $protocol }}
 {{- if eq $protocol "openai" }}
 - name: TANDEM_PREDICTOR__MODEL
-  value: {{ $name | quote }}
+  value: {{ .external.model | default .model.servedName | quote }}
+{{- end }}
+{{- if and (include "tandem.predictor.deployed" $) (include "tandem.predictor.sleeps" $) }}
+- name: TANDEM_PREDICTOR__DECLARED__ID
+  value: {{ .model.servedName | quote }}
+- name: TANDEM_PREDICTOR__DECLARED__ENGINE
+  value: {{ .runtime }}
+- name: TANDEM_PREDICTOR__DECLARED__CONTEXT_TOKENS
+  value: {{ .autoscaling.asleep.contextTokens | quote }}
+{{- end }}
 {{- end }}
 {{- end }}
 {{- end }}
@@ -86,16 +88,25 @@ prometheus.io/path: /metrics
 {{- end }}
 {{- end }}
 
-{{/* The engine's image, by digest when there is one. `small` is Tandem's own, with the CPU model inside. */}}
+{{/*
+The engine's image, by digest when there is one. `small` is Tandem's own: the one of the other workloads when the model
+is `extractive`, else the variant that can run a GGUF.
+*/}}
 {{- define "tandem.predictor.image" -}}
 {{- $image := (include "tandem.predictor.engine" . | fromYaml).image -}}
 {{- $repository := $image.repository -}}
 {{- $tag := $image.tag -}}
+{{- $digest := $image.digest -}}
 {{- if eq .Values.predictor.runtime "small" -}}
 {{- $repository = $repository | default .Values.image.repository -}}
-{{- $tag = $tag | default (printf "%s-small" (.Values.image.tag | default .Chart.AppVersion)) -}}
+{{- $own := .Values.image.tag | default .Chart.AppVersion -}}
+{{- if eq .Values.predictor.model.uri "extractive" -}}
+{{- $digest = $digest | default (ternary "" .Values.image.digest (ne $tag "")) -}}
+{{- $tag = $tag | default $own -}}
 {{- end -}}
-{{- $repository }}:{{ $tag }}{{ with $image.digest }}@{{ . }}{{ end }}
+{{- $tag = $tag | default (printf "%s-small" $own) -}}
+{{- end -}}
+{{- $repository }}:{{ $tag }}{{ with $digest }}@{{ . }}{{ end }}
 {{- end }}
 
 {{/* CPU and memory, and the GPUs of the budget. */}}

@@ -159,10 +159,6 @@ readinessProbe:
   value: "8080"
 - name: TANDEM_SERVER__ALLOW_UNAUTHENTICATED
   value: "true"
-- name: TANDEM_LOG__FORMAT
-  value: json
-- name: TANDEM_DATA_DIR
-  value: /cache
 {{- end }}
 
 {{- define "tandem.predictor.small.args" -}}
