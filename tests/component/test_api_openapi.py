@@ -83,7 +83,7 @@ def _try(operation: schemathesis.APIOperation[Any, Any, Any, Any], mode: schemat
 
 
 def test_every_operation_documents_its_errors() -> None:
-    described = api().app.openapi()
+    described = api().described()
     assert described["components"]["securitySchemes"]
     for path, operations in described["paths"].items():
         for method, operation in operations.items():
@@ -96,4 +96,4 @@ def test_every_operation_documents_its_errors() -> None:
 
 
 def test_without_keys_none_are_described() -> None:
-    assert "securitySchemes" not in Api().app.openapi()["components"]
+    assert "securitySchemes" not in Api().described()["components"]

@@ -165,7 +165,7 @@ async def test_a_client_that_leaves_frees_its_slot(stream: bool) -> None:
 
 
 def test_what_counts_is_a_route_that_there_is() -> None:
-    paths = Api().app.openapi()["paths"]
+    paths = Api().described()["paths"]
     for method, path in WORK:
         assert method.lower() in paths[path.replace(":path", "")]
 

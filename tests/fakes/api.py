@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from itertools import count
 from typing import Any
 
-from fastapi import FastAPI
+from starlette.testclient import TestClient
 
 from fakes.answers import OneModel, OneRetrieval, ScriptedAnswers
 from tandem.adapters.quotas.memory import MemoryQuotas
@@ -52,7 +52,7 @@ class Api:
         self.retriever = retriever or OneRetrieval()
         self.ingestor = ingestor or ScriptedIngestor()
         served = model or OneModel()
-        self.app: FastAPI = web_app(
+        self.app = web_app(
             [
                 chat_router(
                     self.answers,
@@ -78,6 +78,12 @@ class Api:
             request_timeout_s=request_timeout_s,
             local_only=local_only,
         )
+
+    def described(self) -> dict[str, Any]:
+        """The OpenAPI document, as it is served."""
+        with TestClient(self.app, base_url="http://127.0.0.1") as client:
+            document: dict[str, Any] = client.get("/openapi.json").json()
+            return document
 
     def _quotas(self, tenants: Tenants) -> Quotas:
         ids = (f"lease-{n}" for n in count())

@@ -8,8 +8,10 @@ from fastapi import APIRouter, FastAPI
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
+from starlette.middleware.errors import ServerErrorMiddleware
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.types import ASGIApp
 
 from tandem.admission.identity import Identity
 from tandem.admission.quotas import Quotas
@@ -49,7 +51,7 @@ def web_app(
     local_only: bool = False,
     title: str = "Tandem",
     new_id: Callable[[], str] = lambda: uuid4().hex,
-) -> FastAPI:
+) -> ASGIApp:
     """An ASGI application over these routers (without prefixes), with `/openapi.json` and `/docs`.
 
     Operations, documentation and `open_paths` (exact, or prefixes ending in a slash) need no key; everything else does
@@ -80,7 +82,7 @@ def web_app(
         Middleware(BodyLimit, limit=max_body_bytes, special=special),
         Middleware(Direct, lanes=lanes),
     ]
-    app = FastAPI(
+    app = _Routing(
         title=title,
         version=version,
         openapi_url=None,
@@ -88,7 +90,6 @@ def web_app(
         redoc_url=None,
         # A redirect would be an answer that no route documents, and clients drop bodies on it.
         redirect_slashes=False,
-        middleware=layers,
     )
 
     async def on_routing(request: Request, fault: Exception) -> Response:
@@ -102,4 +103,20 @@ def web_app(
     for router in routers:
         app.include_router(router)
     describe(app, keys=identity.required)
+    return _around(app, layers)
+
+
+class _Routing(FastAPI):
+    """Routes and documentation. What nobody foresaw goes on to `Arrival`, the process's edge, which answers it."""
+
+    def build_middleware_stack(self) -> ASGIApp:
+        """Without the layer that answers such a fault with plain text before anybody else sees it."""
+        outermost = super().build_middleware_stack()
+        return outermost.app if isinstance(outermost, ServerErrorMiddleware) else outermost
+
+
+def _around(app: ASGIApp, layers: Sequence[Middleware]) -> ASGIApp:
+    """The first of the layers is the outermost. They lie around the framework, whose own cost what a lane saves."""
+    for layer in reversed(layers):
+        app = layer.cls(app, *layer.args, **layer.kwargs)
     return app
