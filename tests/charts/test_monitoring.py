@@ -1,0 +1,191 @@
+"""Alerts and dashboards speak of metrics that exist, by labels that these have; every alert is tested and explained."""
+
+import json
+import re
+import shutil
+import subprocess
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from prometheus_client import CollectorRegistry, ProcessCollector
+
+from charts.promql import groupings, series
+from tandem.adapters.scripted.engine import ScriptedEngine
+from tandem.http.edge.census import Census
+from tandem.http.predictor.meter import TgiMeter
+from tandem.observe.connections import ConnectionMetrics
+from tandem.observe.metrics import Metrics
+from tandem.observe.traffic import PoolGauges
+
+ROOT = Path(__file__).parents[2]
+RULES = sorted((ROOT / "charts/tandem/rules").glob("*.yaml"))
+DASHBOARDS = sorted((ROOT / "charts/tandem/dashboards").glob("*.json"))
+TESTS = sorted((ROOT / "tests/charts/rules").glob("*.yaml"))
+RUNBOOKS = "https://github.com/tandem-rag/tandem/blob/main/docs/troubleshooting.md#"
+# What scraping adds to every series.
+SCRAPED = frozenset({"namespace", "pod"})
+# vLLM's own, as its page on production metrics names them.
+VLLM = ("vllm:num_requests_waiting", "vllm:num_requests_running", "vllm:kv_cache_usage_perc")
+
+
+@cache
+def _exported() -> dict[str, frozenset[str]]:
+    """Every series that a process of ours has, or an engine has, with its labels."""
+    metrics = Metrics("1", "all")
+    engine = CollectorRegistry()
+    meter = TgiMeter(ScriptedEngine(["a"]), engine)
+    found: dict[str, set[str]] = {name: set() for name in VLLM}
+    for line in meter.counters().decode().splitlines():
+        if line.startswith("# TYPE"):
+            found[line.split()[2]] = {"err"}
+    for registry in (metrics.registry, engine):
+        for collector, names in registry._collector_to_names.items():
+            found |= {name: set(getattr(collector, "_labelnames", ())) for name in names}
+    pools, connections = PoolGauges(tuple), ConnectionMetrics(Census())
+    for family in (*ProcessCollector(registry=None).collect(), *pools.collect(), *connections.describe()):
+        name = f"{family.name}_total" if family.type == "counter" else family.name
+        found[name] = set(getattr(family, "_labelnames", ()))
+    for name in [name for name in found if name.endswith("_bucket")]:
+        found[name] = {*found[name], "le"}
+    return {name: SCRAPED | labels for name, labels in found.items()}
+
+
+def _rules() -> Iterator[dict[str, Any]]:
+    for path in RULES:
+        for group in yaml.safe_load(path.read_text())["groups"]:
+            yield from group["rules"]
+
+
+def _alerts() -> list[dict[str, Any]]:
+    return [rule for rule in _rules() if "alert" in rule]
+
+
+def _recorded() -> dict[str, frozenset[str]]:
+    return {rule["record"]: frozenset({"namespace"}) for rule in _rules() if "record" in rule}
+
+
+def _panels() -> Iterator[tuple[str, dict[str, Any]]]:
+    for path in DASHBOARDS:
+        for panel in json.loads(path.read_text())["panels"]:
+            yield path.stem, panel
+
+
+def _queries() -> Iterator[tuple[str, str]]:
+    for rule in _rules():
+        yield rule.get("alert") or rule["record"], rule["expr"]
+    for board, panel in _panels():
+        for target in panel.get("targets", ()):
+            yield f"{board}: {panel['title']}", target["expr"]
+    for path in DASHBOARDS:
+        for variable in json.loads(path.read_text())["templating"]["list"]:
+            if variable["type"] == "query":
+                found = re.fullmatch(r"label_values\((.*), (\w+)\)", variable["query"]["query"])
+                assert found, variable
+                yield f"{path.stem}: ${variable['name']}", f"sum by ({found[2]}) ({found[1]})"
+
+
+@pytest.fixture(scope="module")
+def promtool() -> str:
+    found = shutil.which("promtool")
+    if found is None:
+        pytest.skip("no promtool on PATH: install Prometheus (Debian: apt-get install prometheus)")
+    return found
+
+
+def test_every_query_names_metrics_that_exist_by_labels_that_they_have() -> None:
+    known = _exported() | _recorded()
+    wrong = [
+        f"{where}: {name} {sorted(labels)}"
+        for where, query in _queries()
+        for name, labels in series(query)
+        if name not in known or labels - known[name]
+    ]
+    assert wrong == []
+
+
+def test_every_query_groups_by_labels_that_its_metrics_have() -> None:
+    known = _exported() | _recorded()
+    wrong = [
+        f"{where}: {groupings(query) - labels}"
+        for where, query in _queries()
+        if groupings(query) - (labels := frozenset().union(*(known[name] for name, _ in series(query))))
+    ]
+    assert wrong == []
+
+
+def test_every_series_of_a_rule_is_narrowed_when_the_chart_is_rendered() -> None:
+    open_ended = [
+        f"{rule.get('alert') or rule['record']}: {selector}"
+        for rule in _rules()
+        for selector in re.findall(r"\b(?:namespace:)?(?:tandem|tgi|process|vllm)[\w:]*(?:\{[^}]*\})?", rule["expr"])
+        if 'namespace=~".+"' not in selector
+    ]
+    assert open_ended == []
+
+
+@pytest.mark.parametrize("alert", _alerts(), ids=lambda alert: f"{alert['alert']}-{alert['labels'].get('window', '')}")
+def test_an_alert_says_how_bad_it_is_what_is_wrong_and_where_to_read_on(alert: dict[str, Any]) -> None:
+    headings = re.findall(r"^#+ (.+)$", (ROOT / "docs/troubleshooting.md").read_text(), re.MULTILINE)
+    assert alert["labels"]["severity"] in {"critical", "warning"}
+    assert alert["annotations"].keys() == {"summary", "description", "runbook_url"}
+    assert alert["annotations"]["runbook_url"] == RUNBOOKS + alert["alert"].lower()
+    assert alert["alert"] in headings
+
+
+def test_every_alert_is_seen_to_come_in_a_test() -> None:
+    come = {
+        case["alertname"]
+        for path in TESTS
+        for test in yaml.safe_load(path.read_text())["tests"]
+        for case in test["alert_rule_test"]
+        if case["exp_alerts"]
+    }
+    assert {alert["alert"] for alert in _alerts()} == come
+
+
+@pytest.mark.parametrize("path", RULES, ids=lambda path: path.stem)
+def test_promtool_finds_nothing_wrong_with_the_rules(path: Path, promtool: str) -> None:
+    subprocess.run([promtool, "check", "rules", "--lint-fatal", str(path)], check=True, timeout=60)
+
+
+@pytest.mark.parametrize("path", TESTS, ids=lambda path: path.stem)
+def test_the_rules_alert_when_they_should(path: Path, promtool: str) -> None:
+    done = subprocess.run(
+        [promtool, "test", "rules", str(path)], check=False, capture_output=True, text=True, timeout=60
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("path", DASHBOARDS, ids=lambda path: path.stem)
+def test_a_dashboard_can_be_imported_anywhere(path: Path) -> None:
+    board = json.loads(path.read_text())
+    assert board["uid"] == path.stem
+    assert "tandem" in board["tags"]
+    variables = {variable["name"] for variable in board["templating"]["list"]}
+    assert {"datasource", "namespace"} <= variables
+    used = set(re.findall(r"\$\{?(\w+)\}?", json.dumps([panel.get("targets") for panel in board["panels"]])))
+    assert used - {"__rate_interval", "__range"} <= variables
+    for panel in (panel for panel in board["panels"] if panel["type"] != "row"):
+        assert panel["fieldConfig"]["defaults"]["unit"], panel["title"]
+        refs = [target["refId"] for target in panel["targets"]]
+        assert len(set(refs)) == len(refs) > 0
+        assert {target["datasource"]["uid"] for target in panel["targets"]} == {"${datasource}"}
+
+
+@pytest.mark.parametrize("path", DASHBOARDS, ids=lambda path: path.stem)
+def test_the_panels_of_a_dashboard_lie_side_by_side(path: Path) -> None:
+    taken: set[tuple[int, int]] = set()
+    for panel in json.loads(path.read_text())["panels"]:
+        place = panel["gridPos"]
+        cells = {
+            (x, y)
+            for x in range(place["x"], place["x"] + place["w"])
+            for y in range(place["y"], place["y"] + place["h"])
+        }
+        assert place["x"] + place["w"] <= 24
+        assert not cells & taken, panel["title"]
+        taken |= cells
