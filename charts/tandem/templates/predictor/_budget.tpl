@@ -1,6 +1,6 @@
-{{/* The share of the GPU's memory that the engine may use: what TGI's and vLLM's flags want. */}}
+{{/* The share of the GPU's memory that the engine may use, rounded down: what TGI's and vLLM's flags want. */}}
 {{- define "tandem.budget.share" -}}
-{{- with .Values.predictor.budget }}{{ printf "%.2f" (divf (float64 .usableGB) (float64 .gpuMemoryGB)) }}{{ end }}
+{{- with .Values.predictor.budget }}{{ printf "%.2f" (divf (floor (divf (mulf 100 (float64 .usableGB)) (float64 .gpuMemoryGB))) 100) }}{{ end }}
 {{- end }}
 
 {{/* Refuses, before anything is installed, what could only fail on the cluster. One line each, with the way out. */}}
@@ -18,6 +18,9 @@
 {{- if not (hasKey .runtimes .runtime) }}
 {{- fail (printf "predictor.runtime is %q: choose tgi, vllm or small." .runtime) }}
 {{- end }}
+{{- if or (gt (len (include "tandem.fullname" $)) 48) (not (regexMatch "^[a-z]" (include "tandem.fullname" $))) }}
+{{- fail (printf "the name %q is not one that KServe can make a Service of: up to 48 characters, a letter first; set fullnameOverride." (include "tandem.fullname" $)) }}
+{{- end }}
 {{- if not .model.uri }}
 {{- fail "predictor.model.uri is empty: name a model, or take one of values-8b-a10g.yaml, values-30b-a100.yaml, values-small-cpu.yaml." }}
 {{- end }}
@@ -32,6 +35,12 @@
 {{- end }}
 {{- if and (eq .runtime "small") $scheme (ne $scheme "hf") (not .model.file) }}
 {{- fail (printf "predictor.model.file is empty: name the .gguf that lies under %s." .model.uri) }}
+{{- end }}
+{{- if and (eq .runtime "tgi") (eq $scheme "oci") }}
+{{- fail (printf "predictor.model.uri %q: KServe's modelcar runs the engine as a user that TGI's image can't be: give oci+native://, or the runtime vllm." .model.uri) }}
+{{- end }}
+{{- if and (eq .runtime "small") (eq $scheme "hf") (not (regexMatch "^hf://[^/]+/[^/@]+@[^/]+/.+\\.gguf$" .model.uri)) }}
+{{- fail (printf "predictor.model.uri %q: the runtime small reads hf://ORG/NAME@REVISION/FILE.gguf, or take extractive or smollm2." .model.uri) }}
 {{- end }}
 {{- if and (eq .runtime "tgi") (le (int .terminationGracePeriodSeconds) 90) }}
 {{- fail (printf "predictor.terminationGracePeriodSeconds is %d: TGI takes up to 90 s to end its streams, give more." (int .terminationGracePeriodSeconds)) }}

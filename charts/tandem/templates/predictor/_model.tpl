@@ -48,3 +48,12 @@ wants, keeps them in `cache`, pins the revision and reads the token from its env
 {{- end }}
 {{- end }}
 {{- end }}
+
+{{/*
+The claim that the engine's downloads are kept in: one for each pair of model and engine, so that a new model's pod, on
+another node as a rule, need not wait for the old one to let go of a volume that only one node can mount.
+*/}}
+{{- define "tandem.predictor.claim" -}}
+{{- $of := printf "%s %s" (include "tandem.predictor.image" .) .Values.predictor.model.uri -}}
+{{- .Values.predictor.cache.existingClaim | default (printf "%s-model-cache-%s" (include "tandem.fullname" .) (sha256sum $of | trunc 8)) }}
+{{- end }}
