@@ -37,5 +37,7 @@ publish() {
     "$builder" push --digestfile "$digest" "$1" >&2
     digest=@$(cat "$digest")
   fi
-  printf '%s@%s\n' "${1%:*}" "${digest#*@}"
+  # A colon before the last slash belongs to a port.
+  [[ ${1##*/} != *:* ]] || set -- "${1%:*}"
+  printf '%s@%s\n' "$1" "${digest#*@}"
 }
