@@ -34,9 +34,9 @@ class Cluster:
         """Its output; raises `CommandFailed`."""
         return run(["kubectl", *arguments], env=self.env, stdin=stdin, timeout_s=timeout_s)
 
-    def helm(self, *arguments: str, timeout_s: float = 300.0) -> str:
+    def helm(self, *arguments: str, stdin: str = "", timeout_s: float = 300.0) -> str:
         """Its output; raises `CommandFailed`."""
-        return run(["helm", *arguments], env=self.env, timeout_s=timeout_s)
+        return run(["helm", *arguments], env=self.env, stdin=stdin, timeout_s=timeout_s)
 
     def apply(self, *objects: Object) -> None:
         """Make these objects so."""

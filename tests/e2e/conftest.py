@@ -52,7 +52,8 @@ def storage_class(cluster: Cluster, built: Images) -> Iterator[str]:
 def ours(cluster: Cluster, built: Images, request: pytest.FixtureRequest) -> Iterator[Space]:
     """This module's namespace, with the secrets of an installation."""
     name = f"tandem-e2e-{Path(request.node.name).stem.removeprefix('test_').replace('_', '-')}"
-    with space(cluster, name, built.main, keep=_KEEP in os.environ) as made:
+    standard = getattr(request.module, "STANDARD", "restricted")
+    with space(cluster, name, built.main, keep=_KEEP in os.environ, standard=standard) as made:
         for secret, data in SECRETS.items():
             made.secret(secret, data)
         yield made

@@ -1,6 +1,7 @@
 """The images under test: named in the environment, or built with scripts/image and brought into the cluster."""
 
-from collections.abc import Mapping
+import shlex
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,17 +30,20 @@ def _values(reference: str) -> Object:
 
 
 def images(cluster: Cluster, environment: Mapping[str, str], folder: Path) -> Images:
-    """Those that `TANDEM_E2E_IMAGE` and `TANDEM_E2E_SMALL_IMAGE` name; what they leave out is built and loaded."""
+    """Those that `TANDEM_E2E_IMAGE` and `TANDEM_E2E_SMALL_IMAGE` name; what they leave out is built by
+    `TANDEM_E2E_BUILD` (a command with the options of scripts/image, which is the default) and loaded.
+    """
+    builder = shlex.split(environment.get("TANDEM_E2E_BUILD", "scripts/image"))
     return Images(
-        environment.get("TANDEM_E2E_IMAGE") or _built(cluster, "plain", folder),
-        environment.get("TANDEM_E2E_SMALL_IMAGE") or _built(cluster, "small", folder),
+        environment.get("TANDEM_E2E_IMAGE") or _built(cluster, builder, "plain", folder),
+        environment.get("TANDEM_E2E_SMALL_IMAGE") or _built(cluster, builder, "small", folder),
     )
 
 
-def _built(cluster: Cluster, variant: str, folder: Path) -> str:
+def _built(cluster: Cluster, builder: Sequence[str], variant: str, folder: Path) -> str:
     # A tag of its own: kubelets would take an image of the released name from a registry.
     reference, archive = f"{_NAME}:e2e-{variant}", folder / f"{variant}.tar"
-    command = ["scripts/image", "--variant", variant, "--tag", reference, "--output", str(archive)]
+    command = [*builder, "--variant", variant, "--tag", reference, "--output", str(archive)]
     run(command, env=cluster.env, timeout_s=_BUILD_S)
     cluster.load_image(archive)
     archive.unlink()

@@ -83,19 +83,19 @@ class Space:
 
 
 @contextlib.contextmanager
-def space(cluster: Cluster, name: str, image: str, *, keep: bool, restricted: bool = True) -> Iterator[Space]:
+def space(cluster: Cluster, name: str, image: str, *, keep: bool, standard: str = "restricted") -> Iterator[Space]:
     """A fresh namespace; it is deleted at the end, unless it is to be kept for a look."""
     with contextlib.suppress(CommandFailed):
         cluster.kubectl("delete", "namespace", name, "--ignore-not-found", "--timeout=90s")
     security = {
-        "pod-security.kubernetes.io/enforce": "restricted",
+        "pod-security.kubernetes.io/enforce": standard,
         "pod-security.kubernetes.io/enforce-version": "latest",
     }
     cluster.apply(
         {
             "apiVersion": "v1",
             "kind": "Namespace",
-            "metadata": {"name": name, "labels": {"tandem-e2e": "space", **(security if restricted else {})}},
+            "metadata": {"name": name, "labels": {"tandem-e2e": "space", **security}},
         }
     )
     until(

@@ -14,8 +14,11 @@ def steady(space: Space, *, tokens: int, gap_ms: float) -> Object:
     return {
         "predictor": {
             "enabled": False,
-            "external": {"url": f"http://steady.{space.name}.svc.cluster.local:{_PORT}", "protocol": "openai"},
-            "model": {"servedName": "steady"},
+            "external": {
+                "url": f"http://steady.{space.name}.svc.cluster.local:{_PORT}",
+                "protocol": "openai",
+                "model": "steady",
+            },
         },
         "config": {"retrieval": {"enabled": False}, "admission": {"initial": 128}},
         "networkPolicy": {

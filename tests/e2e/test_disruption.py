@@ -46,14 +46,13 @@ def told(what: str, outcomes: Outcomes, **more: object) -> None:
 
 
 def test_a_drain_waits_for_another_gateway_and_loses_nothing(installed: Release, ours: Space) -> None:
-    node = ours.pods("gateway")[0]["spec"]["nodeName"]
     load = offer(ours, "load-drain", installed.url, rate=4, seconds=40, key=CALLER)
-    with draining(ours, node, "app.kubernetes.io/component=gateway") as drain:
-        # The node takes no new pods. What replaces the first gateway finds no place, so the second one has to stay.
+    with draining(ours, "app.kubernetes.io/component=gateway") as (drain, nodes):
+        # No node takes new pods. What replaces the first gateway finds no place, so the second one has to stay.
         time.sleep(15)
         assert drain.poll() is None, drain.communicate()[0]
         assert len([pod for pod in ours.pods("gateway") if ready(pod)]) == 1
-        ours.kubectl("uncordon", node)
+        ours.kubectl("uncordon", *nodes)
         said, _ = drain.communicate(timeout=60)
         assert drain.returncode == 0, said
         assert "would violate the pod's disruption budget" in said
@@ -63,10 +62,11 @@ def test_a_drain_waits_for_another_gateway_and_loses_nothing(installed: Release,
 
 
 @contextmanager
-def draining(ours: Space, node: str, selector: str) -> "Iterator[subprocess.Popen[str]]":
-    """Only our pods: the node carries the cluster's own as well. It takes pods again after the block."""
+def draining(ours: Space, selector: str) -> "Iterator[tuple[subprocess.Popen[str], list[str]]]":
+    """All nodes, so that one is as good as many, but only of our pods. They take pods again after the block."""
+    nodes = [each["metadata"]["name"] for each in ours.cluster.items("nodes")]
     command = [
-        "kubectl", "drain", node, f"--pod-selector={selector}", "--ignore-daemonsets", "--delete-emptydir-data", "--timeout=90s",
+        "kubectl", "drain", *nodes, f"--pod-selector={selector}", "--ignore-daemonsets", "--delete-emptydir-data", "--timeout=90s",
     ]  # fmt: skip
     with subprocess.Popen(
         command,
@@ -77,10 +77,10 @@ def draining(ours: Space, node: str, selector: str) -> "Iterator[subprocess.Pope
         text=True,
     ) as drain:
         try:
-            yield drain
+            yield drain, nodes
         finally:
             drain.kill()
-            ours.kubectl("uncordon", node)
+            ours.kubectl("uncordon", *nodes)
 
 
 def ready(pod: dict[str, dict[str, list[dict[str, str]]]]) -> bool:

@@ -18,11 +18,14 @@ SMALLER, LARGER = CHART / "values-8b-a10g.yaml", CHART / "values-30b-a100.yaml"
 STAND_IN: Object = {
     "predictor": {
         "runtime": "small",
+        "model": {"uri": "extractive", "quantization": ""},
+        "budget": {"gpuMemoryGB": 0},
+        "cache": {"enabled": False},
         "nodeSelector": None,
-        "affinity": None,
-        "priorityClassName": "",
     }
 }
+# A model of its own in the larger one's place.
+LARGER_STAND_IN: Object = {"predictor": {"model": {"uri": "smollm2"}}}
 
 
 @pytest.fixture(scope="module")
@@ -35,13 +38,13 @@ def test_a_model_is_swapped_without_touching_a_gateway(installed: Release, ours:
     gateways = {pod["metadata"]["uid"]: pod for pod in ours.pods("gateway")}
     rendered = outside_the_predictor(installed.render(STAND_IN, files=(SMALLER,)))
     predictors = {pod["metadata"]["uid"] for pod in ours.pods("predictor")}
-    load = offer(ours, "load", installed.url, rate=4, seconds=40, key=CALLER)
+    load = offer(ours, "load", installed.url, rate=2, seconds=40, key=CALLER, max_tokens=8)
     time.sleep(3)
-    installed.up(STAND_IN, files=(LARGER,))
+    installed.up(STAND_IN, LARGER_STAND_IN, files=(LARGER,))
     swapped = {pod["metadata"]["uid"] for pod in ours.pods("predictor")}
     outcomes = load.outcomes()
     record("requests_lost_in_model_swap", len(outcomes.failed), of=len(outcomes.each), endings=outcomes.endings)
-    assert outside_the_predictor(installed.render(STAND_IN, files=(LARGER,))) == rendered
+    assert outside_the_predictor(installed.render(STAND_IN, LARGER_STAND_IN, files=(LARGER,))) == rendered
     assert not swapped & predictors
     now = {pod["metadata"]["uid"]: pod for pod in ours.pods("gateway")}
     assert now.keys() == gateways.keys()

@@ -1,5 +1,7 @@
 """What every installation under test is given besides its profile: images, keys, little of everything, short windows."""
 
+import os
+
 from e2e.cluster import Object
 from e2e.images import Images
 from e2e.keys import GATEWAY, key_file
@@ -7,7 +9,8 @@ from e2e.release import merged
 
 # The caller's and the gateway's keys, and the gateway's own for its retriever.
 SECRETS = {"tandem-keys": {"keys.yaml": key_file()}, "tandem-retriever": {"api-key": GATEWAY}}
-PROMETHEUS = "http://prometheus.monitoring.svc.cluster.local:9090"
+# One that scrapes annotated pods, or follows PodMonitors.
+PROMETHEUS = os.environ.get("TANDEM_E2E_PROMETHEUS", "http://prometheus.monitoring.svc.cluster.local:9090")
 _RESOURCES = {"requests": {"cpu": "20m", "memory": "128Mi"}, "limits": {"memory": "1Gi"}}
 
 
