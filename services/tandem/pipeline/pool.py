@@ -1,12 +1,12 @@
 """One pool with everything that guards it, and how hard a request is tried."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from tandem.admission.turnstile import Turnstile
 from tandem.domain.errors import TandemError, UpstreamFailed, UpstreamUnavailable
 from tandem.domain.generation import ModelCard
-from tandem.generation.endpoints import Endpoints
+from tandem.generation.endpoints import Endpoint, Endpoints
 from tandem.generation.pools import PoolPolicy
 from tandem.generation.retries import RetryBudget
 from tandem.generation.waking import Waking
@@ -21,19 +21,21 @@ class Pool:
     turnstile: Turnstile
     waking: Waking
     card: ModelCard | None = None
+    _told: Endpoint | None = field(default=None, init=False, repr=False)
 
     async def model(self) -> ModelCard:
-        """What it serves: as declared, or as the first server that can be asked tells."""
+        """What it serves: as declared, or as a server tells: the first that could be asked, now and later."""
         if self.card is not None:
             return self.card
         failure: TandemError | None = None
-        for endpoint in self.endpoints.members:
+        for endpoint in (self._told,) if self._told is not None else self.endpoints.members:
             try:
-                self.card = await endpoint.generator.card()
+                card = await endpoint.generator.card()
             except (UpstreamUnavailable, UpstreamFailed) as error:
                 failure = error
             else:
-                return self.card
+                self._told = endpoint
+                return card
         raise failure or UpstreamUnavailable("The pool has no server.")
 
     def broken(self) -> UpstreamUnavailable:

@@ -13,7 +13,9 @@ class Generator(Protocol):
     """A language model, or what stands for one."""
 
     async def card(self) -> ModelCard:
-        """What model answers. Cheap after the first call. Raises `UpstreamUnavailable` while the peer is away."""
+        """What model answers. Cheap after the first call, and known from then on: raises `UpstreamUnavailable` only while
+        the peer is away that never told.
+        """
         ...
 
     def stream(

@@ -19,6 +19,7 @@ from tandem.domain.errors import (
 from tandem.domain.generation import GenerationEvent, ModelCard, Prompt
 from tandem.domain.question import Sampling
 from tandem.generation.chat import ChatEvents, chat_body
+from tandem.generation.known_card import KnownCard
 from tandem.generation.refusals import AWAY, by_status, check_stream, overloaded
 from tandem.generation.streaming import Patience, generation_events
 from tandem.ports.clock import Clock
@@ -29,7 +30,6 @@ _TOO_LONG = (
     # TGI's words, behind its own OpenAI route.
     *("`max_new_tokens` must be <=", "`inputs` must have less than"),
 )
-_CARD_S = 10.0
 _PROBE_S = 5.0
 # What a server that does not tell is taken to hold.
 _CONTEXT_TOKENS = 4096
@@ -43,16 +43,17 @@ class OpenAIGenerator:
         self._model = model
         self._patience = patience
         self._clock = clock
-        self._card: ModelCard | None = None
+        self._known = KnownCard(self._models, clock)
 
     async def card(self) -> ModelCard:
-        """From `/v1/models`, once."""
-        if self._card is None:
-            answer = await self._wire.get("/v1/models", timeout_s=_CARD_S)
-            if answer.status != 200:
-                raise failure(answer)
-            self._card = _card(answer.body, self._model)
-        return self._card
+        """From `/v1/models`, now and then."""
+        return await self._known.get()
+
+    async def _models(self, timeout_s: float) -> ModelCard:
+        answer = await self._wire.get("/v1/models", timeout_s=timeout_s)
+        if answer.status != 200:
+            raise failure(answer)
+        return _card(answer.body, self._model)
 
     async def probe(self) -> None:
         """Asks whether a request would be taken. Raises `UpstreamUnavailable`."""

@@ -29,6 +29,7 @@ from tandem.domain.errors import (
 from tandem.domain.generation import GenerationEvent, ModelCard, Prompt
 from tandem.domain.question import Sampling
 from tandem.generation.chat import ChatEvents, chat_body
+from tandem.generation.known_card import KnownCard
 from tandem.generation.refusals import AWAY, by_status, check_stream, overloaded
 from tandem.generation.streaming import Patience, generation_events
 from tandem.ports.clock import Clock
@@ -36,7 +37,6 @@ from tandem.ports.wire import Answer, Wire
 
 # Any other name is taken for a LoRA adapter's.
 _MODEL = "tgi"
-_CARD_S = 10.0
 _PROBE_S = 5.0
 _OVERLOADED = "Model is overloaded"
 _KINDS: Mapping[str, type[TextGenerationError]] = {
@@ -54,16 +54,17 @@ class TgiGenerator:
         self._wire = wire
         self._patience = patience
         self._clock = clock
-        self._card: ModelCard | None = None
+        self._known = KnownCard(self._info, clock)
 
     async def card(self) -> ModelCard:
-        """From `/info`, once."""
-        if self._card is None:
-            answer = await self._wire.get("/info", timeout_s=_CARD_S)
-            if answer.status != 200:
-                raise failure(answer)
-            self._card = _card(answer.body)
-        return self._card
+        """From `/info`, now and then."""
+        return await self._known.get()
+
+    async def _info(self, timeout_s: float) -> ModelCard:
+        answer = await self._wire.get("/info", timeout_s=timeout_s)
+        if answer.status != 200:
+            raise failure(answer)
+        return _card(answer.body)
 
     async def probe(self) -> None:
         """Asks whether a request would be taken. Raises `UpstreamUnavailable`."""

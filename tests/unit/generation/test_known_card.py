@@ -1,0 +1,83 @@
+"""A model behind the same address may be swapped; what is known of it follows."""
+
+import asyncio
+from dataclasses import dataclass, field
+
+import pytest
+
+from tandem.domain.errors import UpstreamUnavailable
+from tandem.domain.generation import ModelCard
+from tandem.generation.known_card import KnownCard
+
+SMALL, LARGE = ModelCard("8b", "tgi", 4096), ModelCard("30b", "tgi", 8192)
+
+
+@dataclass
+class Hand:
+    """A clock that is set by hand."""
+
+    now_s: float = 100.0
+
+    def monotonic_s(self) -> float:
+        return self.now_s
+
+    def epoch_s(self) -> float:
+        return self.now_s
+
+
+@dataclass
+class Told:
+    """A server that tells what it is set to, and counts."""
+
+    card: ModelCard | None = SMALL
+    asked: list[float] = field(default_factory=list)
+
+    async def __call__(self, timeout_s: float) -> ModelCard:
+        self.asked.append(timeout_s)
+        await asyncio.sleep(0)
+        if self.card is None:
+            raise UpstreamUnavailable("away")
+        return self.card
+
+
+async def test_it_is_asked_once_while_fresh() -> None:
+    told, clock = Told(), Hand()
+    known = KnownCard(told, clock, fresh_s=15)
+    assert [await known.get() for _ in range(3)] == [SMALL] * 3
+    clock.now_s += 14.9
+    await known.get()
+    assert len(told.asked) == 1
+
+
+async def test_another_model_is_noticed() -> None:
+    told, clock = Told(), Hand()
+    known = KnownCard(told, clock, fresh_s=15)
+    await known.get()
+    told.card = LARGE
+    clock.now_s += 15
+    assert await known.get() == LARGE
+
+
+async def test_one_of_many_asks_again_and_waits_less() -> None:
+    told, clock = Told(), Hand()
+    known = KnownCard(told, clock, fresh_s=15)
+    await known.get()
+    clock.now_s += 15
+    await asyncio.gather(*(known.get() for _ in range(9)))
+    assert len(told.asked) == 2
+    assert told.asked[1] < told.asked[0]
+
+
+async def test_who_is_away_keeps_what_was_known() -> None:
+    told, clock = Told(), Hand()
+    known = KnownCard(told, clock, fresh_s=15)
+    await known.get()
+    told.card = None
+    clock.now_s += 15
+    assert await known.get() == SMALL
+
+
+async def test_who_never_told_raises() -> None:
+    known = KnownCard(Told(None), Hand())
+    with pytest.raises(UpstreamUnavailable):
+        await known.get()
