@@ -4,7 +4,20 @@ import sys
 
 import typer
 
-from tandem.cli import ask, collections, config, conformance, evaluate, health, ingest, search, serve, targets, version
+from tandem.cli import (
+    ask,
+    collections,
+    config,
+    conformance,
+    doctor,
+    evaluate,
+    health,
+    ingest,
+    search,
+    serve,
+    targets,
+    version,
+)
 from tandem.cli.console import report
 from tandem.domain.errors import TandemError
 
@@ -24,6 +37,7 @@ app.add_typer(collections.app, name="collections")
 app.command("eval")(evaluate.evaluate)
 app.add_typer(config.app, name="config")
 app.command("conformance")(conformance.conformance)
+app.command("doctor")(doctor.doctor)
 app.command("health")(health.health)
 app.command("version")(version.version)
 

@@ -1,0 +1,1 @@
+"""Kubernetes, seen from outside: what a cluster says about a release."""

@@ -1,0 +1,78 @@
+"""Which servers a release calls, taken from its configuration and the environment of its pods."""
+
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any
+from urllib.parse import urlsplit
+
+import yaml
+
+from tandem.platform.facts import Facts
+from tandem.platform.objects import Object, at, containers
+
+_FILE = "tandem.yaml"
+_DOMAIN = ("svc", "cluster", "local")
+_ROLES = {"vectors": "Qdrant", "retriever": "retriever", "reranker": "reranker", "predictor": "predictor"}
+
+
+def peers(facts: Facts) -> list[tuple[str, str]]:
+    """Role and URL of each, once."""
+    found = [(role, url) for config in _configs(facts) for role, url in _urls(config)]
+    return sorted(set(found))
+
+
+def service(url: str, home: str) -> tuple[str, str]:
+    """Name and namespace of the Service that a URL points to; empty when it leads out of the cluster, or is an address."""
+    host = (urlsplit(url).hostname or "").rstrip(".")
+    parts = host.split(".")
+    if not host or host == "localhost" or parts[-1].isdigit() or ":" in host:
+        return "", ""
+    if len(parts) == 1:
+        return host, home
+    if len(parts) >= 3 and tuple(parts[2:]) == _DOMAIN[: len(parts) - 2]:
+        return parts[0], parts[1]
+    return "", ""
+
+
+def state(body: str) -> str:
+    """`status` of what /readyz answers."""
+    try:
+        return str(json.loads(body).get("status", ""))
+    except (ValueError, AttributeError):
+        return ""
+
+
+def _configs(facts: Facts) -> Iterator[Mapping[str, Any]]:
+    for holder in facts.of("ConfigMap"):
+        yield _parsed(at(holder, "data", _FILE, default=""))
+    for workload in (*facts.of("Deployment"), *facts.of("StatefulSet")):
+        for container in containers(at(workload, "spec", "template", "spec", default={})):
+            yield _environment(container)
+
+
+def _parsed(text: str) -> Mapping[str, Any]:
+    try:
+        found = yaml.safe_load(text)
+    except yaml.YAMLError:
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _environment(container: Object) -> Mapping[str, Any]:
+    """TANDEM_X__URL of its environment, as the configuration has it."""
+    values = {str(each.get("name")): each.get("value") for each in container.get("env") or ()}
+    config: dict[str, Any] = {key: {"url": values.get(f"TANDEM_{key.upper()}__URL")} for key in _ROLES}
+    config["pools"] = _parsed(f"pools: {values.get('TANDEM_POOLS') or '[]'}").get("pools")
+    return config
+
+
+def _urls(config: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    for key, role in _ROLES.items():
+        url = at(config, key, "url")
+        if isinstance(url, str):
+            yield role, url
+    for pool in config.get("pools") or ():
+        for endpoint in at(pool, "endpoints", default=()):
+            url = at(endpoint, "url")
+            if isinstance(url, str):
+                yield f"predictor of pool {at(pool, 'name', default='default')}", url

@@ -1,0 +1,193 @@
+"""A cluster by its API server: JSON by path, the end of a log, one request to a port of a pod."""
+
+import http.client
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from pathlib import Path
+from typing import Any
+
+import urllib3.exceptions
+from kubernetes import client, config, stream
+from kubernetes.client.exceptions import ApiException
+
+from tandem.domain.errors import ConfigurationError, Unauthenticated, UpstreamUnavailable
+from tandem.platform.objects import Object
+
+_CONNECT_S = 5.0
+_READ_S = 20.0
+_METADATA_ONLY = "application/json;as=PartialObjectMetadata;v=v1;g=meta.k8s.io"
+
+
+class Refused(Exception):
+    """The API server answered, and not with what was asked for: `status` is 403, 404 or another. Nothing lets it out."""
+
+    def __init__(self, status: int, message: str) -> None:
+        super().__init__(message)
+        self.status = status
+        self.message = message
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What the API server, or a pod over a forwarded port, answered; `date` is empty where it told none."""
+
+    status: int
+    body: str
+    date: str = ""
+
+
+class Cluster:
+    """Reads only. Raises `UpstreamUnavailable` when no API server answers, `Unauthenticated` when it does not know who
+    asks, `Refused` for any other answer than 200.
+    """
+
+    def __init__(self, api: client.ApiClient, namespace: str) -> None:
+        self._api = api
+        self.namespace = namespace
+        self.address = str(api.configuration.host)
+
+    def read(self, path: str, *, metadata_only: bool = False, **query: str) -> Object:
+        """The JSON at that path of the API. With `metadata_only` the server leaves everything else out of an object."""
+        return self._json(self._get(path, query, _METADATA_ONLY if metadata_only else "application/json").body)
+
+    def items(self, path: str, **query: str) -> tuple[Object, ...]:
+        """The items of a list."""
+        found = self._json(self._get(path, query, "application/json").body).get("items") or ()
+        return tuple(found)
+
+    def log(self, namespace: str, pod: str, container: str, *, previous: bool, lines: int) -> str:
+        """The end of what a container wrote."""
+        query = {"container": container, "tailLines": str(lines)} | ({"previous": "true"} if previous else {})
+        return self._get(f"/api/v1/namespaces/{namespace}/pods/{pod}/log", query, "*/*").body
+
+    def now(self) -> datetime:
+        """By the API server's clock, to the second."""
+        date = self._get("/version", {}, "application/json").date
+        return parsedate_to_datetime(date) if date else datetime.now(UTC)
+
+    def ask(self, namespace: str, pod: str, port: int, path: str, *, timeout_s: float = 5.0) -> Answer:
+        """GET at a pod's port, forwarded as kubectl does, so that no NetworkPolicy is in the way."""
+        with _errors(self.address):
+            forwarded = stream.portforward(
+                client.CoreV1Api(self._api).connect_get_namespaced_pod_portforward,
+                pod,
+                namespace,
+                ports=str(port),
+                _request_timeout=timeout_s,
+            )
+            wire = forwarded.socket(port)
+            wire.settimeout(timeout_s)
+            connection = http.client.HTTPConnection("127.0.0.1", port, timeout=timeout_s)
+            connection.sock = wire
+            try:
+                connection.request("GET", path, headers={"connection": "close"})
+                reply = connection.getresponse()
+                return Answer(reply.status, reply.read().decode(errors="replace"))
+            except (OSError, http.client.HTTPException) as error:
+                raise Refused(502, f"{pod} does not answer on port {port}: {error}") from error
+            finally:
+                connection.close()
+                forwarded.close()
+
+    def _get(self, path: str, query: Mapping[str, str], accept: str) -> Answer:
+        with _errors(self.address):
+            request = self._api.param_serialize(
+                "GET",
+                path,
+                query_params=list(query.items()),
+                header_params={"Accept": accept},
+                auth_settings=["BearerToken"],
+            )
+            reply = self._api.call_api(*request, _request_timeout=(_CONNECT_S, _READ_S))
+            body = bytes(reply.read() or b"").decode(errors="replace")
+        if reply.status == 200:
+            return Answer(reply.status, body, reply.headers.get("date") or "")
+        raise _refusal(reply.status, body, self.address)
+
+    def _json(self, body: str) -> Object:
+        try:
+            found = json.loads(body)
+        except ValueError as error:
+            raise UpstreamUnavailable(
+                f"{self.address} answers, but not as a Kubernetes API server does.",
+                hint="Check the server address of this context: kubectl config view --minify.",
+            ) from error
+        return found if isinstance(found, dict) else {}
+
+
+@contextmanager
+def opened(kubeconfig: Path | None, context: str | None, namespace: str | None) -> Iterator[Cluster]:
+    """The cluster of that context; without any the current one of KUBECONFIG or ~/.kube/config, or the one around this
+    pod. Raises `ConfigurationError` when there is none.
+    """
+    settings = client.Configuration()
+    chosen = _load(settings, kubeconfig, context)
+    settings.retries = False
+    with client.ApiClient(settings) as api:
+        yield Cluster(api, namespace or chosen)
+
+
+def _load(settings: client.Configuration, kubeconfig: Path | None, context: str | None) -> str:
+    """Fills the settings in; returns the context's namespace."""
+    file = None if kubeconfig is None else str(kubeconfig)
+    try:
+        config.load_kube_config(file, context, settings)
+        contexts, active = config.list_kube_config_contexts(file)
+    except config.ConfigException as error:
+        if kubeconfig is None and context is None:
+            return _load_around(settings, error)
+        raise ConfigurationError(
+            f"The cluster's configuration cannot be used: {_line(error)}",
+            hint="kubectl config get-contexts lists the contexts there are.",
+        ) from error
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        raise ConfigurationError(f"{file or 'The kubeconfig'} cannot be read: {_line(error)}") from error
+    named = active if context is None else next(each for each in contexts if each["name"] == context)
+    return str(named["context"].get("namespace") or "default")
+
+
+def _load_around(settings: client.Configuration, missing: Exception) -> str:
+    place = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
+    try:
+        config.load_incluster_config(settings)
+        return place.read_text(encoding="utf-8").strip()
+    except (config.ConfigException, OSError) as error:
+        raise ConfigurationError(
+            f"No cluster is configured: {_line(missing)}",
+            hint="Set KUBECONFIG, or pass --kubeconfig FILE or --context NAME.",
+        ) from error
+
+
+@contextmanager
+def _errors(address: str) -> Iterator[None]:
+    try:
+        yield
+    except ApiException as error:
+        raise _refusal(error.status or 0, error.body or error.reason or "", address) from error
+    except (urllib3.exceptions.HTTPError, OSError) as error:
+        raise UpstreamUnavailable(
+            f"No Kubernetes API server answers at {address}: {_line(error)}",
+            hint="Is the cluster up, the VPN on, the context right? kubectl config current-context tells the latter.",
+        ) from error
+
+
+def _refusal(status: int, body: str, address: str) -> Exception:
+    try:
+        said = str(json.loads(body).get("message", ""))
+    except (ValueError, AttributeError):
+        said = body[:200]
+    if status == 401:
+        return Unauthenticated(
+            f"{address} does not accept this context's credentials.",
+            hint="Log in again (aws eks update-kubeconfig, gcloud container clusters get-credentials, …).",
+        )
+    return Refused(status, said or f"status {status}")
+
+
+def _line(error: Exception) -> str:
+    reason: Any = getattr(error, "reason", None) or error
+    return " ".join(str(reason).split()) or type(error).__name__

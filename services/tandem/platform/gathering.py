@@ -1,0 +1,205 @@
+"""Everything that the rules want to know of a cluster, read in one go; what may not be read is noted, not fatal."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from tandem.platform import addresses, helm, operators
+from tandem.platform.cluster import Cluster, Refused
+from tandem.platform.facts import Facts, Installed, Peer, Presence, Seen
+from tandem.platform.objects import INSTANCE, Object, at, component_of, container_states, containers, name_of
+
+_LINES = 40
+_OWN_PORT = 8000
+_OWN = frozenset({"gateway", "retriever", "worker"})
+
+
+@dataclass(frozen=True, slots=True)
+class _Kind:
+    """`api` with version; `labelled`: only those of the release; `namespaced`: only those of its namespace."""
+
+    kind: str
+    api: str
+    plural: str
+    labelled: bool = True
+    namespaced: bool = True
+
+    def path(self, namespace: str) -> str:
+        root = f"/api/{self.api}" if "/" not in self.api else f"/apis/{self.api}"
+        return f"{root}/namespaces/{namespace}/{self.plural}" if self.namespaced else f"{root}/{self.plural}"
+
+
+_KINDS = (
+    _Kind("Pod", "v1", "pods"),
+    _Kind("Deployment", "apps/v1", "deployments"),
+    _Kind("StatefulSet", "apps/v1", "statefulsets"),
+    _Kind("ConfigMap", "v1", "configmaps"),
+    _Kind("PersistentVolumeClaim", "v1", "persistentvolumeclaims", labelled=False),
+    _Kind("Event", "v1", "events", labelled=False),
+    _Kind("HorizontalPodAutoscaler", "autoscaling/v2", "horizontalpodautoscalers", labelled=False),
+    _Kind("InferenceService", "serving.kserve.io/v1beta1", "inferenceservices"),
+    _Kind("ScaledObject", "keda.sh/v1alpha1", "scaledobjects"),
+    _Kind("Node", "v1", "nodes", labelled=False, namespaced=False),
+    _Kind("StorageClass", "storage.k8s.io/v1", "storageclasses", labelled=False, namespaced=False),
+)
+
+
+@dataclass(slots=True)
+class _Notes:
+    """What is read as it comes in."""
+
+    objects: dict[str, tuple[Object, ...]] = field(default_factory=dict)
+    unread: dict[str, str] = field(default_factory=dict)
+
+
+def gather(cluster: Cluster, release: str) -> Facts:
+    """Raises `UpstreamUnavailable` or `Unauthenticated` when there is no reading this cluster at all."""
+    now = cluster.now()
+    apis = served(cluster)
+    notes = _Notes()
+    for kind in _KINDS:
+        if "." not in kind.api or kind.api in apis:
+            _list(cluster, kind, release, notes)
+    first = Facts(release, cluster.namespace, now, apis, notes.objects)
+    return Facts(
+        release,
+        cluster.namespace,
+        now,
+        apis,
+        objects=notes.objects,
+        installed=_installed(cluster, release, notes),
+        unread=notes.unread,
+        secrets=_secrets(cluster, first),
+        logs=_logs(cluster, first),
+        controllers=operators.available(cluster),
+        peers=_peers(cluster, first),
+        seen=_seen(cluster, first, notes),
+    )
+
+
+def served(cluster: Cluster) -> frozenset[str]:
+    """Each API group with version that the server knows."""
+    groups = cluster.read("/apis").get("groups") or []
+    return frozenset(str(version["groupVersion"]) for group in groups for version in group.get("versions") or ())
+
+
+def _list(cluster: Cluster, kind: _Kind, release: str, notes: _Notes) -> None:
+    query = {"labelSelector": f"{INSTANCE}={release}"} if kind.labelled else {}
+    try:
+        notes.objects[kind.kind] = cluster.items(kind.path(cluster.namespace), **query)
+    except Refused as refused:
+        notes.unread[kind.plural] = refused.message
+
+
+def _installed(cluster: Cluster, release: str, notes: _Notes) -> Installed | None:
+    try:
+        secrets = cluster.items(
+            f"/api/v1/namespaces/{cluster.namespace}/secrets", labelSelector=f"owner=helm,name={release}"
+        )
+    except Refused as refused:
+        notes.unread["secrets"] = refused.message
+        return None
+    newest = helm.latest(secrets)
+    return None if newest is None else helm.installed(newest)
+
+
+def _secrets(cluster: Cluster, facts: Facts) -> Mapping[str, Presence]:
+    """Whether they are there. Their values are not asked for: the server leaves them out."""
+    found = {}
+    for name in sorted({name for spec in facts.pod_specs() for name in secrets_of(spec)}):
+        try:
+            cluster.read(f"/api/v1/namespaces/{facts.namespace}/secrets/{name}", metadata_only=True)
+            found[name] = Presence.present
+        except Refused as refused:
+            found[name] = Presence.missing if refused.status == 404 else Presence.unknown
+    return found
+
+
+def secrets_of(spec: Object) -> set[str]:
+    """Those that a pod does not start without."""
+    names = {
+        at(variable, "valueFrom", "secretKeyRef", "name")
+        for container in containers(spec)
+        for variable in container.get("env") or ()
+        if not at(variable, "valueFrom", "secretKeyRef", "optional", default=False)
+    }
+    names |= {
+        at(source, "secretRef", "name")
+        for container in containers(spec)
+        for source in container.get("envFrom") or ()
+        if not at(source, "secretRef", "optional", default=False)
+    }
+    for volume in spec.get("volumes") or ():
+        if not at(volume, "secret", "optional", default=False):
+            names.add(at(volume, "secret", "secretName"))
+        names |= {
+            at(source, "secret", "name")
+            for source in at(volume, "projected", "sources", default=())
+            if not at(source, "secret", "optional", default=False)
+        }
+    return {name for name in names if name}
+
+
+def _logs(cluster: Cluster, facts: Facts) -> Mapping[tuple[str, str], str]:
+    """Of containers that fail, or are not ready: what they said before they ended, else what they say."""
+    said = {}
+    for pod in facts.of("Pod"):
+        for state in container_states(pod):
+            if state.get("ready") and not state.get("restartCount"):
+                continue
+            text = _log(cluster, facts.namespace, name_of(pod), state)
+            if text:
+                said[name_of(pod), str(state["name"])] = text
+    return said
+
+
+def _log(cluster: Cluster, namespace: str, pod: str, state: Object) -> str:
+    for previous in (True, False) if state.get("restartCount") else (False,):
+        try:
+            return cluster.log(namespace, pod, str(state["name"]), previous=previous, lines=_LINES)
+        except Refused:
+            continue
+    return ""
+
+
+def _peers(cluster: Cluster, facts: Facts) -> tuple[Peer, ...]:
+    return tuple(_peer(cluster, role, url, facts.namespace) for role, url in addresses.peers(facts))
+
+
+def _peer(cluster: Cluster, role: str, url: str, home: str) -> Peer:
+    service, namespace = addresses.service(url, home)
+    if not service:
+        return Peer(role, url, "", "", Presence.unknown, 0)
+    try:
+        cluster.read(f"/api/v1/namespaces/{namespace}/services/{service}")
+        slices = cluster.items(
+            f"/apis/discovery.k8s.io/v1/namespaces/{namespace}/endpointslices",
+            labelSelector=f"kubernetes.io/service-name={service}",
+        )
+    except Refused as refused:
+        presence = Presence.missing if refused.status == 404 else Presence.unknown
+        return Peer(role, url, service, namespace, presence, 0)
+    ready = [
+        endpoint
+        for each in slices
+        for endpoint in each.get("endpoints") or ()
+        if at(endpoint, "conditions", "ready", default=True)
+    ]
+    return Peer(role, url, service, namespace, Presence.present, len(ready))
+
+
+def _seen(cluster: Cluster, facts: Facts, notes: _Notes) -> Mapping[str, Seen]:
+    found = {}
+    for pod in facts.of("Pod"):
+        if component_of(pod) in _OWN and at(pod, "status", "phase") == "Running":
+            try:
+                found[name_of(pod)] = _ask(cluster, facts.namespace, name_of(pod))
+            except Refused as refused:
+                if refused.status in {401, 403}:
+                    notes.unread["pods/portforward"] = refused.message
+    return found
+
+
+def _ask(cluster: Cluster, namespace: str, pod: str) -> Seen:
+    ready = cluster.ask(namespace, pod, _OWN_PORT, "/readyz")
+    metrics = cluster.ask(namespace, pod, _OWN_PORT, "/metrics")
+    return Seen(addresses.state(ready.body) or str(ready.status), metrics.body if metrics.status == 200 else "")

@@ -1,0 +1,99 @@
+"""Which nodes a pod could go to, and what keeps it from the others: the scheduler's main questions, asked one by one."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+
+from kubernetes.utils.quantity import parse_quantity
+
+from tandem.platform.objects import Object, at, labels_of
+
+_BLOCKING = frozenset({"NoSchedule", "NoExecute"})
+
+
+@dataclass(frozen=True, slots=True)
+class Taint:
+    """`value` is empty for a taint without one."""
+
+    key: str
+    value: str
+    effect: str
+
+    def __str__(self) -> str:
+        return f"{self.key}{'=' if self.value else ''}{self.value}:{self.effect}"
+
+
+def wanted_labels(pod: Object) -> list[tuple[str, frozenset[str]]]:
+    """Each label that a node must have, with the values that will do (none: any). Of alternatives, the first counts."""
+    wanted = [(key, frozenset({value})) for key, value in at(pod, "spec", "nodeSelector", default={}).items()]
+    terms = at(
+        pod,
+        *("spec", "affinity", "nodeAffinity", "requiredDuringSchedulingIgnoredDuringExecution", "nodeSelectorTerms"),
+        default=(),
+    )
+    wanted += [
+        (expression["key"], frozenset(expression.get("values") or ()))
+        for term in terms[:1]
+        for expression in term.get("matchExpressions") or ()
+        if expression.get("operator") in {"In", "Exists"}
+    ]
+    return wanted
+
+
+def has_label(node: Object, key: str, values: frozenset[str]) -> bool:
+    """Whether the node has that label, with one of the values if any are given."""
+    labels = labels_of(node)
+    return key in labels and (not values or labels[key] in values)
+
+
+def blocking_taints(pod: Object, node: Object) -> list[Taint]:
+    """Those of the node that the pod does not tolerate."""
+    tolerations = at(pod, "spec", "tolerations", default=())
+    taints = [
+        Taint(taint["key"], taint.get("value") or "", taint.get("effect") or "")
+        for taint in at(node, "spec", "taints", default=())
+    ]
+    return [
+        taint
+        for taint in taints
+        if taint.effect in _BLOCKING and not any(_tolerates(toleration, taint) for toleration in tolerations)
+    ]
+
+
+def _tolerates(toleration: Object, taint: Taint) -> bool:
+    if toleration.get("effect") not in {None, "", taint.effect}:
+        return False
+    key = toleration.get("key") or ""
+    if toleration.get("operator") == "Exists":
+        return key in {"", taint.key}
+    return key == taint.key and (toleration.get("value") or "") == taint.value
+
+
+def requested(pod: Object) -> Mapping[str, Decimal]:
+    """What the pod's containers ask for together; an init container's share counts where it is the larger one."""
+    total: dict[str, Decimal] = {}
+    for resource, amount in _requests(pod, "containers"):
+        total[resource] = total.get(resource, Decimal(0)) + amount
+    for resource, amount in _requests(pod, "initContainers"):
+        total[resource] = max(total.get(resource, Decimal(0)), amount)
+    return total
+
+
+def _requests(pod: Object, which: str) -> Iterator[tuple[str, Decimal]]:
+    for container in at(pod, "spec", which, default=()):
+        resources = at(container, "resources", default={})
+        asked = dict(resources.get("limits") or {}) | dict(resources.get("requests") or {})
+        for resource, amount in asked.items():
+            yield resource, Decimal(parse_quantity(amount))
+
+
+def allocatable(node: Object, resource: str) -> Decimal:
+    """What the node has of it for pods, used or not."""
+    return Decimal(parse_quantity(at(node, "status", "allocatable", resource, default="0")))
+
+
+def shown(resource: str, amount: Decimal) -> str:
+    """As people write it: memory in Gi, the rest as a plain number."""
+    if resource in {"memory", "ephemeral-storage"}:
+        return f"{float(amount / 2**30):.3g} Gi"
+    return f"{float(amount):.3g}"
