@@ -38,6 +38,8 @@ class Reservation:
     `prompt_tokens` is an estimate of what the model read, for answers that are left before it tells.
     """
 
+    __slots__ = ("prompt_tokens", "tokens", "used")
+
     def __init__(self, tokens: int) -> None:
         self.tokens = tokens
         self.used = 0

@@ -90,6 +90,8 @@ class Breaker:
 class Attempt:
     """One request at the endpoint: `spoke` at the first token, then `succeeded` or `failed`; `ended` in any case."""
 
+    __slots__ = ("_breaker",)
+
     def __init__(self, breaker: Breaker) -> None:
         self._breaker = breaker
 

@@ -48,6 +48,8 @@ def request_headers(context: RequestContext, clock: Clock) -> dict[str, str]:
 class ChatEvents:
     """One answer's events out of its chunks. `failure` makes an error of an error object inside the stream."""
 
+    __slots__ = ("_failure", "_mould", "_pieces", "_reason", "_usage", "done")
+
     def __init__(self, failure: Failure) -> None:
         self._failure = failure
         self._mould = Mould()

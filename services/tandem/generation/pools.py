@@ -223,6 +223,8 @@ class _Spending:
 class Spend:
     """One request's reservation against a pool's caps."""
 
+    __slots__ = ("_cost", "_policy", "_spending", "_tokens")
+
     def __init__(self, policy: PoolPolicy, spending: _Spending, tokens: int, cost: float) -> None:
         self._policy = policy
         self._spending = spending

@@ -10,6 +10,8 @@ class SseParser:
     Raises `ValueError` for an event that grows past 16 MB.
     """
 
+    __slots__ = ("_begun", "_data", "_data_bytes", "_rest")
+
     def __init__(self) -> None:
         self._rest = bytearray()
         self._data: list[bytes] = []

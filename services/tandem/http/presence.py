@@ -42,6 +42,8 @@ async def while_wanted(work: Coroutine[Any, Any, T], receive: Receive, *, left_s
 class _Wish(Generic[T]):
     """Runs in the task that wants it, and can be ended from outside: a task of its own would cost more than it tells."""
 
+    __slots__ = ("_over", "_task", "_why", "_work")
+
     def __init__(self, work: Coroutine[Any, Any, T]) -> None:
         self._work = work
         self._task = asyncio.current_task()

@@ -33,6 +33,8 @@ _LONGEST_RETRY_AFTER_S = 2.0
 class Admitted:
     """A request that may run. Leaving the context it came from frees its slot and settles what it reserved."""
 
+    __slots__ = ("_ahead", "_attempts", "_clock", "_context", "_demand", "_estimate", "_held_for_waking", "_meter", "_pool", "_prices", "_reason", "_slot", "_spend", "_trying", "_usage")  # fmt: skip
+
     def __init__(
         self,
         pools: Sequence[Pool],
@@ -276,6 +278,8 @@ class _Asking:
 
 class _Resumed:
     """Events whose first one was taken already; hands out the rest without a step of its own."""
+
+    __slots__ = ("_first", "_rest")
 
     def __init__(self, first: GenerationEvent, rest: AsyncIterator[GenerationEvent]) -> None:
         self._first: GenerationEvent | None = first

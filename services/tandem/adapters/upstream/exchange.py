@@ -23,6 +23,8 @@ _HEAD_BYTES = 64 * 1024
 class Exchange(asyncio.Protocol, AsyncIterator[bytes]):
     """Begins with `head()`; then it is the body's pieces, those of `interval_s` together. `leave()` in any case, once."""
 
+    __slots__ = ("_broken", "_clean", "_connection", "_ended", "_handed", "_handed_in", "_head_bytes", "_headed", "_interval_s", "_loop", "_pacing", "_parser", "_pieces", "_pool_s", "_reading", "_transport", "_waiter", "_waiting", "headers", "status")  # fmt: skip
+
     def __init__(self, connection: aiohttp.connector.Connection, interval_s: float = 0.0) -> None:
         self._connection = connection
         self._pool_s = connection.protocol

@@ -35,6 +35,8 @@ _STALE = 2
 class AioReply:
     """`ports/wire.py`'s `Reply` over one exchange."""
 
+    __slots__ = ("_clock", "_context", "_exchange", "_patience")
+
     def __init__(self, exchange: Exchange, context: RequestContext, patience: Patience, clock: Clock) -> None:
         self._exchange = exchange
         self._context = context
