@@ -108,6 +108,13 @@ def test_every_query_groups_by_labels_that_its_metrics_have() -> None:
     assert wrong == []
 
 
+def test_every_metric_of_ours_is_shown_somewhere() -> None:
+    ending = re.compile(r"_(total|bucket|count|sum|created)$")
+    shown = {ending.sub("", name) for _, query in _queries() for name, _ in series(query)}
+    ours = {ending.sub("", name) for name in _exported() if name.startswith("tandem_")}
+    assert sorted(ours - shown) == []
+
+
 def test_every_series_of_a_rule_is_narrowed_when_the_chart_is_rendered() -> None:
     open_ended = [
         f"{rule.get('alert') or rule['record']}: {selector}"
