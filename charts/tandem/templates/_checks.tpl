@@ -1,0 +1,130 @@
+{{/* Refuses what could only fail on the cluster, in one line that says the way out. */}}
+{{- define "tandem.checks" -}}
+{{- include "tandem.check.auth" . }}
+{{- include "tandem.check.peers" . }}
+{{- range (include "tandem.workloads" . | fromYaml).names }}
+{{- include "tandem.check.workload" (dict "root" $ "component" .) }}
+{{- end }}
+{{- include "tandem.check.apis" . }}
+{{- end }}
+
+{{/* A Service in a cluster is open to all its pods, so somebody must have said that nobody needs a key. */}}
+{{- define "tandem.check.auth" -}}
+{{- $auth := .Values.config.auth | default dict }}
+{{- $secrets := .Values.existingSecrets }}
+{{- $mode := $auth.mode | default (ternary "keys" "none" (ne $secrets.keysFile.name "")) }}
+{{- if and (eq $mode "none") $secrets.keysFile.name }}
+{{- fail "existingSecrets.keysFile is set, but config.auth.mode is none: leave config.auth.mode out." }}
+{{- end }}
+{{- if and (eq $mode "none") (not (.Values.config.server).allow_unauthenticated) }}
+{{- fail "Anyone in the cluster could read the documents: set existingSecrets.keysFile.name to a Secret with keys (docs/access.md), or config.server.allow_unauthenticated to true." }}
+{{- end }}
+{{- if and (eq $mode "keys") (not $secrets.keysFile.name) (not $auth.keys) }}
+{{- fail "config.auth.mode is keys, but there are none: set existingSecrets.keysFile.name (docs/access.md)." }}
+{{- end }}
+{{- if and (ne $mode "none") .Values.retriever.enabled }}
+{{- if not $secrets.retriever.name }}
+{{- fail "The gateway needs a key of its own for the retriever: put one into a Secret, name it in existingSecrets.retriever, and add its hash with `peer: true` to the keys file; or set retriever.enabled to false and config.vectors.url to a Qdrant server." }}
+{{- end }}
+{{- if not (or $secrets.keysFile.name $secrets.retrieverKeysFile.name $auth.keys) }}
+{{- fail "The retriever knows no keys: set existingSecrets.retrieverKeysFile.name to a Secret with the gateway's (`peer: true`)." }}
+{{- end }}
+{{- end }}
+{{- end }}
+
+{{/* Said twice, something would be ignored; not said, a gateway would not start. */}}
+{{- define "tandem.check.peers" -}}
+{{- $config := .Values.config }}
+{{- if and .Values.retriever.enabled ($config.retriever).url }}
+{{- fail "config.retriever.url is set, and retriever.enabled is true: set retriever.enabled to false to use the one by URL." }}
+{{- end }}
+{{- if and .Values.gateway.enabled (not .Values.retriever.enabled) (not ($config.retriever).url) (not ($config.vectors).url) }}
+{{- fail "There is no place for documents: set retriever.enabled to true, or config.vectors.url to a Qdrant server." }}
+{{- end }}
+{{- $predictor := or .Values.predictor.enabled .Values.predictor.external.url }}
+{{- if and $predictor ($config.predictor).url }}
+{{- fail "config.predictor.url is set by the chart: use predictor.external.url." }}
+{{- end }}
+{{- if and .Values.gateway.enabled (not $predictor) (not $config.pools) (not ($config.predictor).url) }}
+{{- fail "There is no model: set predictor.enabled to true, predictor.external.url, or config.pools." }}
+{{- end }}
+{{- range $name, $_ := .Values.existingSecrets.pools }}
+{{- $known := false }}
+{{- range $config.pools }}{{ if eq .name $name }}{{ $known = true }}{{ end }}{{ end }}
+{{- if not $known }}
+{{- fail (printf "existingSecrets.pools names %q, which is no pool of config.pools." $name) }}
+{{- end }}
+{{- end }}
+{{- if and .Values.networkPolicy.enabled .Values.existingSecrets.quotas.name (not .Values.networkPolicy.extraEgress.gateway) }}
+{{- fail "existingSecrets.quotas holds an address that the chart can't see: say in networkPolicy.extraEgress.gateway where the store is." }}
+{{- end }}
+{{- end }}
+
+{{- define "tandem.check.workload" -}}
+{{- $name := .component }}
+{{- $values := .root.Values }}
+{{- with get $values $name }}
+{{- if eq $name "worker" }}
+{{- fail "worker.enabled: this version has no worker target; documents come through the gateway's API." }}
+{{- end }}
+{{- with .autoscaling }}
+{{- if and .enabled (gt (int .minReplicas) (int .maxReplicas)) }}
+{{- fail (printf "%s.autoscaling.minReplicas is %d, above maxReplicas, which is %d." $name (int .minReplicas) (int .maxReplicas)) }}
+{{- end }}
+{{- end }}
+{{- $several := or .autoscaling.enabled (gt (int .replicaCount) 1) }}
+{{- if and (eq $name "retriever") $several (not ($values.config.vectors).url) }}
+{{- fail "More than one retriever would each have other documents: keep retriever.replicaCount at 1 without autoscaling, or set config.vectors.url to a Qdrant server." }}
+{{- end }}
+{{- with .persistence }}
+{{- if and .enabled (not .existingClaim) (ne (get $values $name).kind "StatefulSet") }}
+{{- fail (printf "%s.persistence makes a volume for each pod: set %s.kind to StatefulSet, or persistence.existingClaim." $name $name) }}
+{{- end }}
+{{- if and .enabled .existingClaim $several }}
+{{- fail (printf "%s.persistence.existingClaim is one volume: it can't serve several pods." $name) }}
+{{- end }}
+{{- end }}
+{{- with .disruption }}
+{{- $both := list (toString .minAvailable) (toString .maxUnavailable) | compact }}
+{{- if and .enabled (ne (len $both) 1) }}
+{{- fail (printf "%s.disruption: give one of minAvailable and maxUnavailable, and leave the other empty." $name) }}
+{{- end }}
+{{- end }}
+{{- $server := $values.config.server | default dict }}
+{{- $drain := addf ($server.drain_delay_s | default 0) ($server.drain_timeout_s | default 30) }}
+{{- if lt (float64 .terminationGracePeriodSeconds) $drain }}
+{{- fail (printf "%s.terminationGracePeriodSeconds is %d, but a pod may drain for %v: give more, or lower config.server.drain_timeout_s." $name (int .terminationGracePeriodSeconds) $drain) }}
+{{- end }}
+{{- end }}
+{{- end }}
+
+{{/* Kinds of others. `helm template` knows no cluster: tell it with --api-versions. */}}
+{{- define "tandem.check.apis" -}}
+{{- $predictor := include "tandem.predictor.deployed" . }}
+{{- if $predictor }}
+{{- include "tandem.check.api" (list $ "serving.kserve.io/v1beta1" "KServe" "predictor.enabled" "or use predictor.external.url") }}
+{{- end }}
+{{- range (include "tandem.workloads" . | fromYaml).names }}
+{{- with (get $.Values .).autoscaling }}
+{{- if and .enabled (eq .type "keda") }}
+{{- include "tandem.check.api" (list $ "keda.sh/v1alpha1" "KEDA" "autoscaling.type keda" "or take another type") }}
+{{- end }}
+{{- end }}
+{{- end }}
+{{- if and $predictor .Values.predictor.autoscaling.enabled }}
+{{- include "tandem.check.api" (list $ "keda.sh/v1alpha1" "KEDA" "predictor.autoscaling.enabled" "or set it to false") }}
+{{- end }}
+{{- if or .Values.monitoring.podMonitor.enabled .Values.monitoring.rules.enabled }}
+{{- include "tandem.check.api" (list $ "monitoring.coreos.com/v1" "prometheus-operator" "monitoring.podMonitor or monitoring.rules" "or set them to false") }}
+{{- end }}
+{{- if .Values.httpRoute.enabled }}
+{{- include "tandem.check.api" (list $ "gateway.networking.k8s.io/v1" "The Gateway API" "httpRoute.enabled" "or set it to false") }}
+{{- end }}
+{{- end }}
+
+{{- define "tandem.check.api" -}}
+{{- $api := index . 1 }}
+{{- if not ((first .).Capabilities.APIVersions.Has $api) }}
+{{- fail (printf "%s is not in this cluster, but %s needs %s: install it, %s. Without a cluster, pass --api-versions %s." (index . 2) (index . 3) $api (index . 4) $api) }}
+{{- end }}
+{{- end }}

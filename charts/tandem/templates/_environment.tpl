@@ -1,0 +1,85 @@
+{{/* Environment of a workload: what the chart knows better than `config:`, and secrets. Takes `root` and `component`. */}}
+{{- define "tandem.pod.env" -}}
+{{- $values := .root.Values -}}
+{{- $inner := eq .component "retriever" -}}
+- name: TANDEM_SERVER__HOST
+  value: 0.0.0.0
+- name: TANDEM_SERVER__PORT
+  value: "8000"
+- name: TANDEM_DATA_DIR
+  value: /var/lib/tandem
+# The image says json.
+- name: TANDEM_LOG__FORMAT
+  value: {{ ($values.config.log).format | default "json" }}
+{{- if include "tandem.keysFile" . }}
+- name: TANDEM_AUTH__KEYS_FILE
+  value: /etc/tandem-keys/keys.yaml
+{{- end }}
+{{- with include "tandem.authMode" . }}
+- name: TANDEM_AUTH__MODE
+  value: {{ . }}
+{{- end }}
+{{- if and $values.retriever.enabled (not $inner) }}
+- name: TANDEM_RETRIEVER__URL
+  value: http://{{ include "tandem.fullname" .root }}-retriever:{{ $values.retriever.service.port }}
+{{- include "tandem.secretEnv" (list "TANDEM_RETRIEVER__API_KEY" $values.existingSecrets.retriever) }}
+{{- end }}
+{{- include "tandem.secretEnv" (list "TANDEM_VECTORS__API_KEY" $values.existingSecrets.vectors) }}
+{{- if not $inner }}
+{{- with include "tandem.predictor.env" .root }}
+{{ . }}
+{{- end }}
+{{- include "tandem.secretEnv" (list "TANDEM_PREDICTOR__API_KEY" $values.existingSecrets.predictor) }}
+{{- include "tandem.secretEnv" (list "TANDEM_QUOTAS__STORE_URL" $values.existingSecrets.quotas) }}
+{{- include "tandem.poolsEnv" $values }}
+{{- end }}
+{{- end }}
+
+{{- define "tandem.secretEnv" -}}
+{{- with last . }}
+{{- if .name }}
+- name: {{ first $ }}
+  valueFrom:
+    secretKeyRef:
+      name: {{ .name }}
+      key: {{ .key }}
+{{- end }}
+{{- end }}
+{{- end }}
+
+{{/*
+Pools with keys. A list in the environment replaces the file's, so it is the file's with a reference in each endpoint,
+which the kubelet fills in: the key itself is in no object but its Secret.
+*/}}
+{{- define "tandem.poolsEnv" -}}
+{{- if .existingSecrets.pools }}
+{{- $pools := list }}
+{{- range $index, $pool := deepCopy (.config.pools | default list) }}
+{{- with get $.existingSecrets.pools $pool.name }}
+{{- $variable := printf "POOL_%d_API_KEY" $index }}
+{{- include "tandem.secretEnv" (list $variable .) }}
+{{- range $pool.endpoints }}
+{{- $_ := set . "api_key" (printf "$(%s)" $variable) }}
+{{- end }}
+{{- end }}
+{{- $pools = append $pools $pool }}
+{{- end }}
+- name: TANDEM_POOLS
+  value: {{ toJson $pools | quote }}
+{{- end }}
+{{- end }}
+
+{{/* The Secret with a workload's keys file, as `name` and `key`; empty: none. */}}
+{{- define "tandem.keysFile" -}}
+{{- with .root.Values.existingSecrets }}
+{{- $chosen := ternary .retrieverKeysFile .keysFile (and (eq $.component "retriever") (ne .retrieverKeysFile.name "")) }}
+{{- if $chosen.name }}{{ toYaml $chosen }}{{ end }}
+{{- end }}
+{{- end }}
+
+{{/* keys: where there is a keys file, unless tokens are wanted. A retriever is called by its peers only, so never by token. */}}
+{{- define "tandem.authMode" -}}
+{{- $jwt := eq ((.root.Values.config.auth).mode | default "none") "jwt" -}}
+{{- if eq .component "retriever" }}{{ if or $jwt (include "tandem.keysFile" .) }}keys{{ end }}
+{{- else if and (include "tandem.keysFile" .) (not $jwt) }}keys{{ end }}
+{{- end }}

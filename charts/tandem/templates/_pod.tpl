@@ -1,0 +1,142 @@
+{{/* The pod of a workload. Takes `root` and `component`. */}}
+{{- define "tandem.pod" -}}
+{{- $settings := get .root.Values .component -}}
+{{ include "tandem.pod.rights" .root }}
+{{- with $settings.priorityClassName }}
+priorityClassName: {{ . }}
+{{- end }}
+terminationGracePeriodSeconds: {{ $settings.terminationGracePeriodSeconds }}
+{{- with $settings.nodeSelector }}
+nodeSelector:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with $settings.tolerations }}
+tolerations:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with $settings.affinity }}
+affinity:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with $settings.topologySpreadConstraints }}
+topologySpreadConstraints:
+  {{- range . }}
+  - {{- toYaml . | nindent 4 }}
+    labelSelector:
+      matchLabels:
+        {{- include "tandem.selector" $ | nindent 8 }}
+    {{- if eq $settings.kind "Deployment" }}
+    # Only the new pods count during a rollout.
+    matchLabelKeys: [pod-template-hash]
+    {{- end }}
+  {{- end }}
+{{- end }}
+containers:
+  - name: tandem
+    image: {{ include "tandem.image" .root }}
+    imagePullPolicy: {{ .root.Values.image.pullPolicy }}
+    args: [serve, --target, {{ .component }}, --config, /etc/tandem/tandem.yaml]
+    env:
+      {{- include "tandem.pod.env" . | nindent 6 }}
+      {{- with $settings.extraEnv }}
+      {{- toYaml . | nindent 6 }}
+      {{- end }}
+    ports:
+      - name: http
+        containerPort: 8000
+        protocol: TCP
+    {{- range $probe, $path := dict "startup" "/startupz" "readiness" "/readyz" "liveness" "/livez" }}
+    {{ $probe }}Probe:
+      httpGet:
+        path: {{ $path }}
+        port: http
+      {{- toYaml (get $settings.probes $probe) | nindent 6 }}
+    {{- end }}
+    resources:
+      {{- toYaml $settings.resources | nindent 6 }}
+    securityContext:
+      {{- include "tandem.container.rights" .root | nindent 6 }}
+    volumeMounts:
+      - name: config
+        mountPath: /etc/tandem
+        readOnly: true
+      - name: data
+        mountPath: /var/lib/tandem
+      - name: tmp
+        mountPath: /tmp
+      {{- if include "tandem.keysFile" . }}
+      - name: keys
+        mountPath: /etc/tandem-keys
+        readOnly: true
+      {{- end }}
+volumes:
+  - name: config
+    configMap:
+      name: {{ include "tandem.fullname" .root }}-config
+  - name: tmp
+    emptyDir:
+      sizeLimit: 1Gi
+  {{- with include "tandem.pod.data" . }}
+  - name: data
+    {{- . | nindent 4 }}
+  {{- end }}
+  {{- with include "tandem.keysFile" . | fromYaml }}
+  - name: keys
+    secret:
+      secretName: {{ .name }}
+      items:
+        - key: {{ .key }}
+          path: keys.yaml
+  {{- end }}
+{{- end }}
+
+{{/* What every pod of ours may do, which is nothing. Takes the root. */}}
+{{- define "tandem.pod.rights" -}}
+serviceAccountName: {{ include "tandem.serviceAccountName" . }}
+automountServiceAccountToken: false
+# Kubernetes would write the Services' addresses to variables that begin with TANDEM_, as the settings do.
+enableServiceLinks: false
+{{- with .Values.imagePullSecrets }}
+imagePullSecrets:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+securityContext:
+  runAsNonRoot: true
+  runAsUser: 65532
+  runAsGroup: 65532
+  fsGroup: 65532
+  fsGroupChangePolicy: OnRootMismatch
+  seccompProfile:
+    type: RuntimeDefault
+{{- end }}
+
+{{- define "tandem.container.rights" -}}
+allowPrivilegeEscalation: false
+readOnlyRootFilesystem: true
+capabilities:
+  drop: [ALL]
+{{- end }}
+
+{{/* The volume at /var/lib/tandem; empty where a StatefulSet makes the claim. */}}
+{{- define "tandem.pod.data" -}}
+{{- with (get .root.Values .component).persistence -}}
+{{- if not .enabled }}emptyDir:
+  sizeLimit: {{ .size }}
+{{- else if .existingClaim }}persistentVolumeClaim:
+  claimName: {{ .existingClaim }}
+{{- end }}
+{{- end }}
+{{- end }}
+
+{{- define "tandem.pod.annotations" -}}
+# New configuration, new pods: nothing is read again while a process runs.
+checksum/config: {{ include "tandem.config" .root | sha256sum }}
+{{- if .root.Values.monitoring.annotations }}
+prometheus.io/scrape: "true"
+prometheus.io/port: "8000"
+prometheus.io/path: /metrics
+{{- end }}
+{{- with (get .root.Values .component).podAnnotations }}
+{{ toYaml . }}
+{{- end }}
+{{- end }}
