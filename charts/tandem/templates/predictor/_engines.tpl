@@ -26,6 +26,7 @@
   value: "true"
 - name: USAGE_STATS
   value: "off"
+{{- include "tandem.secretEnv" (list "API_KEY" .Values.existingSecrets.predictor) }}
 {{- with .Values.predictor.budget }}
 {{- if gt (float64 .gpuMemoryGB) 0.0 }}
 - name: NUM_SHARD
@@ -95,6 +96,7 @@ readinessProbe:
   value: "1"
 - name: DO_NOT_TRACK
   value: "1"
+{{- include "tandem.secretEnv" (list "VLLM_API_KEY" .Values.existingSecrets.predictor) }}
 {{- end }}
 
 {{- define "tandem.predictor.vllm.args" -}}
