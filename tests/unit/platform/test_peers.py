@@ -1,8 +1,8 @@
 from typing import Any
 
 import pytest
-from fakes.kubernetes_objects import facts, one, pod, running, thing
 
+from fakes.kubernetes_objects import facts, one, pod, running, thing
 from tandem.platform import addresses
 from tandem.platform.doctor import conclude
 from tandem.platform.facts import Peer, Presence, Seen

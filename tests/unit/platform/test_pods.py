@@ -1,6 +1,6 @@
 import pytest
-from fakes.kubernetes_objects import JUST_NOW, ended, event, facts, one, pod, running, thing, waiting
 
+from fakes.kubernetes_objects import JUST_NOW, ended, event, facts, one, pod, running, thing, waiting
 from tandem.platform.facts import Presence, Seen
 from tandem.platform.rules.crashes import crashes
 from tandem.platform.rules.images import images
@@ -14,8 +14,8 @@ TYPO = (
 )
 
 
-def crashing(log: str, code: int = 1, reason: str = "Error", **status: object) -> list[str]:
-    failing = pod(containers=[waiting("CrashLoopBackOff", restartCount=4, lastState=ended(code, reason), **status)])
+def crashing(log: str, code: int = 1, reason: str = "Error") -> list[str]:
+    failing = pod(containers=[waiting("CrashLoopBackOff", restartCount=4, lastState=ended(code, reason))])
     finding = one(crashes(facts(failing, logs={("tandem-gateway-1", "gateway"): log})))
     return [finding.rule, finding.problem, finding.fix]
 

@@ -1,8 +1,8 @@
 from typing import Any
 
 import pytest
-from fakes.kubernetes_objects import JUST_NOW, facts, one, thing
 
+from fakes.kubernetes_objects import JUST_NOW, facts, one, thing
 from tandem.platform.rules.predictor import predictor
 from tandem.platform.rules.scaling import scaling
 from tandem.platform.rules.volumes import volumes

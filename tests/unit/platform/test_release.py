@@ -4,8 +4,8 @@ import json
 from typing import Any
 
 import pytest
-from fakes.kubernetes_objects import APIS, facts, one, pod, thing
 
+from fakes.kubernetes_objects import APIS, facts, one, pod, thing
 from tandem.platform import helm
 from tandem.platform.facts import Facts, Installed
 from tandem.platform.findings import Severity
@@ -90,7 +90,8 @@ def test_an_api_that_the_release_is_made_of_and_the_cluster_lacks() -> None:
 
 def test_an_api_in_a_version_that_is_gone_is_missing_too() -> None:
     older = frozenset({"keda.sh/v2"})
-    assert one(apis(facts(installed=installed(needs={"keda.sh/v1alpha1": frozenset({"ScaledObject"})}), apis=older)))
+    needs = {"keda.sh/v1alpha1": frozenset({"ScaledObject"})}
+    assert one(apis(facts(installed=installed(needs=needs), apis=older))).rule == "api-missing"
 
 
 def test_apis_that_nobody_uses_are_worth_a_note_before_installing_only() -> None:

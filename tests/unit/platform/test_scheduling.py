@@ -1,6 +1,6 @@
 import pytest
-from fakes.kubernetes_objects import EARLIER, event, facts, node, one, unscheduled
 
+from fakes.kubernetes_objects import EARLIER, event, facts, node, one, unscheduled
 from tandem.platform.findings import Severity
 from tandem.platform.rules.scheduling import scheduling
 
