@@ -13,8 +13,10 @@ from fakes.answers import FOUND, ScriptedAnswers
 from fakes.api import Api
 from fakes.live import live
 from tandem.admission.keys import Key
+from tandem.domain.errors import Overloaded
 from tandem.domain.tenants import Tenant, Tenants
 from tandem.http.middleware.limited import WORK
+from tandem.http.middleware.shedding import Refusal
 
 ASK = {"model": "tandem", "messages": [{"role": "user", "content": "When?"}]}
 
@@ -23,8 +25,9 @@ def key(tenant: str) -> Key:
     return Key(tenant, hashlib.sha256(tenant.encode()).hexdigest(), tenant)
 
 
-def limited(**limits: Any) -> Api:
-    return Api(keys=[key("acme"), key("free")], tenants=Tenants({"acme": Tenant("acme", **limits)}))
+def limited(*, refusal: Refusal | None = None, **limits: Any) -> Api:
+    tenants = Tenants({"acme": Tenant("acme", **limits)})
+    return Api(keys=[key("acme"), key("free")], tenants=tenants, refusal=refusal)
 
 
 class Client:
@@ -178,3 +181,13 @@ async def test_refusals_are_counted() -> None:
     sample = api.metrics.registry.get_sample_value
     assert sample("tandem_quota_refusals_total", {"quota": "requests"}) == 2
     assert sample("tandem_quota_store_up") == 1
+
+
+async def test_an_overload_takes_nothing_of_the_tenants_quota() -> None:
+    full = [Overloaded("All is full.")] * 5
+    async with serving(limited(requests_per_minute=2, refusal=lambda _: full.pop() if full else None)) as client:
+        for _ in range(5):
+            status, headers, content = await client.ask()
+            assert (status, "overloaded" in content, rate(headers)) == (429, True, {})
+        status, headers, _ = await client.ask()
+        assert (status, headers["x-ratelimit-remaining-requests"]) == (200, "1")

@@ -16,6 +16,7 @@ from tandem.admission.store_watch import StoreWatch
 from tandem.app.clock import SystemClock
 from tandem.domain.tenants import Tenants
 from tandem.http.lifecycle import Lifecycle
+from tandem.http.middleware.shedding import Refusal
 from tandem.http.routers.chat import chat_router
 from tandem.http.routers.collections import collections_router
 from tandem.http.routers.documents import documents_router
@@ -44,6 +45,7 @@ class Api:
         max_body_bytes: int = 2_000_000,
         max_document_bytes: int = 5_000_000,
         request_timeout_s: float = 30.0,
+        refusal: Refusal | None = None,
     ) -> None:
         self.clock = SystemClock()
         self.metrics = Metrics("0.0.0", "test")
@@ -73,6 +75,7 @@ class Api:
             lifecycle=self.lifecycle,
             identity=Identity(keys, trust_tenant=trust_tenant),
             quotas=None if tenants is None else self._quotas(tenants),
+            refusal=refusal,
             max_body_bytes=max_body_bytes,
             max_document_bytes=max_document_bytes,
             request_timeout_s=request_timeout_s,

@@ -75,9 +75,10 @@ def web_app(
         Middleware(SecurityHeaders),
         *([Middleware(LocalOnly)] if local_only and not identity.required else []),
         Middleware(Identified, identity=identity, open_paths=(*OPERATIONS, *DOCUMENTATION, *open_paths)),
-        # Before the deadline and the body: who is over a quota costs a look at it and nothing more.
-        *([] if quotas is None else [Middleware(Limited, quotas=quotas)]),
+        # Before the deadline and the body: who is refused costs a look and nothing more. What nobody would get now takes
+        # nothing of the tenant's quota.
         *([] if refusal is None else [Middleware(Shedding, refusal=refusal)]),
+        *([] if quotas is None else [Middleware(Limited, quotas=quotas)]),
         Middleware(Deadline, budget_s=request_timeout_s, clock=clock),
         Middleware(BodyLimit, limit=max_body_bytes, special=special),
         Middleware(Direct, lanes=lanes),
