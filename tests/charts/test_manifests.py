@@ -9,6 +9,7 @@ import pytest
 import yaml
 
 from charts.programs import output, program
+from tandem.app.settings import load_settings
 
 ROOT = Path(__file__).parents[2]
 CHART = ROOT / "charts/tandem"
@@ -104,6 +105,23 @@ def test_an_environment_is_installed_by_one_line_that_renders(environment: str) 
 
 
 @pytest.mark.parametrize("environment", ENVIRONMENTS)
+def test_the_gateway_of_an_environment_understands_its_configuration(
+    environment: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (container,) = _of(environment, "Deployment")["tandem-gateway"]["spec"]["template"]["spec"]["containers"]
+    for variable in container["env"]:
+        # What a Secret holds is known on the cluster only.
+        monkeypatch.setenv(variable["name"], variable.get("value", "redis://secret"))
+    file = tmp_path / "tandem.yaml"
+    file.write_text(_of(environment, "ConfigMap")["tandem-config"]["data"]["tandem.yaml"])
+    settings = load_settings(file)
+    assert not settings.public_without_keys()
+    assert settings.vectors.url or settings.retriever.url
+    # Else a request that waits for a sleeping model ends before the model is up.
+    assert settings.server.request_timeout_s > settings.resilience.wake_s
+
+
+@pytest.mark.parametrize("environment", ENVIRONMENTS)
 def test_the_secrets_of_an_environment_are_told_before_its_line(environment: str) -> None:
     readme = (MANIFESTS / "README.md").read_text()
     told = set(re.findall(r"create secret generic ([a-z0-9-]+)", readme))
@@ -125,22 +143,43 @@ def _values_of(tree: Any, key: str) -> list[Any]:
     return []
 
 
+_UNITS = {"m": 0.001, "": 1, "Mi": 2**20, "Gi": 2**30, "Ti": 2**40}
+
+
+def _quantity(text: str) -> float:
+    found = re.fullmatch(r"([0-9.]+)([a-zA-Z]*)", text)
+    assert found, text
+    return float(found[1]) * _UNITS[found[2]]
+
+
 def test_production_fits_the_quota_at_its_most() -> None:
     (quota,) = [
         one["spec"]["hard"]
         for one in _kustomized("base")
         if one["kind"] == "ResourceQuota" and one["metadata"]["namespace"] == "tandem"
     ]
-    scaled = {
-        one["spec"]["scaleTargetRef"]["name"]: one["spec"]["maxReplicaCount"]
-        for one in _of("production", "ScaledObject").values()
+    most = {
+        one["metadata"]["name"]: one["spec"]["maxReplicaCount"] for one in _of("production", "ScaledObject").values()
     }
-    gateway = _of("production", "Deployment")["tandem-gateway"]
-    predictor = _of("production", "InferenceService")["tandem"]["spec"]["predictor"]
-    gpus = max(scaled.get("tandem-predictor", 1), predictor.get("maxReplicas", 1))
-    assert gateway["spec"].get("replicas", 3) >= 3
-    assert scaled["tandem-gateway"] + gpus <= int(quota["pods"])
-    assert gpus <= int(quota["requests.nvidia.com/gpu"])
+    gateway = _of("production", "Deployment")["tandem-gateway"]["spec"]["template"]["spec"]["containers"][0]
+    engine = next(iter(_of("production", "ServingRuntime").values()))["spec"]["containers"][0]
+    model = _of("production", "InferenceService")["tandem"]["spec"]["predictor"]["model"]
+    # While a rollout is under way there is one more of each.
+    asked = [(gateway, most["tandem-gateway"] + 1), (engine | model, most["tandem-predictor"] + 1)]
+    for resource in ("cpu", "memory", "nvidia.com/gpu"):
+        needed = sum(
+            _quantity(str(container["resources"]["requests"].get(resource, 0))) * pods for container, pods in asked
+        )
+        assert 0 < needed <= _quantity(quota[f"requests.{resource}"]), resource
+    assert sum(pods for _, pods in asked) <= int(quota["pods"])
+
+
+def test_production_keeps_three_gateways_and_a_warm_model() -> None:
+    fewest = {
+        one["metadata"]["name"]: one["spec"]["minReplicaCount"] for one in _of("production", "ScaledObject").values()
+    }
+    assert fewest["tandem-gateway"] >= 3
+    assert fewest["tandem-predictor"] >= 1
 
 
 def test_every_chart_of_the_platform_is_pinned_once() -> None:

@@ -134,6 +134,15 @@ def test_an_alert_says_how_bad_it_is_what_is_wrong_and_where_to_read_on(alert: d
     assert alert["alert"] in headings
 
 
+def test_the_page_on_monitoring_lists_every_alert() -> None:
+    page = (ROOT / "docs/monitoring.md").read_text()
+    listed = re.findall(r"^\| `(Tandem\w+)` \| ([a-z, ]+) \|", page, re.MULTILINE)
+    severities: dict[str, set[str]] = {}
+    for alert in _alerts():
+        severities.setdefault(alert["alert"], set()).add(alert["labels"]["severity"])
+    assert {name: set(told.split(", ")) for name, told in listed} == severities
+
+
 def test_every_alert_is_seen_to_come_in_a_test() -> None:
     come = {
         case["alertname"]
