@@ -111,7 +111,7 @@ is `extractive`, else the variant that can run a GGUF.
 
 {{/* CPU and memory, and the GPUs of the budget. */}}
 {{- define "tandem.predictor.resources" -}}
-{{- $resources := deepCopy .Values.predictor.resources -}}
+{{- $resources := deepCopy (.Values.predictor.resources | default dict) -}}
 {{- with .Values.predictor.budget }}
 {{- if gt (float64 .gpuMemoryGB) 0.0 }}
 {{- $limits := get $resources "limits" | default dict -}}

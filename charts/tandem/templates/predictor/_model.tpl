@@ -6,8 +6,10 @@
 {{- trimPrefix "hf://" .Values.predictor.model.uri | splitList ":" | first }}
 {{- end }}
 {{- define "tandem.model.revision" -}}
+{{- if eq (include "tandem.model.scheme" .) "hf" -}}
 {{- $parts := trimPrefix "hf://" .Values.predictor.model.uri | splitList ":" -}}
 {{- if gt (len $parts) 1 }}{{ last $parts }}{{ end }}
+{{- end }}
 {{- end }}
 
 {{/*
