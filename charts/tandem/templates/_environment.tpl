@@ -26,7 +26,7 @@
 {{- end }}
 {{- include "tandem.secretEnv" (list "TANDEM_VECTORS__API_KEY" $values.existingSecrets.vectors) }}
 {{- if not $inner }}
-{{- with include "tandem.predictor.env" .root }}
+{{- with include "tandem.predictor.env" .root | trim }}
 {{ . }}
 {{- end }}
 {{- include "tandem.secretEnv" (list "TANDEM_PREDICTOR__API_KEY" $values.existingSecrets.predictor) }}

@@ -21,7 +21,7 @@ affinity:
 {{- with $settings.topologySpreadConstraints }}
 topologySpreadConstraints:
   {{- range . }}
-  - {{- toYaml . | nindent 4 }}
+  - {{ toYaml . | indent 4 | trim }}
     labelSelector:
       matchLabels:
         {{- include "tandem.selector" $ | nindent 8 }}

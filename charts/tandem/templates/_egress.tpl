@@ -1,0 +1,104 @@
+{{/* Where a workload may go, as rules of a NetworkPolicy's egress. */}}
+
+{{- define "tandem.egress.dns" -}}
+- to:
+    {{- toYaml .Values.networkPolicy.dns | nindent 4 }}
+  ports:
+    - port: 53
+      protocol: UDP
+    - port: 53
+      protocol: TCP
+{{- end }}
+
+{{/* URLs that `config:` and `predictor.external` send a workload to, as `urls:`. Takes `root` and `component`. */}}
+{{- define "tandem.egress.urls" -}}
+{{- $config := .root.Values.config }}
+{{- $urls := list }}
+{{- if or (eq .component "retriever") (not .root.Values.retriever.enabled) }}
+{{- $urls = concat $urls (list ($config.retriever).url ($config.vectors).url ($config.reranker).url) }}
+{{- if and ($config.vectors).url ($config.vectors).grpc_port }}
+{{- $urls = append $urls (printf "%s:%d" (regexReplaceAll ":[0-9]+/?$|/$" $config.vectors.url "") (int $config.vectors.grpc_port)) }}
+{{- end }}
+{{- end }}
+{{- if ne .component "retriever" }}
+{{- $urls = concat $urls (list .root.Values.predictor.external.url ($config.predictor).url ((($config.auth).jwt).jwks_url)) }}
+{{- range $config.pools }}
+{{- range .endpoints }}
+{{- $urls = append $urls .url }}
+{{- end }}
+{{- end }}
+{{- end }}
+urls: {{ compact $urls | uniq | toJson }}
+{{- end }}
+
+{{/*
+One URL. A policy looks at pods and their ports, an address names a Service and its port: so a name of the cluster opens
+that port in that namespace, and 8080 as well for port 80, which is how KServe's Services turn it. What a name outside
+the cluster leads to no policy can know: it opens its port to public addresses. Takes `root` and `url`.
+*/}}
+{{- define "tandem.egress.url" -}}
+{{- $url := urlParse .url }}
+{{- $port := regexFind ":[0-9]+$" $url.host | trimPrefix ":" | default (ternary "443" "80" (eq $url.scheme "https")) }}
+{{- $host := regexReplaceAll ":[0-9]+$" $url.host "" | trimPrefix "[" | trimSuffix "]" }}
+{{- $labels := splitList "." $host }}
+{{- $inside := or (le (len $labels) 2) (eq (index $labels 2) "svc") }}
+- to:
+    {{- if contains ":" $host }}
+    - ipBlock:
+        cidr: {{ $host }}/128
+    {{- else if regexMatch "^[0-9.]+$" $host }}
+    - ipBlock:
+        cidr: {{ $host }}/32
+    {{- else if $inside }}
+    - namespaceSelector:
+        matchLabels:
+          kubernetes.io/metadata.name: {{ if gt (len $labels) 1 }}{{ index $labels 1 }}{{ else }}{{ .root.Release.Namespace }}{{ end }}
+    {{- else }}
+    - ipBlock:
+        cidr: 0.0.0.0/0
+        except:
+          {{- toYaml .root.Values.networkPolicy.outsideExcept | nindent 10 }}
+    {{- end }}
+  ports:
+    - port: {{ $port }}
+      protocol: TCP
+    {{- if and $inside (eq $port "80") }}
+    - port: 8080
+      protocol: TCP
+    {{- end }}
+{{- end }}
+
+{{/* Pods of this release. Takes `root`, `component` and `port`. */}}
+{{- define "tandem.egress.own" -}}
+- to:
+    - podSelector:
+        matchLabels:
+          {{- include "tandem.selector" . | nindent 10 }}
+  ports:
+    - port: {{ .port }}
+      protocol: TCP
+{{- end }}
+
+{{- define "tandem.egress" -}}
+{{ include "tandem.egress.dns" .root }}
+{{- if ne .component "retriever" }}
+{{- if .root.Values.retriever.enabled }}
+{{ include "tandem.egress.own" (dict "root" .root "component" "retriever" "port" 8000) }}
+{{- end }}
+{{- if include "tandem.predictor.deployed" .root }}
+- to:
+    - podSelector:
+        matchLabels:
+          {{- include "tandem.predictor.selector" .root | nindent 10 }}
+  ports:
+    - port: 8080
+      protocol: TCP
+{{- end }}
+{{- end }}
+{{- range (include "tandem.egress.urls" . | fromYaml).urls }}
+{{- include "tandem.egress.url" (dict "root" $.root "url" .) }}
+{{- end }}
+{{- with get .root.Values.networkPolicy.extraEgress .component }}
+{{ toYaml . }}
+{{- end }}
+{{- end }}
