@@ -21,6 +21,11 @@ _LASTING = 3.0
 # However quick the answers are: what this process's own delays may look like.
 _LEAST_WAIT_S = 0.02
 _LEAST_LASTING_S = 0.1
+# A server that takes so many times its usual first token says nothing, whoever stopped waiting for it. Never sooner than
+# the second, nor than the third while nothing is known of it.
+_SILENCE = 10.0
+_LEAST_SILENCE_S = 1.0
+_UNKNOWN_SILENCE_S = 10.0
 
 
 class Turnstile:
@@ -229,6 +234,13 @@ class Slot:
         ticket, self._ticket = self._ticket, NO_TICKET
         self._limit.first_token(ticket, self._clock.monotonic_s() - self._asked_s)
         self._turnstile.fill()
+
+    @property
+    def silent(self) -> bool:
+        """True when a first token should have come long ago."""
+        usual_s = self._limit.baseline_s
+        longest_s = _UNKNOWN_SILENCE_S if usual_s is None else max(_LEAST_SILENCE_S, _SILENCE * usual_s)
+        return self._clock.monotonic_s() - self._asked_s > longest_s
 
     def pushed_back(self) -> None:
         """The pool answered that it has no room."""

@@ -28,7 +28,7 @@ class Breaker:
         self._failures = 0
         self._open_s = open_s
         self._opened_s: float | None = None
-        self._failed_s = float("-inf")
+        self._failed_s = self._spoke_s = float("-inf")
         self._trial: Attempt | None = None
 
     @property
@@ -58,7 +58,7 @@ class Breaker:
 
     def enter(self) -> "Attempt":
         """A request goes to the endpoint; it says through what this returns how it went."""
-        attempt = Attempt(self)
+        attempt = Attempt(self, self._clock.monotonic_s())
         if self._opened_s is not None:
             self._trial = attempt
         return attempt
@@ -82,6 +82,11 @@ class Breaker:
             self._open_s = min(self._open_s * 2, self._first_open_s * _LONGEST)
             self._opened_s = self._clock.monotonic_s()
 
+    def _speaks(self) -> None:
+        self._spoke_s = self._clock.monotonic_s()
+        if self.state is not BreakerState.closed:
+            self.reset()
+
     def _ends(self, attempt: "Attempt") -> None:
         if self._trial is attempt:
             self._trial = None
@@ -90,15 +95,15 @@ class Breaker:
 class Attempt:
     """One request at the endpoint: `spoke` at the first token, then `succeeded` or `failed`; `ended` in any case."""
 
-    __slots__ = ("_breaker",)
+    __slots__ = ("_began_s", "_breaker")
 
-    def __init__(self, breaker: Breaker) -> None:
+    def __init__(self, breaker: Breaker, began_s: float) -> None:
         self._breaker = breaker
+        self._began_s = began_s
 
     def spoke(self) -> None:
         """The first token came. That closes an open breaker; a row of failures ends only with a whole answer."""
-        if self._breaker.state is not BreakerState.closed:
-            self._breaker.reset()
+        self._breaker._speaks()  # noqa: SLF001 - the two are one thing in two halves
 
     def succeeded(self) -> None:
         """It was answered whole, or refused for its own fault."""
@@ -106,7 +111,12 @@ class Attempt:
 
     def failed(self) -> None:
         """It was not."""
-        self._breaker._fails(self)  # noqa: SLF001 - the two are one thing in two halves
+        self._breaker._fails(self)  # noqa: SLF001
+
+    def silent(self) -> None:
+        """Nobody waits any more, long after a first token should have come: a failure, unless others were told one since."""
+        if self._breaker._spoke_s <= self._began_s:  # noqa: SLF001
+            self.failed()
 
     def ended(self) -> None:
         """It is over; without a verdict before, the next one may try."""

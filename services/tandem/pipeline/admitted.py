@@ -1,14 +1,14 @@
 """One request at its pool: it holds a slot, asks a server, and goes on to another while nothing was said yet."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from types import TracebackType
-from typing import Self
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 
 from tandem.admission.turnstile import Claim, Slot
 from tandem.domain.context import RequestContext
 from tandem.domain.errors import (
+    DeadlineExceeded,
+    InvalidRequest,
     Overloaded,
     TandemError,
     UpstreamFailed,
@@ -17,15 +17,14 @@ from tandem.domain.errors import (
 from tandem.domain.generation import GenerationEvent, ModelCard, Prompt, Usage
 from tandem.domain.question import Sampling
 from tandem.domain.route import Route
-from tandem.generation.breaker import Attempt
 from tandem.generation.endpoints import Endpoint
 from tandem.generation.pools import Choice, Demand, PoolChoice, Spend
 from tandem.generation.retries import pause_s
+from tandem.pipeline.asking import Asking, Stream
 from tandem.pipeline.pool import Pool, Trying
 from tandem.pipeline.traffic import TrafficMeter
 from tandem.ports.clock import Clock
 
-Stream = AbstractAsyncContextManager[AsyncIterator[GenerationEvent]]
 # A server that says "later" for longer than this is not waited for.
 _LONGEST_RETRY_AFTER_S = 2.0
 
@@ -131,7 +130,7 @@ class Admitted:
         self._pool, self._slot = pool, slot
         return slot
 
-    async def _first(self, prompt: Prompt, sampling: Sampling) -> "_Asking":
+    async def _first(self, prompt: Prompt, sampling: Sampling) -> Asking:
         """A server that has said something."""
         tried: list[Endpoint] = []
         while True:
@@ -147,11 +146,11 @@ class Admitted:
                     tried.append(endpoint)
                 await self._again(error, tried)
 
-    async def _asked(self, endpoint: Endpoint, stream: Stream, idle_s: float | None) -> "_Asking":
+    async def _asked(self, endpoint: Endpoint, stream: Stream, idle_s: float | None) -> Asking:
         """The events from the first one on. Tells breaker and limit how it went."""
         slot = self._taken()
         slot.asked()
-        asking = _Asking(endpoint, stream)
+        asking = Asking(endpoint, stream)
         try:
             await self._begin(asking, slot, idle_s)
         except BaseException:
@@ -163,7 +162,7 @@ class Admitted:
         return asking
 
     @staticmethod
-    async def _begin(asking: "_Asking", slot: Slot, idle_s: float | None) -> None:
+    async def _begin(asking: Asking, slot: Slot, idle_s: float | None) -> None:
         try:
             async with asyncio.timeout(idle_s):
                 await asking.begin()
@@ -179,6 +178,13 @@ class Admitted:
         except Overloaded:
             # Back-pressure of a healthy server, not a failure.
             slot.pushed_back()
+            raise
+        except InvalidRequest:
+            asking.attempt.succeeded()
+            raise
+        except (DeadlineExceeded, asyncio.CancelledError):
+            if slot.silent:
+                asking.attempt.silent()
             raise
 
     def _taken(self) -> Slot:
@@ -202,8 +208,8 @@ class Admitted:
         if isinstance(error, UpstreamFailed) and not (error.elsewhere and (elsewhere or self._ahead)):
             raise error
         if not elsewhere and not self._ahead:
-            if isinstance(error, Overloaded):
-                wait_s = max(wait_s, error.retry_after_s)
+            if not isinstance(error, UpstreamFailed):
+                wait_s = max(wait_s, error.retry_after_s or 0.0)
             if wait_s > _LONGEST_RETRY_AFTER_S or not self._pool.endpoints.up:
                 raise error
         if not self._in_time(wait_s) or not self._trying.budget.spend():
@@ -233,68 +239,3 @@ class Admitted:
     def _in_time(self, wait_s: float) -> bool:
         deadline_s = self._context.deadline_s
         return deadline_s is None or self._clock.monotonic_s() + wait_s < deadline_s
-
-
-class _Asking:
-    """One server that is being asked; `events` once it has begun.
-
-    A context to be left then; when it did not begin, `left` says that it is over, behind the verdict on the attempt.
-    """
-
-    __slots__ = ("_endpoint", "_stream", "attempt", "events")
-
-    def __init__(self, endpoint: Endpoint, stream: Stream) -> None:
-        self._endpoint = endpoint
-        self._stream = stream
-        self.attempt: Attempt = endpoint.breaker.enter()
-        self.events: AsyncIterator[GenerationEvent]
-        endpoint.running += 1
-
-    async def begin(self) -> None:
-        """Until the first event is there. What raises has left the stream as well."""
-        events = await self._stream.__aenter__()
-        try:
-            self.events = _Resumed(await anext(events), events)
-        except BaseException as error:
-            await self._stream.__aexit__(type(error), error, error.__traceback__)
-            raise
-
-    def left(self) -> None:
-        """It is over."""
-        self._endpoint.running -= 1
-        self.attempt.ended()
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        try:
-            await self._stream.__aexit__(kind, error, trace)
-        finally:
-            self.left()
-
-
-class _Resumed:
-    """Events whose first one was taken already; hands out the rest without a step of its own."""
-
-    __slots__ = ("_first", "_rest")
-
-    def __init__(self, first: GenerationEvent, rest: AsyncIterator[GenerationEvent]) -> None:
-        self._first: GenerationEvent | None = first
-        self._rest = rest
-
-    def __aiter__(self) -> "_Resumed":
-        return self
-
-    def __anext__(self) -> Awaitable[GenerationEvent]:
-        if self._first is None:
-            return self._rest.__anext__()
-        return self._begin()
-
-    async def _begin(self) -> GenerationEvent:
-        first, self._first = self._first, None
-        if first is None:
-            raise StopAsyncIteration
-        return first

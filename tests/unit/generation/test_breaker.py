@@ -75,3 +75,19 @@ def test_what_began_before_it_opened_is_no_news() -> None:
     assert not breaker.admits, "the trial is still running"
     trial.succeeded()
     assert breaker.state is BreakerState.closed
+
+
+def test_silence_counts_while_nobody_else_is_told_anything() -> None:
+    clock = ScriptedClock()
+    breaker = Breaker(failures=2, open_s=5.0, clock=clock)
+    for _ in range(3):
+        asked, other = breaker.enter(), breaker.enter()
+        clock.advance(1.0)
+        other.spoke()
+        asked.silent()
+    assert breaker.admits, "it was busy with others"
+    for _ in range(2):
+        asked = breaker.enter()
+        clock.advance(1.0)
+        asked.silent()
+    assert breaker.state is BreakerState.open

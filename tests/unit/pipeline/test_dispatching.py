@@ -86,6 +86,24 @@ class Server(ScriptedGenerator):
             raise AWAY
 
 
+class Silent(Server):
+    """Says nothing until the deadline, if there is one."""
+
+    deadline_s: float | None = None
+
+    @asynccontextmanager
+    async def stream(
+        self, prompt: Prompt, sampling: Sampling, context: RequestContext
+    ) -> AsyncIterator[AsyncIterator[GenerationEvent]]:
+        if self.deadline_s is None:
+            await asyncio.Event().wait()
+        else:
+            await asyncio.sleep(self.deadline_s)
+            raise DeadlineExceeded("generation")
+        async with super().stream(prompt, sampling, context) as events:
+            yield events
+
+
 def pool(
     name: str,
     *servers: Server,
@@ -481,3 +499,46 @@ async def test_a_hundred_requests_over_failing_servers_leave_every_slot_free() -
     assert [answer for answer in answers if isinstance(answer, BaseException)] == []
     assert idle(base)
     assert all(endpoint.running == 0 for endpoint in servers_of([base]))
+
+
+@pytest.mark.parametrize("ended_by", ["deadline", "client"])
+async def test_a_server_that_is_silent_for_longer_than_anybody_waits_opens_its_breaker(
+    ended_by: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tandem.admission.turnstile._UNKNOWN_SILENCE_S", 0.02)
+    server = Silent()
+    one = pool("base", server, breaker_failures=2)
+    to = dispatch(one)
+    for wait_s in (0.0, 0.0, 0.0, 0.03, 0.03):
+        assert one.endpoints.up, "nobody can tell after so short a time"
+        server.deadline_s = wait_s if ended_by == "deadline" else None
+        asking = asyncio.create_task(told(to))
+        if ended_by == "client":
+            await asyncio.sleep(wait_s)
+            asking.cancel()
+        with pytest.raises((DeadlineExceeded, asyncio.CancelledError)):
+            await asking
+    assert not one.endpoints.up
+    assert idle(one)
+
+
+async def test_a_try_that_is_refused_for_the_requests_own_fault_closes_a_breaker() -> None:
+    server = Server(UpstreamFailed("a"), InvalidRequest("no"))
+    one = pool("base", server)
+    one.endpoints.members[0].breaker = breaker = Breaker(failures=1, open_s=0.01, clock=CLOCK)
+    to = dispatch(one)
+    with pytest.raises(UpstreamFailed):
+        await told(to)
+    await asyncio.sleep(0.02)
+    with pytest.raises(InvalidRequest):
+        await told(to)
+    assert breaker.state is BreakerState.closed
+
+
+async def test_a_server_that_asks_for_time_is_given_it() -> None:
+    busy = UpstreamUnavailable("503", retry_after_s=30)
+    server = Server(busy)
+    with pytest.raises(UpstreamUnavailable):
+        await told(dispatch(pool("base", server)))
+    assert server.asked == 1
+    assert (await told(dispatch(pool("base", Server(busy), Server()))))[2] == 2
