@@ -114,10 +114,11 @@ class DocumentRejected(TandemError):
 
 
 class Overloaded(TandemError):
-    """No room now; try again after `retry_after_s` seconds."""
+    """No room now; try again after `retry_after_s` seconds. `spent`: it is a daily cap that leaves none."""
 
     code = "overloaded"
     retryable = True
+    spent: bool = False
 
     def __init__(self, message: str, *, retry_after_s: float = 1.0) -> None:
         super().__init__(message)

@@ -86,7 +86,8 @@ class PoolChoice:
     def __init__(self, pools: Sequence[PoolPolicy], clock: Clock) -> None:
         self._pools = tuple(pools)
         self._clock = clock
-        self._spilling_since_s: dict[str, float] = {}
+        # Since when, and why, a pool is passed.
+        self._spilling: dict[str, tuple[float, str]] = {}
         self._spent = {pool.name: _Spending() for pool in pools}
         self._conversations: OrderedDict[str, tuple[str, float]] = OrderedDict()
 
@@ -113,14 +114,18 @@ class PoolChoice:
             )
         affordable = [pool for pool in served if self._affords(pool, demand)]
         if not affordable:
-            raise Overloaded(
-                "The daily cap of every pool that may answer is spent.", retry_after_s=self._until_midnight_s()
-            )
+            raise self._all_spent()
         return self._ordered(demand, served, affordable, views)
 
     def reserve(self, pool: str, demand: Demand) -> "Spend":
-        """Counts the most that the request may cost against the pool's caps, until it is settled."""
+        """Counts the most that the request may cost against the pool's caps, until it is settled: there it is answered.
+
+        Raises `Overloaded` when others spent the cap while it waited for a slot.
+        """
         policy = next(one for one in self._pools if one.name == pool)
+        if not self._affords(policy, demand):
+            raise self._all_spent()
+        self._remember(demand, pool)
         spending = self._today(pool)
         tokens, cost = _price(policy, demand.prompt_tokens, demand.answer_tokens)
         spending.tokens += tokens
@@ -152,7 +157,6 @@ class PoolChoice:
         kept = self._kept(demand, passed, views)
         if kept is not None and kept != order[0]:
             order, reason = [kept, *(name for name in order if name != kept)], "sticky"
-        self._remember(demand, order[0])
         return Choice(tuple(order), reason, first)
 
     def _passed(self, pool: PoolPolicy, view: PoolView) -> str | None:
@@ -160,19 +164,20 @@ class PoolChoice:
         now_s = self._clock.monotonic_s()
         if self._closed(pool):
             return "schedule"
+        since_s, why = self._spilling.get(pool.name, (now_s, None))
         if not view.up:
-            self._spilling_since_s[pool.name] = now_s
-            return "down"
-        since_s = self._spilling_since_s.get(pool.name)
-        if since_s is None:
-            if view.expected_wait_s <= pool.spill_wait_s:
-                return None
-            self._spilling_since_s[pool.name] = now_s
-            return "queue_wait"
-        if view.expected_wait_s <= pool.return_wait_s and now_s - since_s >= pool.hold_s:
-            del self._spilling_since_s[pool.name]
-            return None
-        return "queue_wait"
+            since_s, why = now_s, "down"
+        elif why is None:
+            why = "queue_wait" if view.expected_wait_s > pool.spill_wait_s else None
+        elif view.expected_wait_s > pool.return_wait_s:
+            why = "queue_wait"
+        elif now_s - since_s >= pool.hold_s:
+            why = None
+        if why is None:
+            self._spilling.pop(pool.name, None)
+        else:
+            self._spilling[pool.name] = since_s, why
+        return why
 
     def _closed(self, pool: PoolPolicy) -> bool:
         now = datetime.fromtimestamp(self._clock.epoch_s(), UTC).time()
@@ -191,8 +196,11 @@ class PoolChoice:
             self._spent[pool] = _Spending(day)
         return self._spent[pool]
 
-    def _until_midnight_s(self) -> float:
-        return _DAY_S - self._clock.epoch_s() % _DAY_S
+    def _all_spent(self) -> Overloaded:
+        until_midnight_s = _DAY_S - self._clock.epoch_s() % _DAY_S
+        error = Overloaded("The daily cap of every pool that may answer is spent.", retry_after_s=until_midnight_s)
+        error.spent = True
+        return error
 
     def _kept(self, demand: Demand, passed: Mapping[str, str | None], views: Mapping[str, PoolView]) -> str | None:
         """The pool that has this conversation's prefix in its cache, while it is up and not full."""

@@ -59,7 +59,10 @@ class Metrics:
             "tandem_pool_requests", "Requests that got a slot, by pool and by why it was that pool.", "pool", "reason"
         )
         self.pool_refusals = self._counter(
-            "tandem_pool_refusals", "Requests that got no slot at a pool, since it was full or down.", "pool", "reason"
+            "tandem_pool_refusals",
+            "Requests that got no slot at a pool, since it was full, down, or its cap spent.",
+            "pool",
+            "reason",
         )
         self.residency_refusals = self._counter(
             "tandem_residency_refusals", "Requests for which the residency policy allowed no pool."

@@ -86,7 +86,7 @@ class Admitted:
             try:
                 slot = await self._enter(pool)
             except (Overloaded, UpstreamUnavailable) as error:
-                reason = "full" if isinstance(error, Overloaded) else "down"
+                reason = _why(error)
                 self._meter.refused(pool.policy.name, reason)
                 if not self._ahead:
                     raise
@@ -239,3 +239,10 @@ class Admitted:
     def _in_time(self, wait_s: float) -> bool:
         deadline_s = self._context.deadline_s
         return deadline_s is None or self._clock.monotonic_s() + wait_s < deadline_s
+
+
+def _why(error: Overloaded | UpstreamUnavailable) -> str:
+    """Why a pool did not take a request, in the words of `tandem.route`."""
+    if isinstance(error, UpstreamUnavailable):
+        return "down"
+    return "cap" if error.spent else "full"

@@ -14,7 +14,7 @@ class TrafficMeter(Protocol):
         ...
 
     def refused(self, pool: str, reason: str) -> None:
-        """It got none: full or down."""
+        """It got none: full, down or cap."""
         ...
 
     def forbidden(self) -> None:

@@ -106,6 +106,7 @@ def test_a_conversation_stays_where_its_prefix_is_cached() -> None:
     choice = two(clock)
     key = conversation_key("acme", "hello")
     assert chosen(choice, demand(conversation=key), base=FULL).pools[0] == "cloud"
+    choice.reserve("cloud", demand(conversation=key))
     clock.advance(10.0)
     assert chosen(choice, demand()).pools[0] == "base"
     assert chosen(choice, demand(conversation=key, follows=True)) == Choice(("cloud", "base"), "sticky", "base")
@@ -116,8 +117,10 @@ def test_a_conversation_stays_where_its_prefix_is_cached() -> None:
 def test_a_conversation_is_forgotten_after_ten_minutes() -> None:
     clock = ScriptedClock()
     choice = two(clock)
-    chosen(choice, demand(conversation="k"), base=DOWN)
-    clock.advance(601)
+    choice.reserve("cloud", demand(conversation="k"))
+    clock.advance(599)
+    assert chosen(choice, demand(conversation="k", follows=True)).pools[0] == "cloud"
+    clock.advance(2)
     assert chosen(choice, demand(conversation="k", follows=True)).pools[0] == "base"
 
 
@@ -147,3 +150,26 @@ def test_residency_goes_before_the_wanted_model() -> None:
     wanted = demand(tenant=Tenant("acme", regions=frozenset({"eu"})), pools=frozenset({"cloud"}))
     with pytest.raises(ResidencyRefused):
         chosen(two(), wanted)
+
+
+def test_a_pool_that_was_down_is_passed_for_that_until_the_hold_is_over() -> None:
+    choice = two()
+    chosen(choice, base=DOWN)
+    assert chosen(choice, base=FREE).reason == "down"
+
+
+def test_a_conversation_stays_at_the_pool_that_took_it() -> None:
+    choice = two()
+    assert chosen(choice, demand(conversation="k")).pools[0] == "base"
+    choice.reserve("cloud", demand(conversation="k"))
+    assert chosen(choice, demand(conversation="k", follows=True)).reason == "sticky"
+
+
+def test_nothing_is_reserved_above_a_cap() -> None:
+    choice = PoolChoice([PoolPolicy("base", tokens_per_day=200)], ScriptedClock())
+    for _ in range(2):
+        choice.choose(demand(), {"base": FREE})
+    choice.reserve("base", demand())
+    with pytest.raises(Overloaded, match="cap"):
+        choice.reserve("base", demand())
+    assert choice.spent_today("base")[0] == 150

@@ -542,3 +542,20 @@ async def test_a_server_that_asks_for_time_is_given_it() -> None:
         await told(dispatch(pool("base", server)))
     assert server.asked == 1
     assert (await told(dispatch(pool("base", Server(busy), Server()))))[2] == 2
+
+
+async def test_requests_that_wait_for_a_slot_do_not_spend_more_than_the_cap() -> None:
+    meter = Meter()
+    base = pool("base", Server(), slots=1, policy=PoolPolicy("base", tokens_per_day=40))
+    cloud = pool("cloud", Server())
+    to = dispatch(base, cloud, meter=meter)
+    async with to.admit(ASKED, CONTEXT) as first:
+        waiting = [asyncio.create_task(told(to)) for _ in range(2)]
+        while base.turnstile.waiting < 2:
+            await asyncio.sleep(0)
+        first.used(Usage(30, 5))
+    assert [(await one)[1] for one in waiting] == ["cloud", "cloud"]
+    assert to.load()[0].spent_tokens == 35
+    assert meter.told.count(("refused", "base", "cap")) == 2
+    assert meter.told[-1] == ("entered", "cloud", "cap")
+    assert idle(base, cloud)
