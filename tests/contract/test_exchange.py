@@ -95,6 +95,38 @@ async def test_an_answer_that_nobody_asked_for_is_not_taken_for_the_next() -> No
     assert await connections(say) == ([b"one"] * 3, 3)
 
 
+async def test_a_connection_on_which_something_came_unasked_is_not_used_again() -> None:
+    async def say(call: Call) -> None:
+        await call.answer(200, b"whole")
+        await asyncio.sleep(0.02)
+        await call.raw(b"HTTP/1.1 408 Request Timeout\r\n")
+
+    async with nothing_leaks(), upstream(say) as server, wire(server.url) as client:
+        for _ in range(2):
+            assert await asked(client) == b"whole"
+            await asyncio.sleep(0.05)
+        assert [call.earlier for call in server.calls] == [0, 0]
+
+
+async def test_a_request_that_was_worked_on_is_not_sent_again_by_the_connection(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("tandem.adapters.upstream.wire._STALE_S", 0.05)
+
+    async def say(call: Call) -> None:
+        if not call.earlier:
+            await call.answer(200, b"whole")
+            return
+        await asyncio.sleep(0.2)
+        call.close()
+
+    async with nothing_leaks(), upstream(say) as server, wire(server.url) as client:
+        assert await asked(client) == b"whole"
+        with pytest.raises(UpstreamUnavailable):
+            await asked(client)
+        assert len(server.calls) == 2
+
+
 @asynccontextmanager
 async def deaf(says: bytes) -> AsyncIterator[tuple[str, list[asyncio.StreamWriter]]]:
     """A server that never reads more than a little, its URL, and its connections."""

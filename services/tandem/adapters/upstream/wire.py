@@ -30,6 +30,9 @@ _KEPT_ALIVE_S = 30
 # Connections that turn out to be closed before another one is taken as it is. A server that closes while it answers
 # closes one for each request; it must not be asked as often as connections are kept.
 _STALE = 2
+# A server that closes a kept connection later than this was at work on the request: asking again is a retry like any other,
+# for those to decide who count them.
+_STALE_S = 1.0
 
 
 class AioReply:
@@ -121,11 +124,16 @@ class AioWire:
         sent = request.head(request_headers(context, self._clock), len(body)) + body
         for _ in range(_STALE):
             connection = await request.connection(self._timeout)
+            if connection.protocol is None or connection.protocol.should_close:
+                # Something came on it that nobody asked for.
+                connection.close()
+                continue
             kept = connection.protocol in self._used
+            sent_s = self._clock.monotonic_s()
             try:
                 return await self._headed(connection, sent)
             except aiohttp.ServerDisconnectedError:
-                if not kept:
+                if not kept or self._clock.monotonic_s() - sent_s > _STALE_S:
                     raise
         return await self._headed(await request.connection(self._timeout), sent)
 
