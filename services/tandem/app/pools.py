@@ -26,6 +26,8 @@ from tandem.ports.embedder import Embedder
 from tandem.ports.generator import Generator, Server
 
 _PER_MILLION = 1e-6
+# Until a pool that never told what it serves is asked again.
+_ASK_AGAIN_S = 5.0
 
 
 @asynccontextmanager
@@ -35,10 +37,11 @@ async def dispatch(
     meter: TrafficMeter,
     measured: Callable[[Generator], Generator],
 ) -> AsyncIterator[Dispatch]:
-    """All pools, and beside them what looks for servers that are away. `measured` wraps each server."""
+    """All pools, and beside them what looks for servers that are away or never told. `measured` wraps each server."""
     async with parts.predictors(settings, dense) as described:
         pools = [_pool(settings, pool, servers, measured) for pool, servers in described]
-        async with beside([pool.waking.watch() for pool in pools]):
+        watching = [work for pool in pools for work in (pool.waking.watch(), pool.learn(_ASK_AGAIN_S))]
+        async with beside(watching):
             yield Dispatch(
                 pools,
                 SystemClock(),

@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 
-from tandem.domain.errors import UpstreamUnavailable
+from tandem.domain.errors import TandemError, UpstreamUnavailable
 from tandem.generation.breaker import Breaker
 from tandem.ports.generator import Generator
 
@@ -44,12 +44,12 @@ class Endpoints:
         return min(able, key=lambda one: (one.breaker.suspect, one.running), default=None)
 
     async def probe(self) -> None:
-        """Asks the servers in turn until one is up, and trusts that one again. Raises `UpstreamUnavailable`."""
-        away = UpstreamUnavailable("The pool has no server.")
+        """Asks the servers in turn until one is up, and trusts that one again. Raises what the last one raised."""
+        away: TandemError = UpstreamUnavailable("The pool has no server.")
         for one in self.members:
             try:
                 await one.probe()
-            except UpstreamUnavailable as error:
+            except TandemError as error:
                 away = error
             else:
                 one.breaker.reset()

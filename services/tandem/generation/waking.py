@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 
 from tandem.domain.context import RequestContext
-from tandem.domain.errors import DeadlineExceeded, UpstreamUnavailable
+from tandem.domain.errors import DeadlineExceeded, TandemError, UpstreamUnavailable
 from tandem.ports.clock import Clock
 
 Probe = Callable[[], Awaitable[None]]
@@ -50,7 +50,7 @@ class Waking:
             await self._away.wait()
             try:
                 await self._probe()
-            except UpstreamUnavailable:
+            except TandemError:
                 await asyncio.sleep(self._probe_s)
             else:
                 self.woke()

@@ -133,20 +133,28 @@ class Dispatch:
         )
 
     async def _serving(self, model: str) -> frozenset[str]:
+        """The pools that serve it. While one is known to, nobody waits for a pool that never told."""
+        names, _ = await self._told_by([pool for pool in self._pools.values() if pool.known], model)
+        if not names:
+            names, failure = await self._told_by(list(self._pools.values()), model)
+            if failure is not None and not names:
+                # One that cannot be asked may be the one that is meant.
+                raise failure
+        if not names:
+            raise UnknownModel(f"There is no model {model[:100]!r} here.", hint="Ask for tandem.", param="model")
+        return names
+
+    @staticmethod
+    async def _told_by(pools: Sequence[Pool], model: str) -> tuple[frozenset[str], TandemError | None]:
         names = set()
         failure: TandemError | None = None
-        for name, pool in self._pools.items():
+        for pool in pools:
             try:
                 if (await pool.model()).id == model:
-                    names.add(name)
+                    names.add(pool.policy.name)
             except TandemError as error:
                 failure = error
-        if names:
-            return frozenset(names)
-        if failure is not None:
-            # One that cannot be asked may be the one that is meant.
-            raise failure
-        raise UnknownModel(f"There is no model {model[:100]!r} here.", hint="Ask for tandem.", param="model")
+        return frozenset(names), failure
 
     def _views(self) -> dict[str, PoolView]:
         return {

@@ -1,15 +1,18 @@
 """One pool with everything that guards it, and how hard a request is tried."""
 
+import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from tandem.admission.turnstile import Turnstile
-from tandem.domain.errors import TandemError, UpstreamFailed, UpstreamUnavailable
+from tandem.domain.errors import InvalidRequest, TandemError, UpstreamFailed, UpstreamUnavailable
 from tandem.domain.generation import ModelCard
 from tandem.generation.endpoints import Endpoint, Endpoints
 from tandem.generation.pools import PoolPolicy
 from tandem.generation.retries import RetryBudget
 from tandem.generation.waking import Waking
+
+_UNTOLD = "Declare its model in the configuration, or have the server tell it."
 
 
 @dataclass(slots=True)
@@ -23,6 +26,11 @@ class Pool:
     card: ModelCard | None = None
     _told: Endpoint | None = field(default=None, init=False, repr=False)
 
+    @property
+    def known(self) -> bool:
+        """True when `model` need not wait for a server that never told."""
+        return self.card is not None or self._told is not None
+
     async def model(self) -> ModelCard:
         """What it serves: as declared, or as a server tells: the first that could be asked, now and later."""
         if self.card is not None:
@@ -31,12 +39,23 @@ class Pool:
         for endpoint in (self._told,) if self._told is not None else self.endpoints.members:
             try:
                 card = await endpoint.generator.card()
-            except (UpstreamUnavailable, UpstreamFailed) as error:
+            except InvalidRequest as error:
+                # A path that it does not know, say: nothing that the caller of a request could change.
+                failure = UpstreamFailed(error.message, hint=_UNTOLD)
+            except TandemError as error:
                 failure = error
             else:
                 self._told = endpoint
                 return card
         raise failure or UpstreamUnavailable("The pool has no server.")
+
+    async def learn(self, every_s: float) -> None:
+        """Ask until it is known, so that no request for a model by its name waits for servers that are away."""
+        while not self.known:
+            try:
+                await self.model()
+            except TandemError:
+                await asyncio.sleep(every_s)
 
     def broken(self) -> UpstreamUnavailable:
         """What is said while every breaker is open."""

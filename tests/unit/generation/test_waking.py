@@ -9,7 +9,7 @@ import pytest
 from tandem.adapters.scripted.clock import ScriptedClock
 from tandem.app.clock import SystemClock
 from tandem.domain.context import RequestContext
-from tandem.domain.errors import DeadlineExceeded, UpstreamUnavailable
+from tandem.domain.errors import DeadlineExceeded, TandemError, UpstreamFailed, UpstreamUnavailable
 from tandem.generation.waking import Waking
 
 CONTEXT = RequestContext("r")
@@ -21,11 +21,12 @@ class Server:
     def __init__(self) -> None:
         self.up = False
         self.looks = 0
+        self.failure: TandemError = UpstreamUnavailable("away")
 
     async def probe(self) -> None:
         self.looks += 1
         if not self.up:
-            raise UpstreamUnavailable("away")
+            raise self.failure
 
 
 @asynccontextmanager
@@ -56,6 +57,18 @@ async def test_held_until_a_server_is_up() -> None:
         await asyncio.gather(*held)
         assert waking.held == 0
         assert not waking.asleep
+
+
+async def test_a_server_that_answers_with_nonsense_is_looked_at_again() -> None:
+    server = Server()
+    server.failure = UpstreamFailed("what is this?")
+    async with watched(server) as waking:
+        waking.slept()
+        held = asyncio.create_task(waking.awake(CONTEXT))
+        while server.looks < 3:
+            await asyncio.sleep(0)
+        server.up = True
+        await held
 
 
 async def test_nobody_looks_while_it_is_awake() -> None:

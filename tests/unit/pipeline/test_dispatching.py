@@ -559,3 +559,47 @@ async def test_requests_that_wait_for_a_slot_do_not_spend_more_than_the_cap() ->
     assert meter.told.count(("refused", "base", "cap")) == 2
     assert meter.told[-1] == ("entered", "cloud", "cap")
     assert idle(base, cloud)
+
+
+class Unknown(Server):
+    """A server that never tells what it serves, and fails as told when it is asked."""
+
+    def __init__(self, failure: TandemError | None = None) -> None:
+        super().__init__()
+        self.told = asyncio.Event()
+        self.failure = failure
+
+    async def card(self) -> ModelCard:
+        if self.failure is not None:
+            raise self.failure
+        await self.told.wait()
+        return await super().card()
+
+
+async def test_a_model_that_is_known_does_not_wait_for_a_pool_that_is_not() -> None:
+    unknown = Unknown()
+    base, cloud = pool("base", unknown), pool("cloud", Server(model="large"))
+    to = dispatch(base, cloud)
+    await cloud.model()
+    async with asyncio.timeout(1):
+        assert (await told(to, Asked("docs", 1, 1, model="large")))[1] == "cloud"
+    learning = asyncio.create_task(base.learn(0.001))
+    unknown.told.set()
+    await learning
+    assert base.known
+    assert (await told(to, Asked("docs", 1, 1, model="m")))[1] == "base"
+
+
+@pytest.mark.parametrize("failure", [AWAY, Overloaded("429"), UnknownModel("404")])
+async def test_a_pool_asks_its_other_servers_and_again_what_it_serves(failure: TandemError) -> None:
+    silent = Unknown(failure)
+    assert (await pool("base", silent, Server()).model()).id == "m"
+    alone = pool("base", silent)
+    with pytest.raises((UpstreamUnavailable, UpstreamFailed, Overloaded)):
+        await alone.model()
+    learning = asyncio.create_task(alone.learn(0.001))
+    await asyncio.sleep(0.01)
+    silent.failure = None
+    silent.told.set()
+    await learning
+    assert alone.known
