@@ -115,6 +115,8 @@ def schema(found: tuple[Value, ...]) -> dict[str, Any]:
         "$schema": "http://json-schema.org/draft-07/schema#",
         "title": "Values of the chart tandem",
         **_object(found),
+        # A block that was set to null: templates look into it.
+        "required": [value.name for value in found if isinstance(value.default, dict)],
         "$defs": {**shapes, **_config()},
     }
 

@@ -118,6 +118,9 @@
 {{- include "tandem.check.api" (list $ "monitoring.coreos.com/v1" "prometheus-operator" "monitoring.podMonitor or monitoring.rules" "or set them to false") }}
 {{- end }}
 {{- if .Values.httpRoute.enabled }}
+{{- if not .Values.httpRoute.parentRefs }}
+{{- fail "httpRoute.parentRefs is empty: name the Gateway that the route hangs on." }}
+{{- end }}
 {{- include "tandem.check.api" (list $ "gateway.networking.k8s.io/v1" "The Gateway API" "httpRoute.enabled" "or set it to false") }}
 {{- end }}
 {{- end }}
