@@ -58,7 +58,8 @@ def doctor(
 def _print(found: "Sequence[Finding]") -> None:
     for finding in found:
         out.print(f"[{_COLOURS[finding.severity]}]{finding.severity:8}[/]", end="")
-        out.print(f"{finding.subject}: {finding.problem}. Fix: {finding.fix}", markup=False)
+        more = f" (and {len(finding.alike)} more)" if finding.alike else ""
+        out.print(f"{finding.subject}{more}: {finding.problem.rstrip('.')}. Fix: {finding.fix}", markup=False)
 
 
 def _count(number: int, what: str) -> str:

@@ -12,7 +12,7 @@ from tandem.platform.objects import Object, at, containers
 
 _FILE = "tandem.yaml"
 _DOMAIN = ("svc", "cluster", "local")
-_ROLES = {"vectors": "Qdrant", "retriever": "retriever", "reranker": "reranker", "predictor": "predictor"}
+_ROLES = {"vectors": "Qdrant", "retriever": "the retriever", "reranker": "the reranker", "predictor": "the predictor"}
 
 
 def peers(facts: Facts) -> list[tuple[str, str]]:
@@ -75,4 +75,4 @@ def _urls(config: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         for endpoint in at(pool, "endpoints", default=()):
             url = at(endpoint, "url")
             if isinstance(url, str):
-                yield f"predictor of pool {at(pool, 'name', default='default')}", url
+                yield f"the predictor of pool {at(pool, 'name', default='default')}", url

@@ -1,6 +1,5 @@
 """A cluster by its API server: JSON by path, the end of a log, one request to a port of a pod."""
 
-import http.client
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -11,10 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import urllib3.exceptions
-from kubernetes import client, config, stream
+import yaml
+from kubernetes import client, config
 from kubernetes.client.exceptions import ApiException
 
 from tandem.domain.errors import ConfigurationError, Unauthenticated, UpstreamUnavailable
+from tandem.platform.forwarding import ForwardingFailed, get
 from tandem.platform.objects import Object
 
 _CONNECT_S = 5.0
@@ -71,27 +72,13 @@ class Cluster:
 
     def ask(self, namespace: str, pod: str, port: int, path: str, *, timeout_s: float = 5.0) -> Answer:
         """GET at a pod's port, forwarded as kubectl does, so that no NetworkPolicy is in the way."""
-        with _errors(self.address):
-            forwarded = stream.portforward(
-                client.CoreV1Api(self._api).connect_get_namespaced_pod_portforward,
-                pod,
-                namespace,
-                ports=str(port),
-                _request_timeout=timeout_s,
-            )
-            wire = forwarded.socket(port)
-            wire.settimeout(timeout_s)
-            connection = http.client.HTTPConnection("127.0.0.1", port, timeout=timeout_s)
-            connection.sock = wire
-            try:
-                connection.request("GET", path, headers={"connection": "close"})
-                reply = connection.getresponse()
-                return Answer(reply.status, reply.read().decode(errors="replace"))
-            except (OSError, http.client.HTTPException) as error:
-                raise Refused(502, f"{pod} does not answer on port {port}: {error}") from error
-            finally:
-                connection.close()
-                forwarded.close()
+        headers: dict[str, str] = {}
+        self._api.update_params_for_auth(headers, [], ["BearerToken"], path, "GET", None)
+        try:
+            said = get(self._api.configuration, headers, namespace, pod, port, path, timeout_s)
+        except ForwardingFailed as error:
+            raise Refused(error.status, error.message) from error
+        return Answer(said.status, said.body)
 
     def _get(self, path: str, query: Mapping[str, str], accept: str) -> Answer:
         with _errors(self.address):
@@ -144,8 +131,12 @@ def _load(settings: client.Configuration, kubeconfig: Path | None, context: str 
             f"The cluster's configuration cannot be used: {_line(error)}",
             hint="kubectl config get-contexts lists the contexts there are.",
         ) from error
-    except (OSError, ValueError, TypeError, KeyError) as error:
-        raise ConfigurationError(f"{file or 'The kubeconfig'} cannot be read: {_line(error)}") from error
+    except OSError as error:
+        raise ConfigurationError(f"The kubeconfig cannot be read: {_line(error)}") from error
+    except (ValueError, TypeError, KeyError, AttributeError, yaml.YAMLError) as error:
+        raise ConfigurationError(
+            f"{file or 'KUBECONFIG'} is no kubeconfig.", hint="kubectl config view shows what kubectl makes of it."
+        ) from error
     named = active if context is None else next(each for each in contexts if each["name"] == context)
     return str(named["context"].get("namespace") or "default")
 

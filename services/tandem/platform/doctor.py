@@ -1,6 +1,7 @@
 """All rules over the facts of a cluster: causes first, consequences only where no cause is known."""
 
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 
 from tandem.domain.errors import TandemError
 from tandem.platform.cluster import Cluster, Refused
@@ -60,15 +61,15 @@ def conclude(facts: Facts) -> list[Finding]:
         new = [finding for finding in rule(facts) if finding.component not in explained]
         found += new
         explained |= {each.component for each in new if each.component and each.severity is Severity.problem}
-    unique = list(dict.fromkeys(_merged(found)))
-    return sorted(unique, key=lambda each: each.severity is Severity.note)
+    return sorted(_merged(found), key=lambda each: each.severity is Severity.note)
 
 
 def _merged(found: Iterable[Finding]) -> Iterable[Finding]:
-    """Replicas that suffer the same are told once, by the first of them."""
-    told = set()
+    """What has one cause is told once, by the first that suffers it."""
+    told: dict[tuple[str, str, str], Finding] = {}
     for each in found:
-        what = (each.rule, each.component, each.problem, each.fix) if each.component else each
-        if what not in told:
-            told.add(what)
-            yield each
+        what = (each.rule, each.problem, each.fix)
+        first = told.setdefault(what, each)
+        if each.subject not in {first.subject, *first.alike}:
+            told[what] = replace(first, alike=(*first.alike, each.subject))
+    return told.values()

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
-from tandem.platform.objects import Object, at, component_of, containers
+from tandem.platform.objects import Object, at, component_of
 
 
 class Presence(StrEnum):
@@ -96,16 +96,6 @@ class Facts:
     def present(self) -> bool:
         """Whether there is anything of this release in the namespace."""
         return self.installed is not None or any(self.of(kind) for kind in ("Deployment", "StatefulSet", "Pod"))
-
-    def pod_specs(self) -> list[Object]:
-        """Of the workloads' templates and of the pods there are."""
-        templates = [
-            at(workload, "spec", "template", "spec", default={})
-            for kind in ("Deployment", "StatefulSet")
-            for workload in self.of(kind)
-        ]
-        specs = [at(pod, "spec", default={}) for pod in self.of("Pod")]
-        return [spec for spec in (*templates, *specs) if any(containers(spec))]
 
 
 def _when(event: Object) -> str:

@@ -13,7 +13,10 @@ class Severity(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """`rule` is a stable word for programs, `subject` the object as kubectl names it, `component` the workload, if any."""
+    """`rule` is a stable word for programs, `subject` the object as kubectl names it, `component` the workload, if any.
+
+    `alike` are other objects that suffer the same.
+    """
 
     rule: str
     subject: str
@@ -21,3 +24,4 @@ class Finding:
     fix: str
     component: str = ""
     severity: Severity = Severity.problem
+    alike: tuple[str, ...] = ()

@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 from tandem.platform import addresses, helm, operators
 from tandem.platform.cluster import Cluster, Refused
 from tandem.platform.facts import Facts, Installed, Peer, Presence, Seen
-from tandem.platform.objects import INSTANCE, Object, at, component_of, container_states, containers, name_of
+from tandem.platform.objects import INSTANCE, Object, at, component_of, container_states, name_of
+from tandem.platform.references import secrets_wanted
 
 _LINES = 40
 _OWN_PORT = 8000
@@ -87,7 +88,8 @@ def _list(cluster: Cluster, kind: _Kind, release: str, notes: _Notes) -> None:
     try:
         notes.objects[kind.kind] = cluster.items(kind.path(cluster.namespace), **query)
     except Refused as refused:
-        notes.unread[kind.plural] = refused.message
+        if refused.status != 404:
+            notes.unread[kind.plural] = refused.message
 
 
 def _installed(cluster: Cluster, release: str, notes: _Notes) -> Installed | None:
@@ -96,7 +98,8 @@ def _installed(cluster: Cluster, release: str, notes: _Notes) -> Installed | Non
             f"/api/v1/namespaces/{cluster.namespace}/secrets", labelSelector=f"owner=helm,name={release}"
         )
     except Refused as refused:
-        notes.unread["secrets"] = refused.message
+        if refused.status != 404:
+            notes.unread["secrets"] = refused.message
         return None
     newest = helm.latest(secrets)
     return None if newest is None else helm.installed(newest)
@@ -105,38 +108,13 @@ def _installed(cluster: Cluster, release: str, notes: _Notes) -> Installed | Non
 def _secrets(cluster: Cluster, facts: Facts) -> Mapping[str, Presence]:
     """Whether they are there. Their values are not asked for: the server leaves them out."""
     found = {}
-    for name in sorted({name for spec in facts.pod_specs() for name in secrets_of(spec)}):
+    for name in sorted(secrets_wanted(facts)):
         try:
             cluster.read(f"/api/v1/namespaces/{facts.namespace}/secrets/{name}", metadata_only=True)
             found[name] = Presence.present
         except Refused as refused:
             found[name] = Presence.missing if refused.status == 404 else Presence.unknown
     return found
-
-
-def secrets_of(spec: Object) -> set[str]:
-    """Those that a pod does not start without."""
-    names = {
-        at(variable, "valueFrom", "secretKeyRef", "name")
-        for container in containers(spec)
-        for variable in container.get("env") or ()
-        if not at(variable, "valueFrom", "secretKeyRef", "optional", default=False)
-    }
-    names |= {
-        at(source, "secretRef", "name")
-        for container in containers(spec)
-        for source in container.get("envFrom") or ()
-        if not at(source, "secretRef", "optional", default=False)
-    }
-    for volume in spec.get("volumes") or ():
-        if not at(volume, "secret", "optional", default=False):
-            names.add(at(volume, "secret", "secretName"))
-        names |= {
-            at(source, "secret", "name")
-            for source in at(volume, "projected", "sources", default=())
-            if not at(source, "secret", "optional", default=False)
-        }
-    return {name for name in names if name}
 
 
 def _logs(cluster: Cluster, facts: Facts) -> Mapping[tuple[str, str], str]:
@@ -155,9 +133,12 @@ def _logs(cluster: Cluster, facts: Facts) -> Mapping[tuple[str, str], str]:
 def _log(cluster: Cluster, namespace: str, pod: str, state: Object) -> str:
     for previous in (True, False) if state.get("restartCount") else (False,):
         try:
-            return cluster.log(namespace, pod, str(state["name"]), previous=previous, lines=_LINES)
+            text = cluster.log(namespace, pod, str(state["name"]), previous=previous, lines=_LINES)
         except Refused:
             continue
+        # The kubelet's answer, with status 200, once the container before has been cleared away.
+        if not text.startswith("unable to retrieve container logs"):
+            return text
     return ""
 
 

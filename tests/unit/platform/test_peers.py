@@ -38,8 +38,8 @@ def test_the_servers_that_configuration_and_environment_name() -> None:
     found = addresses.peers(facts(config, thing("Deployment", "tandem-gateway", spec=spec)))
     assert found == [
         ("Qdrant", "http://qdrant:6333"),
-        ("predictor", URL),
-        ("predictor of pool big", "http://big.models.svc"),
+        ("the predictor", URL),
+        ("the predictor of pool big", "http://big.models.svc"),
     ]
 
 
@@ -48,7 +48,7 @@ def test_a_configuration_that_is_broken_names_no_servers(text: str) -> None:
     assert addresses.peers(facts(thing("ConfigMap", "c", data={"tandem.yaml": text}))) == []
 
 
-def peer(presence: Presence = Presence.present, ready: int = 0, role: str = "predictor") -> Peer:
+def peer(presence: Presence = Presence.present, ready: int = 0, role: str = "the predictor") -> Peer:
     return Peer(role, URL, "tandem-predictor", "prod", presence, ready)
 
 

@@ -86,7 +86,8 @@ def test_an_image_that_cannot_be_pulled_is_told_with_the_registrys_reason(said: 
     pulled = event(failing, "Failed", f'Failed to pull image "{IMAGE}": {said}')
     backoff = event(failing, "Failed", "Error: ImagePullBackOff", JUST_NOW)
     finding = one(images(facts(failing, pulled, backoff)))
-    assert said.rpartition("desc = ")[2].partition('"')[0] in finding.problem
+    assert said.rpartition(": ")[2] in finding.problem
+    assert "failed to" not in finding.problem.lower() or "authorize" in finding.problem
     assert fix in finding.fix
 
 
@@ -96,13 +97,23 @@ def test_an_image_without_events_is_told_in_the_kubelets_words() -> None:
 
 
 def test_a_missing_secret_is_named_once_for_all_its_pods() -> None:
-    finding = one(secrets(facts(pod(), pod("tandem-gateway-2"), secrets={"keys": Presence.missing})))
+    spec = {"volumes": [{"name": "keys", "secret": {"secretName": "keys", "items": [{"key": "keys.yaml"}]}}]}
+    two = pod(spec=spec), pod("tandem-gateway-2", spec=spec)
+    finding = one(secrets(facts(*two, secrets={"keys": Presence.missing})))
     assert finding.subject == "secret/keys"
-    assert "kubectl create secret generic keys -n prod" in finding.fix
+    assert "kubectl create secret generic keys -n prod --from-literal=keys.yaml=…" in finding.fix
 
 
 def test_a_secret_that_may_not_be_read_is_not_called_missing() -> None:
-    assert list(secrets(facts(pod(), secrets={"keys": Presence.unknown}))) == []
+    spec = {"imagePullSecrets": [{"name": "other"}], "containers": [{"envFrom": [{"secretRef": {"name": "keys"}}]}]}
+    assert list(secrets(facts(pod(spec=spec), secrets={"keys": Presence.unknown}))) == []
+    assert one(secrets(facts(pod(spec=spec), secrets={"keys": Presence.missing}))).component == "gateway"
+
+
+def test_an_optional_secret_is_not_missed() -> None:
+    reference = {"name": "hub", "key": "token", "optional": True}
+    spec = {"containers": [{"name": "gateway", "env": [{"name": "X", "valueFrom": {"secretKeyRef": reference}}]}]}
+    assert list(secrets(facts(pod(spec=spec), secrets={"hub": Presence.missing}))) == []
 
 
 def test_a_missing_key_of_a_variable() -> None:

@@ -84,7 +84,7 @@ def test_a_release_that_is_there(known: Facts) -> None:
 def test_an_api_that_the_release_is_made_of_and_the_cluster_lacks() -> None:
     without = frozenset(api for api in APIS if not api.startswith("serving"))
     finding = one(apis(facts(installed=installed(needs=KSERVE), apis=without)))
-    assert finding.problem.startswith("the cluster does not know InferenceService (serving.kserve.io/v1beta1)")
+    assert finding.problem.endswith("the cluster does not know: InferenceService (serving.kserve.io/v1beta1)")
     assert "install KServe" in finding.fix
 
 
@@ -116,10 +116,10 @@ def test_a_controller_that_is_not_found_is_missed_only_where_nothing_was_done() 
 
 
 def test_what_may_not_be_read_is_told_and_fails_only_where_it_is_needed() -> None:
-    found = list(rights(facts(unread={"nodes": "nodes is forbidden", "pods": "pods is\nforbidden"})))
+    found = list(rights(facts(unread={"nodes": "nodes is forbidden", "pods": "pods is\nforbidden", "secrets": "x"})))
     assert [(each.subject, each.severity) for each in found] == [
-        ("rights/nodes", Severity.note),
         ("rights/pods", Severity.problem),
+        ("rights", Severity.note),
     ]
-    assert "kubectl auth can-i list pods -n prod" in found[1].fix
-    assert "-n" not in found[0].fix
+    assert "kubectl auth can-i list pods -n prod" in found[0].fix
+    assert found[1].problem.endswith("are missed: nodes, secrets")

@@ -115,3 +115,8 @@ def test_a_node_that_is_being_made_is_no_problem() -> None:
     assert one(scheduling(facts(pod, node("a"), failed, coming))).severity is Severity.note
     refused = event(pod, "NotTriggerScaleUp", "pod didn't trigger scale-up", "2026-03-01T11:30:00Z")
     assert one(scheduling(facts(pod, node("a"), failed, coming, refused))).severity is Severity.problem
+
+
+def test_a_pod_that_waits_for_its_volume_is_told_of_at_the_claim() -> None:
+    said = "0/1 nodes are available: pod has unbound immediate PersistentVolumeClaims. not found"
+    assert list(scheduling(facts(unscheduled(said), node("a")))) == []

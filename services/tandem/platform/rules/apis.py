@@ -1,6 +1,7 @@
 """Whether the APIs of third parties are there that the release is made of, and their controllers run."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from itertools import groupby
 
 from tandem.platform.facts import Facts
 from tandem.platform.findings import Finding, Severity
@@ -13,9 +14,9 @@ _OF = {"InferenceService": "serving.kserve.io", "ScaledObject": "keda.sh"}
 def apis(facts: Facts) -> Iterator[Finding]:
     """What the release uses and the API server does not know."""
     needs = facts.installed.needs if facts.installed else {}
-    for api in sorted(needs):
-        if "." in api.partition("/")[0] and api not in facts.apis:
-            yield _missing(api, ", ".join(sorted(needs[api])))
+    absent = [api for api in sorted(needs) if "." in api.partition("/")[0] and api not in facts.apis]
+    for group, apis_of_it in groupby(absent, lambda api: api.partition("/")[0]):
+        yield _missing(group, {api: needs[api] for api in apis_of_it})
     if not facts.present():
         yield from _before_installing(facts)
 
@@ -42,13 +43,14 @@ def _asleep(facts: Facts, operator: Operator) -> bool:
     return bool(unseen) and facts.controllers.get(operator.name, 1) is None
 
 
-def _missing(api: str, kinds: str) -> Finding:
-    operator = of_group(api.partition("/")[0])
+def _missing(group: str, kinds: Mapping[str, frozenset[str]]) -> Finding:
+    operator = of_group(group)
     who = operator.name if operator else "what serves it"
+    named = ", ".join(f"{kind} ({api})" for api in kinds for kind in sorted(kinds[api]))
     return Finding(
         "api-missing",
-        f"api/{api}",
-        f"the cluster does not know {kinds} ({api}), which this release is made of",
+        f"api/{group}",
+        f"this release is made of objects that the cluster does not know: {named}",
         f"install {who} with its CRDs (manifests/platform), then run the same helm upgrade again",
     )
 

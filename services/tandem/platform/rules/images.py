@@ -1,5 +1,6 @@
 """Images that cannot be pulled."""
 
+import re
 from collections.abc import Iterator
 
 from tandem.platform.facts import Facts
@@ -29,6 +30,10 @@ _KINDS = {
     "InvalidImageName": "write the image's repository, tag and digest so that they make a valid reference",
     "ErrImageNeverPull": "load the image onto the node, or set image.pullPolicy to IfNotPresent",
 }
+# What the kubelet and containerd put before the reason.
+_WRAPPED = re.compile(
+    r'(?:failed to (?:pull image|pull and unpack image|resolve reference|do request) ?(?:"[^"]*")?: )+', re.IGNORECASE
+)
 _ELSE = "check repository, tag and digest, imagePullSecrets, and the node's way to the registry"
 
 
@@ -60,8 +65,7 @@ def _reason(facts: Facts, pod: Object, image: str, waiting: Object) -> str:
         if event.get("reason") in {"Failed", "InspectFailed"} and image in str(event.get("message", ""))
     ]
     text = said[-1] if said else str(waiting.get("message") or waiting.get("reason"))
-    # rpc error: code = NotFound desc = failed to pull and unpack image "…": failed to resolve reference "…": …: not found
-    return " ".join(text.rpartition("desc = ")[2].split()).replace(f'"{image}"', "it")
+    return " ".join(_WRAPPED.sub("", text.rpartition("desc = ")[2]).split()).replace(f'"{image}"', "it")
 
 
 def _fix(reason: str, kind: str) -> str:

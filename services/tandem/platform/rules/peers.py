@@ -12,24 +12,24 @@ _OWN = frozenset({"predictor", "retriever"})
 def peers(facts: Facts) -> Iterator[Finding]:
     """By the Service behind each URL: whether it is there and leads to a pod that is ready."""
     for peer in facts.peers:
-        component = peer.role.split()[0] if peer.role.split()[0] in _OWN else ""
+        component = next((own for own in _OWN if peer.role == f"the {own}"), "")
         subject = f"service/{peer.service}"
         if peer.presence is Presence.missing:
             yield Finding(
                 "peer-missing",
                 subject,
-                f"the {peer.role} is called at {peer.url}, and namespace {peer.namespace!r} has no Service {peer.service!r}",
+                f"{peer.role} is called at {peer.url}, and namespace {peer.namespace!r} has no Service {peer.service!r}",
                 _fix(peer),
                 component,
             )
         elif peer.presence is Presence.present and peer.ready == 0:
             if _asleep(facts, peer):
-                yield _note(subject, f"the {peer.role} sleeps (0 replicas) and wakes with the next request", component)
+                yield _note(subject, f"{peer.role} sleeps (0 replicas) and wakes with the next request", component)
                 continue
             yield Finding(
                 "peer-unreachable",
                 subject,
-                f"the {peer.role} is called at {peer.url}, and no pod behind this Service is ready",
+                f"{peer.role} is called at {peer.url}, and no pod behind this Service is ready",
                 f"see its pods: kubectl get pods -n {peer.namespace}",
                 component,
             )
@@ -38,7 +38,7 @@ def peers(facts: Facts) -> Iterator[Finding]:
 def _fix(peer: Peer) -> str:
     if peer.role == "Qdrant":
         return "install Qdrant (manifests/platform), or correct config.vectors.url"
-    if peer.role == "retriever":
+    if peer.role == "the retriever":
         return "set retriever.enabled, or correct config.retriever.url"
     return "correct the URL in config or predictor.external.url, or enable the predictor"
 

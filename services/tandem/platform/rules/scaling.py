@@ -1,17 +1,20 @@
 """Autoscaling that has nothing to go by."""
 
+import re
 from collections.abc import Iterator
 
 from tandem.platform.facts import Facts
 from tandem.platform.findings import Finding
 from tandem.platform.objects import INSTANCE, Object, at, component_of, condition, is_true, labels_of, name_of
 
+_QUERY = re.compile(r'/api/v1/query\?[^"]*"')
+
 
 def scaling(facts: Facts) -> Iterator[Finding]:
     """ScaledObjects first; of HPAs those that KEDA did not make for one of them."""
     for scaled in facts.of("ScaledObject"):
         if not is_true(scaled, "Ready"):
-            yield from _scaled(scaled)
+            yield from _scaled(facts, scaled)
         elif is_true(scaled, "Fallback"):
             yield _without_metrics(f"scaledobject/{name_of(scaled)}", "it runs on its fallback", component_of(scaled))
         else:
@@ -21,7 +24,7 @@ def scaling(facts: Facts) -> Iterator[Finding]:
             yield from _hpa(scaler, f"hpa/{name_of(scaler)}")
 
 
-def _scaled(scaled: Object) -> Iterator[Finding]:
+def _scaled(facts: Facts, scaled: Object) -> Iterator[Finding]:
     ready = condition(scaled, "Ready")
     if ready is None:
         return
@@ -31,7 +34,17 @@ def _scaled(scaled: Object) -> Iterator[Finding]:
         fix = "its Deployment is not there yet: see what is said of the workload"
         yield Finding("scaling-not-ready", subject, f"it is not ready: {said}", fix, component)
     else:
-        yield _without_metrics(subject, f"it is not ready: {said}", component)
+        yield _without_metrics(subject, f"it is not ready: {_reason(facts, scaled) or said}", component)
+
+
+def _reason(facts: Facts, scaled: Object) -> str:
+    """What the scaler was told; the condition only says that something does not work."""
+    failed = [
+        each for each in facts.events("ScaledObject", name_of(scaled)) if each.get("reason") == "KEDAScalerFailed"
+    ]
+    said = " ".join(str(failed[-1].get("message", "")).split()) if failed else ""
+    # The query is long, and the same in the values.
+    return _QUERY.sub('/…"', said.removeprefix("(combined from similar events): "))
 
 
 def _behind(facts: Facts, scaled: Object) -> Iterator[Finding]:

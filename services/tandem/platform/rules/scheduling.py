@@ -26,10 +26,12 @@ def scheduling(facts: Facts) -> Iterator[Finding]:
         scheduled = condition(pod, "PodScheduled")
         if scheduled is None or scheduled.get("status") != "False" or scheduled.get("reason") != "Unschedulable":
             continue
+        message = " ".join(str(scheduled.get("message", "")).split())
         if coming := _coming(facts, pod):
             yield coming
-        else:
-            yield _why(facts, pod, " ".join(str(scheduled.get("message", "")).split()))
+        elif "persistentvolumeclaim" not in message.lower():
+            # It waits for its volume otherwise, which is told of the claim.
+            yield _why(facts, pod, message)
 
 
 def _coming(facts: Facts, pod: Object) -> Finding | None:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from tandem.platform.facts import Facts, Presence
 from tandem.platform.findings import Finding
 from tandem.platform.objects import Object, at, component_of, container_states, name_of
+from tandem.platform.references import Wanted, secrets_wanted
 
 # The kubelet's words, for an environment variable and for a volume.
 _KEY = re.compile(r"couldn't find key (?P<key>\S+) in Secret (?:\S+/)?(?P<secret>[^\s/]+)")
@@ -14,16 +15,23 @@ _VOLUME_KEY = re.compile(r"references non-existent secret key: (?P<key>\S+)")
 
 def secrets(facts: Facts) -> Iterator[Finding]:
     """By their names in the pods, and by what the kubelet says of keys: their values are never read."""
-    for name, presence in facts.secrets.items():
-        if presence is Presence.missing:
-            yield Finding(
-                "secret-missing",
-                f"secret/{name}",
-                f"there is no Secret {name!r} in namespace {facts.namespace!r}, and pods of this release need it",
-                f"kubectl create secret generic {name} -n {facts.namespace} --from-literal=KEY=…, or name another in the values",
-            )
+    for name, wanted in secrets_wanted(facts).items():
+        if facts.secrets.get(name) is Presence.missing:
+            yield from _missing(facts, name, wanted)
     for pod in facts.of("Pod"):
         yield from _keys(facts, pod)
+
+
+def _missing(facts: Facts, name: str, wanted: Wanted) -> Iterator[Finding]:
+    keys = " ".join(f"--from-literal={key}=…" for key in sorted(wanted.keys)) or "--from-literal=KEY=…"
+    for component in sorted(wanted.components):
+        yield Finding(
+            "secret-missing",
+            f"secret/{name}",
+            f"there is no Secret {name!r} in namespace {facts.namespace!r}, and pods of this release need it",
+            f"kubectl create secret generic {name} -n {facts.namespace} {keys}, or name another in the values",
+            component,
+        )
 
 
 def _keys(facts: Facts, pod: Object) -> Iterator[Finding]:

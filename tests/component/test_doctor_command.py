@@ -1,0 +1,127 @@
+"""`tandem doctor` as a user runs it, against an API server that repeats what a real cluster answered."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from fakes.kubernetes_api import Recording, Reply, api_server, kubeconfig
+from tandem.platform.cluster import opened
+from tandem.platform.doctor import diagnose
+from tandem.platform.findings import Finding, Severity
+
+TANDEM = Path(sys.executable).with_name("tandem")
+CLUSTERS = Path(__file__).parent / "recorded_clusters"
+FORBIDDEN = Reply(403, {"kind": "Status", "message": "nodes is forbidden"})
+
+
+def doctor(file: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [TANDEM, "doctor", "--kubeconfig", file, *arguments], capture_output=True, text=True, timeout=60, check=False
+    )
+
+
+def told(folder: Path, recording: Recording, release: str, namespace: str = "g-doctor") -> list[Finding]:
+    """The problems, by a client and a server that are real."""
+    with api_server(recording) as url, opened(kubeconfig(folder, url, namespace=namespace), "test", None) as cluster:
+        assert (cluster.address, cluster.namespace) == (url, namespace)
+        return [finding for finding in diagnose(cluster, release) if finding.severity is Severity.problem]
+
+
+@pytest.mark.parametrize(
+    ("recorded", "release", "rule", "problem", "fix"),
+    [
+        ("missing_secret", "secret", "secret-missing", "no Secret 'qdrant-key'", "--from-literal=api-key=…"),
+        ("unpullable_image", "image", "image-pull", "registry.invalid/tandem:9.9 cannot be pulled", "mirror the image"),
+        ("no_gpu_node", "gpu", "unschedulable", "no node has the label tandem.dev/pool=gpu-a10g", "kubectl label node"),
+        ("unknown_model", "model", "crash", "There is no model '/models/none.gguf'", "Give extractive"),
+        ("out_of_memory", "memory", "out-of-memory", "OOMKilled, exit code 137", "predictor.resources.limits.memory"),
+        ("no_storage_class", "volume", "claim-pending", "no StorageClass 'fast'", "storageClass"),
+        ("too_little_cpu", "cpu", "unschedulable", "it asks for cpu: 3, and the largest node", "gateway.resources"),
+        ("no_qdrant", "slow", "peer-missing", "namespace 'qdrant' has no Service 'qdrant'", "config.vectors.url"),
+        ("config_typo", "typo", "crash", "server.drain_dely_s: Extra inputs", "tandem config schema"),
+    ],
+)
+def test_one_fault_is_told_once_and_nothing_that_follows_from_it(
+    tmp_path: Path, recorded: str, release: str, rule: str, problem: str, fix: str
+) -> None:
+    (found,) = told(tmp_path, Recording.read(CLUSTERS / f"{recorded}.json"), release)
+    assert found.rule == rule
+    assert problem in found.problem
+    assert fix in found.fix
+    assert "\n" not in found.problem + found.fix
+
+
+def test_a_quota_and_autoscaling_without_metrics(tmp_path: Path) -> None:
+    quota = told(tmp_path, Recording.read(CLUSTERS / "quota.json"), "quota", "g-quota")
+    assert [each.rule for each in quota] == ["pods-refused", "pods-refused"]
+    assert {each.subject for each in quota} == {"deployment/quota-predictor", "statefulset/quota-retriever"}
+    metrics = told(tmp_path, Recording.read(CLUSTERS / "no_metrics.json"), "scaling")
+    assert [each.subject for each in metrics] == ["scaledobject/scaling-predictor", "hpa/scaling-gateway"]
+    assert "no such host" in metrics[0].problem
+
+
+def test_an_api_that_was_taken_away(tmp_path: Path) -> None:
+    recording = Recording.read(CLUSTERS / "no_qdrant.json").without("serving.kserve.io")
+    missing, *others = told(tmp_path, recording, "slow")
+    assert (missing.subject, "install KServe" in missing.fix) == ("api/serving.kserve.io", True)
+    assert "api-missing" not in {each.rule for each in others}
+
+
+def test_without_the_right_to_read_nodes_the_scheduler_tells(tmp_path: Path) -> None:
+    recording = Recording.read(CLUSTERS / "no_gpu_node.json").with_reply("/api/v1/nodes", FORBIDDEN)
+    (found,) = told(tmp_path, recording, "gpu")
+    assert "didn't match Pod's node affinity/selector" in found.problem
+
+
+def test_programs_get_json(tmp_path: Path) -> None:
+    with api_server(Recording.read(CLUSTERS / "no_gpu_node.json")) as url:
+        done = doctor(kubeconfig(tmp_path, url, namespace="g-doctor"), "--release", "gpu", "-o", "json")
+    found = json.loads(done.stdout)
+    assert (done.returncode, found["release"], found["namespace"], found["server"]) == (1, "gpu", "g-doctor", url)
+    (finding,) = [each for each in found["findings"] if each["severity"] == "problem"]
+    assert finding.keys() == {"rule", "subject", "problem", "fix", "component", "severity", "alike"}
+
+
+def test_people_get_one_line_for_each_finding(tmp_path: Path) -> None:
+    with api_server(Recording.read(CLUSTERS / "config_typo.json")) as url:
+        done = doctor(kubeconfig(tmp_path, url), "-r", "typo", "-n", "g-doctor", "--context", "test")
+    (line,) = done.stdout.splitlines()
+    assert line.startswith("problem pod/typo-gateway-")
+    assert " (and 2 more): container tandem" in line
+    assert line.endswith("Fix: `tandem config schema` lists every key.")
+    assert done.stderr == "typo in g-doctor: 1 problem, 0 notes\n"
+
+
+def test_a_release_that_is_not_there(tmp_path: Path) -> None:
+    (found,) = told(tmp_path, Recording("", {"/version": Reply(200, {}), "/apis": Reply(200, {})}), "none")
+    assert found.rule == "release-missing"
+
+
+def test_a_cluster_that_cannot_be_reached_or_does_not_know_us(tmp_path: Path) -> None:
+    away = doctor(kubeconfig(tmp_path, "http://127.0.0.1:9"), "-n", "x")
+    assert (away.returncode, away.stdout.startswith("problem cluster: No Kubernetes API server answers")) == (1, True)
+    with api_server(Recording("", {})) as url:
+        stranger = doctor(kubeconfig(tmp_path, url, token="other"), "-n", "x")
+        nothing = doctor(kubeconfig(tmp_path, url), "-n", "x")
+    assert "does not accept this context's credentials" in stranger.stdout
+    assert (nothing.returncode, nothing.stderr) == (1, "tandem in x: 1 problem, 0 notes\n")
+    with api_server(Recording("", {"/version": Reply(200, {}), "/apis": Reply(200, "<html>")})) as url:
+        assert "not as a Kubernetes API server does" in doctor(kubeconfig(tmp_path, url), "-n", "x").stdout
+
+
+@pytest.mark.parametrize("content", ["", "a: [", "just text", "contexts: 3", "apiVersion: v1"])
+def test_a_file_that_is_no_kubeconfig(tmp_path: Path, content: str) -> None:
+    file = tmp_path / "config"
+    file.write_text(content)
+    done = doctor(file)
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (1, "", 2)
+    assert done.stderr.startswith("error: ")
+
+
+def test_a_context_that_is_not_there_and_an_option_that_is_not_there(tmp_path: Path) -> None:
+    file = kubeconfig(tmp_path, "http://127.0.0.1:9")
+    assert "kubectl config get-contexts" in doctor(file, "--context", "other").stderr
+    assert doctor(file, "--nope").returncode == 2
