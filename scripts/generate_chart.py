@@ -159,20 +159,23 @@ def _config() -> dict[str, Any]:
             for key, field in fields.items()
             if key not in TAKEN.get(name, ()) and not any(part.get("writeOnly") for part in _parts(field))
         }
-    settings = _untitled(groups.pop("Settings"))
-    return {"config": settings, **{name: _untitled(group) for name, group in groups.items()}}
+    settings = _plain(groups.pop("Settings"))
+    return {"config": settings, **{name: _plain(group) for name, group in groups.items()}}
 
 
 def _parts(field: dict[str, Any]) -> tuple[dict[str, Any], ...]:
     return field, *field.get("anyOf", ())
 
 
-def _untitled(shape: Any) -> Any:
-    """Pydantic's titles only repeat the names. A property may be called title: there it is a shape, not a text."""
+def _plain(shape: Any) -> Any:
+    """Without titles, which only repeat the names, and formats: the settings take "01:00" for a time, JSON Schema does not.
+
+    A property may be called so, too: there it is a shape, not a text.
+    """
     if isinstance(shape, dict):
-        kept = {key: each for key, each in shape.items() if not (key == "title" and isinstance(each, str))}
-        return {key: _untitled(each) for key, each in kept.items()}
-    return [_untitled(each) for each in shape] if isinstance(shape, list) else shape
+        kept = {key: each for key, each in shape.items() if not (key in {"title", "format"} and isinstance(each, str))}
+        return {key: _plain(each) for key, each in kept.items()}
+    return [_plain(each) for each in shape] if isinstance(shape, list) else shape
 
 
 def readme(found: tuple[Value, ...]) -> str:

@@ -41,7 +41,7 @@ the cluster leads to no policy can know: it opens its port to public addresses. 
 {{- $port := regexFind ":[0-9]+$" $url.host | trimPrefix ":" | default (ternary "443" "80" (eq $url.scheme "https")) }}
 {{- $host := regexReplaceAll ":[0-9]+$" $url.host "" | trimPrefix "[" | trimSuffix "]" }}
 {{- $labels := splitList "." $host }}
-{{- $inside := or (le (len $labels) 2) (eq (index $labels 2) "svc") }}
+{{- $inside := and (not (contains ":" $host)) (or (le (len $labels) 2) (eq (index $labels 2) "svc")) }}
 - to:
     {{- if contains ":" $host }}
     - ipBlock:
