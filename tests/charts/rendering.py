@@ -55,9 +55,15 @@ def example(folder: Path) -> tuple[Path, ...]:
     return (CHART / profile, own) if profile else (own,)
 
 
-def arguments(*files: Path, apis: tuple[str, ...] = APIS, release: str = "tandem", namespace: str = "rag") -> list[str]:
+def arguments(
+    *files: Path,
+    apis: tuple[str, ...] = APIS,
+    release: str = "tandem",
+    namespace: str = "rag",
+    version: str = "1.34.0",
+) -> list[str]:
     """The command that renders the chart with values from files."""
-    command = [program("helm"), "template", release, str(CHART), "--namespace", namespace, "--kube-version", "1.34.0"]
+    command = [program("helm"), "template", release, str(CHART), "--namespace", namespace, "--kube-version", version]
     command += [word for api in apis for word in ("--api-versions", api)]
     return command + [word for file in files for word in ("-f", str(file))]
 
@@ -93,8 +99,9 @@ def objects(*files: Path, **how: Any) -> list[Object]:
     return [one for one in yaml.load_all(text(*files, **how), Loader=yaml.CSafeLoader) if one]
 
 
+@cache
 def rendered(case: Case) -> list[Object]:
-    """The objects of a case."""
+    """The objects of a case, read once: not to be changed."""
     return objects(*case.files, namespace=case.namespace)
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from charts.rendering import Case, Object, cases, objects, rendered
+from charts.rendering import CHART, Case, Object, cases, objects, rendered
 from tandem.app.settings import Settings, load_settings
 
 EXTERNAL = "http://llm.models.svc.cluster.local"
@@ -89,3 +89,31 @@ def test_keys_of_pools_reach_their_endpoints(tmp_path: Path, monkeypatch: pytest
     assert (own.region, cloud.endpoints[0].url) == ("here", "https://llm.example.com/?a=1&b=2")
     (config,) = (one for one in found if one["kind"] == "ConfigMap" and "tandem.yaml" in one["data"])
     assert "token" not in str(config)
+
+
+def test_prompts_are_mounted_under_their_own_names() -> None:
+    text = "  indented\n{{ question }} <&>\n"
+    values = {"config": {"server": {"allow_unauthenticated": True}, "prompt": "mine@2"}, "prompts": {"mine@2": text}}
+    found = objects(CHART / "values-small-cpu.yaml", values=values)
+    (config,) = (one for one in found if one["kind"] == "ConfigMap" and "tandem.yaml" in one["data"])
+    (gateway,) = (one for one in found if one["kind"] == "Deployment")
+    pod = gateway["spec"]["template"]["spec"]
+    (volume,) = (one["configMap"] for one in pod["volumes"] if one["name"] == "config")
+    paths = {item["path"]: config["data"][item["key"]] for item in volume["items"]}
+    assert paths["prompts/mine@2.jinja"] == text
+    assert "tandem.yaml" in paths
+    assert _environment(pod["containers"][0])["TANDEM_PROMPTS_DIR"] == "/etc/tandem/prompts"
+
+
+def test_changed_configuration_or_prompts_replace_the_pods() -> None:
+    def checksums(**values: object) -> set[str]:
+        given = {"config": {"server": {"allow_unauthenticated": True}}, **values}
+        found = objects(CHART / "values-small-cpu.yaml", values=given)
+        pods = [one["spec"]["template"] for one in found if one["kind"] in {"Deployment", "StatefulSet"}]
+        return {pod["metadata"]["annotations"]["checksum/config"] for pod in pods}
+
+    before = checksums()
+    assert len(before) == 1
+    assert checksums() == before
+    assert checksums(prompts={"mine@2": "{{ question }}"}) != before
+    assert checksums(config={"server": {"allow_unauthenticated": True}, "prompt": "mine@2"}) != before
