@@ -11,6 +11,10 @@
 # The image says json.
 - name: TANDEM_LOG__FORMAT
   value: {{ ($values.config.log).format | default "json" }}
+{{- if $values.prompts }}
+- name: TANDEM_PROMPTS_DIR
+  value: /etc/tandem/prompts
+{{- end }}
 {{- if include "tandem.keysFile" . }}
 - name: TANDEM_AUTH__KEYS_FILE
   value: /etc/tandem-keys/keys.yaml

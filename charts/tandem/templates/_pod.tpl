@@ -73,6 +73,13 @@ volumes:
   - name: config
     configMap:
       name: {{ include "tandem.fullname" .root }}-config
+      items:
+        - key: tandem.yaml
+          path: tandem.yaml
+        {{- range $name, $_ := .root.Values.prompts }}
+        - key: {{ include "tandem.promptKey" $name }}
+          path: prompts/{{ $name }}.jinja
+        {{- end }}
   - name: tmp
     emptyDir:
       sizeLimit: 1Gi
@@ -130,7 +137,7 @@ capabilities:
 
 {{- define "tandem.pod.annotations" -}}
 # New configuration, new pods: nothing is read again while a process runs.
-checksum/config: {{ include "tandem.config" .root | sha256sum }}
+checksum/config: {{ list (include "tandem.config" .root) .root.Values.prompts | toJson | sha256sum }}
 {{- if .root.Values.monitoring.annotations }}
 prometheus.io/scrape: "true"
 prometheus.io/port: "8000"
