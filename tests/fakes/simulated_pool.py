@@ -62,7 +62,7 @@ class Outcome:
 
 
 @dataclass(eq=False)
-class _Request:
+class Request:
     arrived_s: float
     prefill_s: float
     decode_s: float
@@ -95,8 +95,8 @@ class Simulation:
         self._began_s = clock.monotonic_s()
         self._events: list[tuple[float, int, Callable[[], None]]] = []
         self._order = count()
-        self._queue: deque[_Request] = deque()
-        self._inside: deque[_Request] = deque()
+        self._queue: deque[Request] = deque()
+        self._inside: deque[Request] = deque()
         self._running = 0
         self._busy = 0
         self._prefill_free_s = 0.0
@@ -130,7 +130,7 @@ class Simulation:
     def _arrive(self) -> None:
         self._at(self._random.expovariate(self._rate(self.now_s)), self._arrive)
         served = self._served
-        request = _Request(self.now_s, served.prefill_s(self.now_s) * self._factor(), served.decode_s * self._factor())
+        request = Request(self.now_s, served.prefill_s(self.now_s) * self._factor(), served.decode_s * self._factor())
         self._queue.append(request)
         self._fill()
 
@@ -146,7 +146,7 @@ class Simulation:
             request.ticket = self._limit.asked()
             self._ask(request)
 
-    def _ask(self, request: _Request) -> None:
+    def _ask(self, request: Request) -> None:
         self.outcome.asked += 1
         if self._busy < self._served.slots(self.now_s):
             self._serve(request)
@@ -155,13 +155,13 @@ class Simulation:
         else:
             self._inside.append(request)
 
-    def _shed(self, request: _Request) -> None:
+    def _shed(self, request: Request) -> None:
         self.outcome.shed += 1
         self._limit.pushed_back(request.ticket)
         self._running -= 1
         self._fill()
 
-    def _serve(self, request: _Request) -> None:
+    def _serve(self, request: Request) -> None:
         self._busy += 1
         slower = 1 + self._served.crowding * self._busy
         starts_s = max(self.now_s, self._prefill_free_s) if self._served.serial else self.now_s
@@ -170,7 +170,7 @@ class Simulation:
         self._at(first_s, lambda: self._first(request))
         self._at(first_s + request.decode_s * slower, lambda: self._end(request))
 
-    def _first(self, request: _Request) -> None:
+    def _first(self, request: Request) -> None:
         request.first_s = self.now_s
         if request.arrived_s >= self._from_s:
             self.outcome.first_s.append(self.now_s - request.arrived_s)
@@ -178,12 +178,15 @@ class Simulation:
         self._limit.first_token(request.ticket, self.now_s - request.asked_s)
         self._fill()
 
-    def _end(self, request: _Request) -> None:
+    def _end(self, request: Request) -> None:
         if self.now_s >= self._from_s:
             self.outcome.done += 1
             self.outcome.good += request.first_s - request.asked_s - request.prefill_s <= self._good_s
         self._busy -= 1
         self._running -= 1
+        self._next()
+        self._fill()
+
+    def _next(self) -> None:
         while self._inside and self._busy < self._served.slots(self.now_s):
             self._serve(self._inside.popleft())
-        self._fill()

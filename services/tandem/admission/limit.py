@@ -18,6 +18,7 @@ _HALF = 0.5
 _PROBE_RESTS = 2.0, 100.0
 _CAREFUL_WINDOWS = 8
 _NEAR = 0.05
+_UNKNOWN_S = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,22 +101,25 @@ class AdaptiveLimit:
         """A request goes to the pool. The ticket is to be handed in with what became of it."""
         return self._number if self._window.ask() else -self._number
 
-    def lost(self, ticket: int) -> None:
-        """The request of this ticket ended without a first token."""
-        if ticket == self._number:
+    def lost(self, ticket: int, after_s: float = 0.0) -> None:
+        """The request of this ticket ended without a first token, `after_s` after it was asked for.
+
+        When that is too long for a first token it counts as one that took longer: those who get theirs in time before
+        they leave would flatter a server that is overloaded.
+        """
+        if ticket != self._number:
+            return
+        threshold_s = _UNKNOWN_S if self._baseline.latency_s is None else self._baseline.threshold_s
+        if after_s <= threshold_s or self._least == self._most:
             self._window.drop()
+            return
+        self._take(self._window.give_up(after_s))
 
     def first_token(self, ticket: int, latency_s: float) -> None:
         """The first token came, `latency_s` after it was asked for."""
         if ticket != self._number or self._least == self._most:
             return
-        reading = self._window.add(latency_s)
-        if reading is None:
-            return
-        if self._probe is not None:
-            self._conclude(self._probe, reading)
-        else:
-            self._decide(reading)
+        self._take(self._window.add(latency_s))
 
     def pushed_back(self, ticket: int) -> None:
         """The pool had no room for the request of this ticket."""
@@ -126,13 +130,27 @@ class AdaptiveLimit:
         self._refused_at, self._careful = self._limit, 0
         self._cut(_CUT)
 
+    def _take(self, reading: Reading | None) -> None:
+        if reading is None:
+            return
+        if reading.at_least:
+            # How slow it is cannot be told, so nothing can be compared with it: there is too much, or a server is mute.
+            self._mark = None
+            if self._probe is not None:
+                self._limit, self._probe = self._probe.limit, None
+            self._cut(_DEEPEST_CUT)
+        elif self._probe is not None:
+            self._conclude(self._probe, reading)
+        else:
+            self._decide(reading)
+
     def _decide(self, reading: Reading) -> None:
         threshold_s, median_s = self._baseline.threshold_s, reading.median_s
         severe = median_s > _SEVERE * threshold_s
         usual_s = median_s if self._usual_s is None or severe else self._usual_s
         self._usual_s = math.exp(math.log(usual_s) + 0.4 * math.log(median_s / usual_s))
         if median_s > threshold_s:
-            if not self._is_elsewhere(self._usual_s, threshold_s):
+            if reading.given_up or not self._is_elsewhere(self._usual_s, threshold_s):
                 self._cut(max(_DEEPEST_CUT, math.sqrt(threshold_s / median_s)) if severe else _CUT)
             return
         self._baseline.learn(reading, with_room=self._peak <= _HALF * self.value)

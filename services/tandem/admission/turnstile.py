@@ -225,7 +225,7 @@ class Slot:
 
     def asked(self) -> None:
         """The request goes to the pool now, or once more."""
-        self._limit.lost(self._ticket)
+        self._lost()
         self._ticket = self._limit.asked()
         self._asked_s = self._clock.monotonic_s()
 
@@ -250,5 +250,9 @@ class Slot:
 
     def free(self) -> None:
         """It is over. To be called once."""
-        self._limit.lost(self._ticket)
+        self._lost()
         self._turnstile.free(self._claim, self._taken_s)
+
+    def _lost(self) -> None:
+        if self._ticket != NO_TICKET:
+            self._limit.lost(self._ticket, self._clock.monotonic_s() - self._asked_s)

@@ -10,10 +10,15 @@ _MOST_SPREAD = 2.0
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """`median_s` is the median time to the first token, `spread` the standard deviation of its logarithm."""
+    """`median_s` is the median time to the first token, `spread` the standard deviation of its logarithm.
+
+    `given_up` of them are no first tokens but waits for one that were given up; `at_least`: the median is such a wait.
+    """
 
     median_s: float
     spread: float
+    given_up: int = 0
+    at_least: bool = False
 
 
 class Window:
@@ -28,6 +33,7 @@ class Window:
         self._skip = skip
         self._asked = 0
         self._latencies_s: list[float] = []
+        self._given_up_s: list[float] = []
 
     def ask(self) -> bool:
         """One more request is asked; True when it belongs to the window."""
@@ -46,8 +52,18 @@ class Window:
     def add(self, latency_s: float) -> Reading | None:
         """A first token of one that belongs to it. The reading, when this was the last one that it takes."""
         self._latencies_s.append(max(latency_s, 1e-6))
+        return self._reading()
+
+    def give_up(self, waited_s: float) -> Reading | None:
+        """One that belongs to it had no first token for so long, and will have none. The reading, as `add`."""
+        self._latencies_s.append(waited_s)
+        self._given_up_s.append(waited_s)
+        return self._reading()
+
+    def _reading(self) -> Reading | None:
         if len(self._latencies_s) < self._size - self._size // 4:
             return None
         ordered = sorted(self._latencies_s)
         median_s, quartile_s = ordered[self._size // 2], ordered[self._size // 4]
-        return Reading(median_s, min(_MOST_SPREAD, math.log(median_s / quartile_s) / _QUARTILE))
+        spread = min(_MOST_SPREAD, math.log(median_s / quartile_s) / _QUARTILE)
+        return Reading(median_s, spread, len(self._given_up_s), at_least=median_s in self._given_up_s)

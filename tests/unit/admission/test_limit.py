@@ -2,6 +2,7 @@ import statistics
 
 import pytest
 
+from fakes.impatient_pool import Impatient
 from fakes.simulated_pool import Outcome, Served, Simulation
 from tandem.adapters.scripted.clock import ScriptedClock
 from tandem.admission.limit import AdaptiveLimit
@@ -55,6 +56,33 @@ def test_lost_capacity_is_noticed_and_gained_capacity_used(seed: int) -> None:
     assert 9 <= statistics.median(lost) <= 20
     regained = [value for at_s, value in outcome.limits if at_s >= 350]
     assert statistics.median(regained) >= 50
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+@pytest.mark.parametrize("leave_s", [0.4, 1.0])
+def test_capacity_is_found_again_although_all_whose_first_token_takes_long_leave(leave_s: float, seed: int) -> None:
+    clock = ScriptedClock()
+    limit = AdaptiveLimit(initial=64, least=1, most=512, clock=clock)
+    served = Served(lambda now_s: 64 if now_s < 60 else 8, lambda _: 0.1, 0.9)
+    crowd = Impatient(served, limit, clock, rate=lambda _: 250, leave_s=leave_s, seed=seed)
+    outcome = crowd.run(160, warm_up_s=70)
+    assert outcome.done >= 0.8 * 90 * 8
+
+
+def test_leaving_soon_says_nothing_of_the_pool() -> None:
+    clock = ScriptedClock()
+    limit = AdaptiveLimit(initial=16, least=1, most=64, clock=clock)
+    for _ in range(400):
+        limit.lost(limit.asked(), 0.5)
+    assert limit.value == 16
+
+
+def test_a_pool_that_never_speaks_is_asked_one_at_a_time() -> None:
+    clock = ScriptedClock()
+    limit = AdaptiveLimit(initial=16, least=1, most=64, clock=clock)
+    for _ in range(400):
+        limit.lost(limit.asked(), 30.0)
+    assert limit.value == 1
 
 
 @pytest.mark.parametrize("seed", [1, 2])
