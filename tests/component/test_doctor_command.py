@@ -8,12 +8,14 @@ from pathlib import Path
 import pytest
 
 from fakes.kubernetes_api import Recording, Reply, api_server, kubeconfig
+from tandem.domain.errors import ConfigurationError
 from tandem.platform.cluster import opened
 from tandem.platform.doctor import diagnose
 from tandem.platform.findings import Finding, Severity
 
 TANDEM = Path(sys.executable).with_name("tandem")
 CLUSTERS = Path(__file__).parent / "recorded_clusters"
+DATE = "Sun, 01 Mar 2026 12:00:00 GMT"
 FORBIDDEN = Reply(403, {"kind": "Status", "message": "nodes is forbidden"})
 
 
@@ -96,7 +98,7 @@ def test_people_get_one_line_for_each_finding(tmp_path: Path) -> None:
 
 
 def test_a_release_that_is_not_there(tmp_path: Path) -> None:
-    (found,) = told(tmp_path, Recording("", {"/version": Reply(200, {}), "/apis": Reply(200, {})}), "none")
+    (found,) = told(tmp_path, Recording(DATE, {"/version": Reply(200, {}), "/apis": Reply(200, {})}), "none")
     assert found.rule == "release-missing"
 
 
@@ -108,17 +110,27 @@ def test_a_cluster_that_cannot_be_reached_or_does_not_know_us(tmp_path: Path) ->
         nothing = doctor(kubeconfig(tmp_path, url), "-n", "x")
     assert "does not accept this context's credentials" in stranger.stdout
     assert (nothing.returncode, nothing.stderr) == (1, "tandem in x: 1 problem, 0 notes\n")
-    with api_server(Recording("", {"/version": Reply(200, {}), "/apis": Reply(200, "<html>")})) as url:
-        assert "not as a Kubernetes API server does" in doctor(kubeconfig(tmp_path, url), "-n", "x").stdout
+    for date, apis in ((DATE, "<html>"), ("", {})):
+        other = Recording(date, {"/version": Reply(200, {}), "/apis": Reply(200, apis)})
+        with api_server(other) as url:
+            assert "not as a Kubernetes API server does" in doctor(kubeconfig(tmp_path, url), "-n", "x").stdout
 
 
 @pytest.mark.parametrize("content", ["", "a: [", "just text", "contexts: 3", "apiVersion: v1"])
 def test_a_file_that_is_no_kubeconfig(tmp_path: Path, content: str) -> None:
     file = tmp_path / "config"
     file.write_text(content)
-    done = doctor(file)
-    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (1, "", 2)
-    assert done.stderr.startswith("error: ")
+    with pytest.raises(ConfigurationError) as told, opened(file, None, None):
+        pass
+    assert told.value.hint
+    assert "\n" not in told.value.message
+
+
+def test_without_the_kubernetes_client(tmp_path: Path) -> None:
+    start = "import sys; sys.modules['kubernetes'] = None; sys.argv[1:] = ['doctor']; from tandem.cli.main import main; main()"
+    done = subprocess.run([sys.executable, "-c", start], capture_output=True, text=True, cwd=tmp_path, check=False)
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1] == "hint: pip install 'tandem-rag[platform]'"
 
 
 def test_a_context_that_is_not_there_and_an_option_that_is_not_there(tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import Any
@@ -67,8 +67,10 @@ class Cluster:
 
     def now(self) -> datetime:
         """By the API server's clock, to the second."""
-        date = self._get("/version", {}, "application/json").date
-        return parsedate_to_datetime(date) if date else datetime.now(UTC)
+        try:
+            return parsedate_to_datetime(self._get("/version", {}, "application/json").date)
+        except ValueError as error:
+            raise self._no_api_server() from error
 
     def ask(self, namespace: str, pod: str, port: int, path: str, *, timeout_s: float = 5.0) -> Answer:
         """GET at a pod's port, forwarded as kubectl does, so that no NetworkPolicy is in the way."""
@@ -99,11 +101,14 @@ class Cluster:
         try:
             found = json.loads(body)
         except ValueError as error:
-            raise UpstreamUnavailable(
-                f"{self.address} answers, but not as a Kubernetes API server does.",
-                hint="Check the server address of this context: kubectl config view --minify.",
-            ) from error
+            raise self._no_api_server() from error
         return found if isinstance(found, dict) else {}
+
+    def _no_api_server(self) -> UpstreamUnavailable:
+        return UpstreamUnavailable(
+            f"{self.address} answers, but not as a Kubernetes API server does.",
+            hint="Check the server address of this context: kubectl config view --minify.",
+        )
 
 
 @contextmanager
