@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from e2e.asking import QUESTION
 from e2e.pods import INSIDE
 from e2e.space import Space
 
@@ -72,9 +73,28 @@ class Load:
         return Outcomes([Outcome(**json.loads(line)) for line in said.splitlines() if line])
 
 
-def offer(space: Space, name: str, url: str, *, rate: float, seconds: float, key: str, max_tokens: int = 64) -> Load:
+def offer(
+    space: Space,
+    name: str,
+    url: str,
+    *,
+    rate: float,
+    seconds: float,
+    key: str,
+    max_tokens: int = 64,
+    question: str = QUESTION,
+) -> Load:
     """Start to ask `rate` times a second for `seconds`, whether or not earlier requests are answered."""
-    flags = ["--rate", f"{rate:g}", "--seconds", f"{seconds:g}", "--max-tokens", str(max_tokens)]
+    flags = [
+        "--rate",
+        f"{rate:g}",
+        "--seconds",
+        f"{seconds:g}",
+        "--max-tokens",
+        str(max_tokens),
+        "--question",
+        question,
+    ]
     space.start(name, INSIDE / "offer.py", [url, *flags], env={"KEY": key})
     space.kubectl("wait", "--for=jsonpath={.status.phase}=Running", f"pod/{name}", "--timeout=60s")
     return Load(space, name, seconds)

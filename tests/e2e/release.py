@@ -13,6 +13,7 @@ from e2e.cluster import Object
 from e2e.commands import ROOT, run
 from e2e.forwarding import forwarded
 from e2e.space import Space
+from e2e.waiting import until
 
 CHART = ROOT / "charts/tandem"
 SMALL = CHART / "values-small-cpu.yaml"
@@ -55,10 +56,20 @@ class Release:
         return [each for each in yaml.safe_load_all(json.loads(told)["manifest"]) if each]
 
     def predictor_ready(self) -> None:
-        """Returns when it is: helm's --wait looks at no InferenceService."""
-        if self.space.cluster.serves(_PREDICTORS) and self.space.items(_PREDICTORS):
-            ready = ("wait", "--for=condition=Ready", _PREDICTORS, "--all", f"--timeout={_WAIT_S}s")
-            self.space.kubectl(*ready, timeout_s=_WAIT_S + 10)
+        """Returns when it is the one that was asked for: helm's --wait looks at no InferenceService."""
+        if not self.space.cluster.serves(_PREDICTORS) or not self.space.items(_PREDICTORS):
+            return
+        until(f"KServe to look at {self.name}", self._predictor_seen, within_s=60, every_s=0.2)
+        for ready in (
+            ("rollout", "status", f"deployment/{self.name}-predictor"),
+            ("wait", "--for=condition=Ready", _PREDICTORS, self.name),
+        ):
+            self.space.kubectl(*ready, f"--timeout={_WAIT_S}s", timeout_s=_WAIT_S + 10)
+
+    def _predictor_seen(self) -> bool:
+        """True when the newest InferenceService has become a Deployment."""
+        service = self.space.get(_PREDICTORS, self.name)
+        return bool(service["status"].get("observedGeneration") == service["metadata"]["generation"])
 
     def helm(self, verb: str, *arguments: str) -> str:
         """`helm VERB RELEASE …`, for the verbs that take a release first."""

@@ -21,9 +21,4 @@ def steady(space: Space, *, tokens: int, gap_ms: float) -> Object:
             },
         },
         "config": {"retrieval": {"enabled": False}, "admission": {"initial": 128}},
-        "networkPolicy": {
-            "extraEgress": [
-                {"to": [{"podSelector": {"matchLabels": {"tandem-e2e": "steady"}}}], "ports": [{"port": _PORT}]}
-            ]
-        },
     }

@@ -1,10 +1,12 @@
 """Another model on other hardware, by another values file: the gateways are the same objects, and keep answering."""
 
+import asyncio
 import json
 import time
 
 import pytest
 
+from e2e.asking import put_document
 from e2e.cluster import Object
 from e2e.figures import record
 from e2e.keys import CALLER
@@ -24,13 +26,15 @@ STAND_IN: Object = {
         "nodeSelector": None,
     }
 }
-# A model of its own in the larger one's place.
-LARGER_STAND_IN: Object = {"predictor": {"model": {"uri": "smollm2"}}}
+# Another model in the larger one's place: one with more context.
+LARGER_STAND_IN: Object = {"predictor": {"runtimes": {"small": {"env": {"TANDEM_PREDICTOR__CONTEXT_TOKENS": "8192"}}}}}
 
 
 @pytest.fixture(scope="module")
 def installed(release: Release) -> Release:
     release.up(STAND_IN, files=(SMALLER,))
+    with release.forwarded() as url:
+        asyncio.run(put_document(url))
     return release
 
 
@@ -38,7 +42,7 @@ def test_a_model_is_swapped_without_touching_a_gateway(installed: Release, ours:
     gateways = {pod["metadata"]["uid"]: pod for pod in ours.pods("gateway")}
     rendered = outside_the_predictor(installed.render(STAND_IN, files=(SMALLER,)))
     predictors = {pod["metadata"]["uid"] for pod in ours.pods("predictor")}
-    load = offer(ours, "load", installed.url, rate=2, seconds=40, key=CALLER, max_tokens=8)
+    load = offer(ours, "load", installed.url, rate=4, seconds=30, key=CALLER)
     time.sleep(3)
     installed.up(STAND_IN, LARGER_STAND_IN, files=(LARGER,))
     swapped = {pod["metadata"]["uid"] for pod in ours.pods("predictor")}

@@ -1,23 +1,54 @@
 """Who may talk to whom: strangers reach no inner workload, and a gateway reaches nothing that was not declared."""
 
+import json
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
+import yaml
 
-from e2e.cluster import Cluster
+from e2e.cluster import Cluster, Object
 from e2e.commands import ROOT
 from e2e.pods import INSIDE
 from e2e.release import Release
 from e2e.space import Space, space
 
 pytestmark = pytest.mark.timeout(300)
-QDRANT = ROOT / "manifests/platform/qdrant"
+DEFAULTS = ROOT / "manifests/cluster/base/network-policies.yaml"
+QDRANT = ROOT / "manifests/platform/qdrant/network-policy.yaml"
+STORE_PORT = "6333"
 
 
 @pytest.fixture(scope="module")
-def installed(release: Release, ours: Space) -> Release:
-    # What stands for the vector store is a listener with its labels: the policy is what is looked at.
-    release.up({"networkPolicy": {"extraEgress": {"gateway": []}}})
+def store(cluster: Cluster, ours: Space) -> Iterator[Space]:
+    """The vector store's namespace with its policies. A listener with its labels stands for it: they are what is looked at."""
+    names = {"tandem": ours.name, "qdrant": f"{ours.name}-qdrant"}
+    with space(cluster, names["qdrant"], ours.image, keep=False) as made:
+        written = [*policies(DEFAULTS), *policies(QDRANT)]
+        cluster.apply(*(renamed(each, names) for each in written if each["metadata"]["namespace"] == "qdrant"))
+        made.serve("qdrant", INSIDE / "listen.py", [STORE_PORT], int(STORE_PORT), {"app.kubernetes.io/name": "qdrant"})
+        yield made
+
+
+def policies(file: Path) -> list[Object]:
+    return [each for each in yaml.safe_load_all(file.read_text(encoding="utf-8")) if each["kind"] == "NetworkPolicy"]
+
+
+def renamed(policy: Object, names: dict[str, str]) -> Object:
+    """The same for other namespaces."""
+    text = json.dumps(policy)
+    for old, new in names.items():
+        text = text.replace(f'"namespace": "{old}"', f'"namespace": "{new}"')
+        text = text.replace(f'"kubernetes.io/metadata.name": "{old}"', f'"kubernetes.io/metadata.name": "{new}"')
+    found: Object = json.loads(text)
+    return found
+
+
+@pytest.fixture(scope="module")
+def installed(release: Release, store: Space) -> Release:
+    to_store = {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": store.name}}}
+    rule = {"to": [to_store], "ports": [{"port": int(STORE_PORT), "protocol": "TCP"}]}
+    release.up({"networkPolicy": {"extraEgress": {"retriever": [rule]}}})
     return release
 
 
@@ -70,8 +101,15 @@ def test_the_gateway_reaches_nothing_undeclared(installed: Release, ours: Space,
     assert elsewhere.reaches("stranger", *undeclared[1:]) == dict.fromkeys(undeclared[1:], True)
 
 
-def test_only_gateways_reach_the_vector_store(installed: Release, ours: Space, elsewhere: Space) -> None:
-    pass
+def test_only_who_asks_the_vector_store_reaches_it(
+    installed: Release, ours: Space, elsewhere: Space, store: Space
+) -> None:
+    address = f"qdrant.{store.name}.svc.cluster.local:{STORE_PORT}"
+    # Here it is the retriever that asks; the gateways leave it to that one.
+    callers = {name: ours.pods(name)[0]["metadata"]["name"] for name in ("retriever", "gateway")}
+    found = {name: ours.reaches(pod, address)[address] for name, pod in callers.items()}
+    assert found == {"retriever": True, "gateway": False}
+    assert elsewhere.reaches("stranger", address) == {address: False}
 
 
 def gateway(ours: Space) -> str:

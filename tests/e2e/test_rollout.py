@@ -19,7 +19,7 @@ pytestmark = pytest.mark.timeout(400)
 # Each stream takes eight seconds, and four begin every second.
 TOKENS, GAP_MS, RATE = 80, 100.0, 4.0
 STREAMS = 32
-LOAD_S = 40.0
+LOAD_S = 26.0
 
 
 @pytest.fixture(scope="module")
