@@ -104,6 +104,11 @@ def test_what_no_engine_could_serve_is_refused(profile: Path, changed: dict[str,
     assert re.search(line, told(profile, **changed))
 
 
+def test_a_name_that_kserve_refuses_is_refused_before() -> None:
+    (line,) = refusal(OPEN | {"fullnameOverride": "8b"}, CPU)
+    assert "set fullnameOverride" in line
+
+
 def test_the_hub_s_models_are_kept_on_a_claim_of_their_own() -> None:
     smaller, larger = made(SMALLER), made(LARGER)
     claims = [found["PersistentVolumeClaim"]["metadata"]["name"] for found in (smaller, larger)]
@@ -168,6 +173,8 @@ def test_the_replicas_belong_to_one_scaler_only() -> None:
     assert classes == ["none", "external"]
     spec = scaled["ScaledObject"]["spec"]
     assert (spec["minReplicaCount"], spec["scaleTargetRef"]["name"]) == (0, "tandem-predictor")
+    # A Prometheus that is away lets nobody wait for ever, nor takes anything down.
+    assert spec["fallback"] == {"failureThreshold": 6, "replicas": 1, "behavior": "currentReplicasIfHigher"}
     triggers = {trigger["name"]: trigger["metadata"] for trigger in spec["triggers"]}
     # Two thirds of the twelve requests that one replica has room for.
     assert triggers["demand"]["threshold"] == "8"

@@ -18,8 +18,8 @@
 {{- if not (hasKey .runtimes .runtime) }}
 {{- fail (printf "predictor.runtime is %q: choose tgi, vllm or small." .runtime) }}
 {{- end }}
-{{- if or (gt (len (include "tandem.fullname" $)) 48) (not (regexMatch "^[a-z]" (include "tandem.fullname" $))) }}
-{{- fail (printf "the name %q is not one that KServe can make a Service of: up to 48 characters, a letter first; set fullnameOverride." (include "tandem.fullname" $)) }}
+{{- if not (regexMatch "^[a-z]" (include "tandem.fullname" $)) }}
+{{- fail (printf "the name %q does not begin with a letter, which KServe wants: set fullnameOverride." (include "tandem.fullname" $)) }}
 {{- end }}
 {{- if not .model.uri }}
 {{- fail "predictor.model.uri is empty: name a model, or take one of values-8b-a10g.yaml, values-30b-a100.yaml, values-small-cpu.yaml." }}
