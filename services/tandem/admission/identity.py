@@ -70,6 +70,8 @@ class Identity:
         if found is not None:
             return found
         if self._tokens is None:
-            raise Unauthenticated("The API key is not known.")
+            raise Unauthenticated(
+                "The API key is not known.", hint="Ask the operator for a key, or use the one you have whole."
+            )
         who = await self._tokens.check(secret)
         return Key(who.subject, "", who.tenant)

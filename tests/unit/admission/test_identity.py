@@ -25,8 +25,9 @@ async def test_a_known_key_names_its_caller(header: str) -> None:
     "header", [None, "", "Bearer", "Bearer ", "Basic one", "one", "Bearer three", "Bearer One", "Bearer ö"]
 )
 async def test_anything_else_is_refused(header: str | None) -> None:
-    with pytest.raises(Unauthenticated):
+    with pytest.raises(Unauthenticated) as refused:
         await KNOWN.caller(header)
+    assert refused.value.hint
 
 
 async def test_naming_one_s_own_tenant_is_no_claim() -> None:
