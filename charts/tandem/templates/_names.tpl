@@ -19,8 +19,8 @@
 
 {{/* What never changes: a Deployment's selector can't be changed. */}}
 {{- define "tandem.selector" -}}
-app.kubernetes.io/name: {{ include "tandem.name" .root }}
-app.kubernetes.io/instance: {{ .root.Release.Name }}
+app.kubernetes.io/name: {{ include "tandem.name" .root | quote }}
+app.kubernetes.io/instance: {{ .root.Release.Name | quote }}
 app.kubernetes.io/component: {{ .component }}
 {{- end }}
 

@@ -3,7 +3,7 @@
 {{- $settings := get .root.Values .component -}}
 {{ include "tandem.pod.rights" .root }}
 {{- with $settings.priorityClassName }}
-priorityClassName: {{ . }}
+priorityClassName: {{ . | quote }}
 {{- end }}
 terminationGracePeriodSeconds: {{ $settings.terminationGracePeriodSeconds }}
 {{- with $settings.nodeSelector }}
@@ -90,16 +90,16 @@ volumes:
   {{- with include "tandem.keysFile" . | fromYaml }}
   - name: keys
     secret:
-      secretName: {{ .name }}
+      secretName: {{ .name | quote }}
       items:
-        - key: {{ .key }}
+        - key: {{ .key | quote }}
           path: keys.yaml
   {{- end }}
 {{- end }}
 
 {{/* What every pod of ours may do, which is nothing. Takes the root. */}}
 {{- define "tandem.pod.rights" -}}
-serviceAccountName: {{ include "tandem.serviceAccountName" . }}
+serviceAccountName: {{ include "tandem.serviceAccountName" . | quote }}
 automountServiceAccountToken: false
 # Kubernetes would write the Services' addresses to variables that begin with TANDEM_, as the settings do.
 enableServiceLinks: false
@@ -130,7 +130,7 @@ capabilities:
 {{- if not .enabled }}emptyDir:
   sizeLimit: {{ .size }}
 {{- else if .existingClaim }}persistentVolumeClaim:
-  claimName: {{ .existingClaim }}
+  claimName: {{ .existingClaim | quote }}
 {{- end }}
 {{- end }}
 {{- end }}

@@ -66,8 +66,8 @@ Labels of the predictor's objects. KServe copies those of the InferenceService t
 among them: else every upgrade of the chart would load the model again.
 */}}
 {{- define "tandem.predictor.labels" -}}
-app.kubernetes.io/name: {{ include "tandem.name" . }}
-app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/name: {{ include "tandem.name" . | quote }}
+app.kubernetes.io/instance: {{ .Release.Name | quote }}
 app.kubernetes.io/component: predictor
 app.kubernetes.io/part-of: tandem
 app.kubernetes.io/managed-by: {{ .Release.Service }}

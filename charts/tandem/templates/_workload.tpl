@@ -31,7 +31,7 @@ spec:
       spec:
         accessModes: [ReadWriteOnce]
         {{- with .storageClass }}
-        storageClassName: {{ . }}
+        storageClassName: {{ . | quote }}
         {{- end }}
         resources:
           requests:
