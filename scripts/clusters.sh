@@ -6,6 +6,7 @@ export KUBECONFIG TANDEM_E2E_PROMETHEUS=http://prometheus-operated.monitoring.sv
 
 make_cluster() {   # kind | k3d
   trap 'unmake_cluster '"$1" EXIT
+  # shellcheck disable=SC2089,SC2090  # the tests take the quotes apart
   case $1 in
     kind)
       kind create cluster --name $name --config manifests/kind/cluster.yaml --wait 3m
