@@ -43,6 +43,7 @@ def told(folder: Path, recording: Recording, release: str, namespace: str = "g-d
         ("no_storage_class", "volume", "claim-pending", "no StorageClass 'fast'", "storageClass"),
         ("too_little_cpu", "cpu", "unschedulable", "it asks for cpu: 3, and the largest node", "gateway.resources"),
         ("no_qdrant", "slow", "peer-missing", "namespace 'qdrant' has no Service 'qdrant'", "config.vectors.url"),
+        ("never_ready", "never", "not-ready", "Startup probe failed: Get", "predictor.startupSeconds"),
         ("config_typo", "typo", "crash", "server.drain_dely_s: Extra inputs", "tandem config schema"),
     ],
 )
@@ -102,18 +103,22 @@ def test_a_release_that_is_not_there(tmp_path: Path) -> None:
     assert found.rule == "release-missing"
 
 
+def said(file: Path) -> str:
+    with opened(file, None, None) as cluster:
+        (finding,) = diagnose(cluster, "tandem")
+    assert finding.fix
+    return finding.problem
+
+
 def test_a_cluster_that_cannot_be_reached_or_does_not_know_us(tmp_path: Path) -> None:
-    away = doctor(kubeconfig(tmp_path, "http://127.0.0.1:9"), "-n", "x")
-    assert (away.returncode, away.stdout.startswith("problem cluster: No Kubernetes API server answers")) == (1, True)
+    assert said(kubeconfig(tmp_path, "http://127.0.0.1:9")).startswith("No Kubernetes API server answers at http://127")
     with api_server(Recording("", {})) as url:
-        stranger = doctor(kubeconfig(tmp_path, url, token="other"), "-n", "x")
-        nothing = doctor(kubeconfig(tmp_path, url), "-n", "x")
-    assert "does not accept this context's credentials" in stranger.stdout
-    assert (nothing.returncode, nothing.stderr) == (1, "tandem in x: 1 problem, 0 notes\n")
+        assert said(kubeconfig(tmp_path, url, token="other")).endswith("does not accept this context's credentials.")
+        assert said(kubeconfig(tmp_path, url)) == "nothing at /version"
     for date, apis in ((DATE, "<html>"), ("", {})):
         other = Recording(date, {"/version": Reply(200, {}), "/apis": Reply(200, apis)})
         with api_server(other) as url:
-            assert "not as a Kubernetes API server does" in doctor(kubeconfig(tmp_path, url), "-n", "x").stdout
+            assert said(kubeconfig(tmp_path, url)).endswith("not as a Kubernetes API server does.")
 
 
 @pytest.mark.parametrize("content", ["", "a: [", "just text", "contexts: 3", "apiVersion: v1"])

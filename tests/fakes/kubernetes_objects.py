@@ -9,6 +9,7 @@ from tandem.platform.objects import COMPONENT, INSTANCE
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 EARLIER = "2026-03-01T11:00:00Z"
+IMAGE = "registry.example/tandem:1"
 JUST_NOW = "2026-03-01T11:59:55Z"
 APIS = frozenset(
     {
@@ -64,7 +65,7 @@ def pod(
         "Pod",
         name,
         component,
-        spec={"containers": [{"name": component}]} | (spec or {}),
+        spec={"containers": [{"name": component, "image": IMAGE}]} | (spec or {}),
         status={"phase": phase, "conditions": own + (conditions or []), "containerStatuses": containers or []},
     )
 
@@ -74,7 +75,7 @@ def waiting(reason: str, message: str = "", **more: Any) -> Json:
     state = {"waiting": {"reason": reason, "message": message}}
     return {
         "name": "gateway",
-        "image": "registry.example/tandem:1",
+        "image": IMAGE,
         "ready": False,
         "restartCount": 0,
         "state": state,

@@ -1,6 +1,6 @@
 import pytest
 
-from fakes.kubernetes_objects import JUST_NOW, ended, event, facts, one, pod, running, thing, waiting
+from fakes.kubernetes_objects import IMAGE, JUST_NOW, ended, event, facts, one, pod, running, thing, waiting
 from tandem.platform.facts import Presence, Seen
 from tandem.platform.rules.crashes import crashes
 from tandem.platform.rules.images import images
@@ -8,7 +8,6 @@ from tandem.platform.rules.readiness import readiness
 from tandem.platform.rules.rollout import rollout
 from tandem.platform.rules.secrets import secrets
 
-IMAGE = "registry.example/tandem:1"
 TYPO = (
     "error: The configuration is not valid: retrieval.topk: unknown key\nhint: tandem config schema lists every key.\n"
 )
@@ -58,6 +57,14 @@ def test_a_container_killed_by_its_startup_probe() -> None:
     failing = pod(containers=[waiting("CrashLoopBackOff", restartCount=1, lastState=ended(137))])
     killed = event(failing, "Killing", "Container gateway failed startup probe, will be restarted")
     assert "startup probe failed" in one(crashes(facts(failing, killed))).problem
+    willing = pod(containers=[running(restarts=1, lastState=ended(0, "Completed"))])
+    assert one(crashes(facts(willing, killed))).rule == "probe-failed"
+
+
+def test_a_container_that_waits_for_its_image_has_not_crashed() -> None:
+    waits = pod(containers=[waiting("ErrImagePull", lastState=ended(1))])
+    assert list(crashes(facts(waits))) == []
+    assert f"the image {IMAGE} cannot" in one(images(facts(waits))).problem
 
 
 def test_a_container_that_came_back_is_well() -> None:

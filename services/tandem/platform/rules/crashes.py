@@ -7,7 +7,8 @@ from tandem.platform.findings import Finding
 from tandem.platform.last_words import hint, last_words
 from tandem.platform.objects import Object, at, component_of, container_states, name_of
 
-_MEMORY = 137
+# Killed, told to end, and told to end and willing.
+_KILLED = frozenset({137, 143, 0})
 
 
 def crashes(facts: Facts) -> Iterator[Finding]:
@@ -25,8 +26,9 @@ def _ended(state: Object) -> Object | None:
     if now and now.get("exitCode") != 0:
         return now
     last: Object = at(state, "lastState", "terminated", default={})
-    backing_off = at(state, "state", "waiting", "reason") == "CrashLoopBackOff"
-    return last if last and (backing_off or not state.get("ready")) else None
+    # Whatever else it waits for, such as its image, is told elsewhere.
+    tried_again = at(state, "state", "running") or at(state, "state", "waiting", "reason") == "CrashLoopBackOff"
+    return last if last and tried_again and not state.get("ready") else None
 
 
 def _finding(facts: Facts, pod: Object, state: Object, ended: Object) -> Finding:
@@ -42,7 +44,7 @@ def _finding(facts: Facts, pod: Object, state: Object, ended: Object) -> Finding
     if ended.get("reason") == "StartError" or code in {126, 127, 128}:
         problem = f"{where} could not be started: {' '.join(str(ended.get('message') or log).split())}"
         return Finding("start-error", f"pod/{name}", problem, "check image and args of this workload", component)
-    if code == _MEMORY and _probed(facts, pod):
+    if code in _KILLED and _probed(facts, pod):
         problem = f"{where} was killed since its {_probed(facts, pod)} probe failed; it said: {last_words(log)}"
         fix = f"it needs longer than the probe allows, or hangs: {again}"
         return Finding("probe-failed", f"pod/{name}", problem, fix, component)

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 from tandem.platform.facts import Facts
 from tandem.platform.findings import Finding
-from tandem.platform.objects import Object, at, component_of, container_states, name_of
+from tandem.platform.objects import Object, at, component_of, container_states, containers, name_of
 
 _REASONS = frozenset({"ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull", "ImageInspectError"})
 _FIXES = (
@@ -47,7 +47,7 @@ def images(facts: Facts) -> Iterator[Finding]:
 
 
 def _finding(facts: Facts, pod: Object, state: Object, waiting: Object) -> Finding:
-    image = str(state.get("image", ""))
+    image = _image(pod, str(state.get("name")))
     reason = _reason(facts, pod, image, waiting)
     return Finding(
         "image-pull",
@@ -56,6 +56,12 @@ def _finding(facts: Facts, pod: Object, state: Object, waiting: Object) -> Findi
         _fix(reason, str(waiting.get("reason"))),
         component_of(pod),
     )
+
+
+def _image(pod: Object, container: str) -> str:
+    """As it was asked for; the status tells a digest once it ran."""
+    asked = [each for each in containers(at(pod, "spec", default={})) if each.get("name") == container]
+    return str(asked[0].get("image", "")) if asked else ""
 
 
 def _reason(facts: Facts, pod: Object, image: str, waiting: Object) -> str:

@@ -19,7 +19,7 @@ def peers(facts: Facts) -> Iterator[Finding]:
                 "peer-missing",
                 subject,
                 f"{peer.role} is called at {peer.url}, and namespace {peer.namespace!r} has no Service {peer.service!r}",
-                _fix(peer),
+                _fix(peer, facts.namespace),
                 component,
             )
         elif peer.presence is Presence.present and peer.ready == 0:
@@ -35,9 +35,11 @@ def peers(facts: Facts) -> Iterator[Finding]:
             )
 
 
-def _fix(peer: Peer) -> str:
+def _fix(peer: Peer, home: str) -> str:
     if peer.role == "Qdrant":
         return "install Qdrant (manifests/platform), or correct config.vectors.url"
+    if peer.service.endswith("-predictor") and peer.namespace == home:
+        return f"KServe makes it from an InferenceService: kubectl get inferenceservices -n {home}; or correct the URL"
     if peer.role == "the retriever":
         return "set retriever.enabled, or correct config.retriever.url"
     return "correct the URL in config or predictor.external.url, or enable the predictor"
