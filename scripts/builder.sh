@@ -14,7 +14,7 @@ find_builder() {
 build() {
   [[ $builder == docker ]] || {
     # Docker's format has health checks, which OCI's lacks; chroot isolation needs no runtime, and works in a container.
-    set -- --format docker --layers "$@"
+    set -- --format docker --layers --force-rm "$@"
     export BUILDAH_ISOLATION=${BUILDAH_ISOLATION:-chroot}
   }
   "$builder" build "$@"
