@@ -190,3 +190,21 @@ def test_another_s_predictor_is_used_and_none_made() -> None:
         "TANDEM_PREDICTOR__PROTOCOL": "openai",
         "TANDEM_PREDICTOR__MODEL": "big",
     }
+
+
+@pytest.mark.parametrize(
+    ("profile", "engine", "variable"),
+    [
+        (SMALLER, "tgi", "API_KEY"),
+        (SMALLER, "vllm", "VLLM_API_KEY"),
+        (CPU, "small", "TANDEM_PREDICTOR__API_KEY"),
+    ],
+)
+def test_a_key_that_the_gateway_shows_is_asked_for_by_every_engine(profile: Path, engine: str, variable: str) -> None:
+    values = OPEN | {"predictor": {"runtime": engine}, "existingSecrets": {"predictor": {"name": "model", "key": "k"}}}
+    found = {one["metadata"]["name"]: one for one in objects(profile, values=values)}
+    workload = found["tandem-gateway"]["spec"]["template"]["spec"]["containers"][0]
+    asked, shown = found["tandem"]["spec"]["predictor"]["model"], workload
+    for container, name in ((asked, variable), (shown, "TANDEM_PREDICTOR__API_KEY")):
+        (one,) = (each for each in container["env"] if each["name"] == name)
+        assert one["valueFrom"] == {"secretKeyRef": {"name": "model", "key": "k"}}

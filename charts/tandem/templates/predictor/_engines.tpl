@@ -161,6 +161,7 @@ readinessProbe:
   value: "8080"
 - name: TANDEM_SERVER__ALLOW_UNAUTHENTICATED
   value: "true"
+{{- include "tandem.secretEnv" (list "TANDEM_PREDICTOR__API_KEY" .Values.existingSecrets.predictor) }}
 {{- end }}
 
 {{- define "tandem.predictor.small.args" -}}
