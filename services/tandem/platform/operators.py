@@ -23,7 +23,9 @@ OPERATORS = (
     Operator(
         "prometheus-operator",
         "monitoring.coreos.com",
-        "app.kubernetes.io/name in (prometheus-operator, kube-prometheus-stack-prometheus-operator)",
+        # The bundle's name and the chart's; the chart's webhook has that name, too.
+        "app.kubernetes.io/name in (prometheus-operator, kube-prometheus-stack-prometheus-operator),"
+        "app.kubernetes.io/component!=prometheus-operator-webhook",
         "takes up PodMonitors and PrometheusRules",
     ),
 )
