@@ -121,13 +121,13 @@ class Admitted:
         if not pool.endpoints.up:
             raise pool.broken()
         claim = Claim(self._demand.tenant.name, self._demand.tenant.weight, self._demand.tenant.priority)
-        slot = await pool.turnstile.take(claim, self._context)
+        self._slot = slot = await pool.turnstile.take(claim, self._context)
         try:
             self._spend = self._prices.reserve(pool.policy.name, self._demand)
-        except BaseException:
-            slot.free()
-            raise
-        self._pool, self._slot = pool, slot
+        finally:
+            if self._spend is None:
+                self.leave()
+        self._pool = pool
         return slot
 
     async def _first(self, prompt: Prompt, sampling: Sampling) -> Asking:
@@ -153,9 +153,9 @@ class Admitted:
         asking = Asking(endpoint, stream)
         try:
             await self._begin(asking, slot, idle_s)
-        except BaseException:
-            asking.left()
-            raise
+        finally:
+            if not asking.begun:
+                asking.left()
         slot.first_token()
         asking.attempt.spoke()
         self._pool.waking.woke()

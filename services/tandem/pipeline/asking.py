@@ -1,5 +1,6 @@
 """One server that is being asked, from the first word to the last."""
 
+import sys
 from collections.abc import AsyncIterator, Awaitable
 from contextlib import AbstractAsyncContextManager
 from types import TracebackType
@@ -13,18 +14,19 @@ Stream = AbstractAsyncContextManager[AsyncIterator[GenerationEvent]]
 
 
 class Asking:
-    """One server that is being asked; `events` once it has begun.
+    """One server that is being asked; `events` once it has `begun`.
 
     A context to be left then; when it did not begin, `left` says that it is over, behind the verdict on the attempt.
     """
 
-    __slots__ = ("_endpoint", "_stream", "attempt", "events")
+    __slots__ = ("_endpoint", "_stream", "attempt", "begun", "events")
 
     def __init__(self, endpoint: Endpoint, stream: Stream) -> None:
         self._endpoint = endpoint
         self._stream = stream
         self.attempt: Attempt = endpoint.breaker.enter()
         self.events: AsyncIterator[GenerationEvent]
+        self.begun = False
         endpoint.running += 1
 
     async def begin(self) -> None:
@@ -32,9 +34,10 @@ class Asking:
         events = await self._stream.__aenter__()
         try:
             self.events = _Resumed(await anext(events), events)
-        except BaseException as error:
-            await self._stream.__aexit__(type(error), error, error.__traceback__)
-            raise
+            self.begun = True
+        finally:
+            if not self.begun:
+                await self._stream.__aexit__(*sys.exc_info())
 
     def left(self) -> None:
         """It is over."""
