@@ -97,6 +97,8 @@ def test_two_cards_hold_what_one_does_not() -> None:
         (SMALLER, {"terminationGracePeriodSeconds": 90}, "TGI takes up to 90 s"),
         (CPU, {"model": {"uri": "pvc://models/tiny"}}, "predictor.model.file is empty"),
         (CPU, {"model": {"uri": "hf://org/name:main"}}, "FILE.gguf"),
+        (SMALLER, {"runtimes": {"tgi": {"env": {"PORT": "80"}}}}, "tgi.env sets PORT, which the chart sets itself"),
+        (CPU, {"runtimes": {"small": {"env": {"TANDEM_SERVER__PORT": "80"}}}}, "small.env sets TANDEM_SERVER__PORT"),
         (CPU, {"autoscaling": {"enabled": True, "minReplicas": 3}}, "minReplicas is 3 and maxReplicas 2"),
     ],
 )

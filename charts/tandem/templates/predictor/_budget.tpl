@@ -45,6 +45,13 @@
 {{- if and (eq .runtime "tgi") (le (int .terminationGracePeriodSeconds) 90) }}
 {{- fail (printf "predictor.terminationGracePeriodSeconds is %d: TGI takes up to 90 s to end its streams, give more." (int .terminationGracePeriodSeconds)) }}
 {{- end }}
+{{- $runtime := .runtime }}
+{{- $engine := get .runtimes .runtime }}
+{{- range include (printf "tandem.predictor.%s.env" .runtime) $ | fromYamlArray }}
+{{- if hasKey $engine.env .name }}
+{{- fail (printf "predictor.runtimes.%s.env sets %s, which the chart sets itself: leave it out." $runtime .name) }}
+{{- end }}
+{{- end }}
 {{- end }}
 {{- end }}
 
