@@ -15,7 +15,7 @@ from e2e.release import Release
 from e2e.space import Space, space
 from e2e.values import SECRETS, base
 
-_VOLUMES = [f"tandem-e2e-{number}" for number in range(24)]
+_VOLUMES = 24
 _KEEP = "TANDEM_E2E_KEEP"
 
 
@@ -38,14 +38,8 @@ def built(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Images:
 def storage_class(cluster: Cluster, built: Images) -> Iterator[str]:
     """The class of the retriever's volume; where the cluster makes no volumes, some are made before."""
     name = volumes.storage_class(cluster)
-    if name:
-        volumes.remove(cluster, _VOLUMES)
-        volumes.provide(cluster, _VOLUMES, built.main)
-    try:
+    with volumes.provided(cluster, _VOLUMES, built.main) if name else contextlib.nullcontext():
         yield name
-    finally:
-        if name:
-            volumes.remove(cluster, _VOLUMES)
 
 
 @pytest.fixture(scope="module")

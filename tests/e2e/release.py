@@ -56,20 +56,19 @@ class Release:
         return [each for each in yaml.safe_load_all(json.loads(told)["manifest"]) if each]
 
     def predictor_ready(self) -> None:
-        """Returns when it is the one that was asked for: helm's --wait looks at no InferenceService."""
+        """Returns when it is, or sleeps: helm's --wait looks at no InferenceService."""
         if not self.space.cluster.serves(_PREDICTORS) or not self.space.items(_PREDICTORS):
             return
-        until(f"KServe to look at {self.name}", self._predictor_seen, within_s=60, every_s=0.2)
-        for ready in (
-            ("rollout", "status", f"deployment/{self.name}-predictor"),
-            ("wait", "--for=condition=Ready", _PREDICTORS, self.name),
-        ):
-            self.space.kubectl(*ready, f"--timeout={_WAIT_S}s", timeout_s=_WAIT_S + 10)
+        deployment = f"{self.name}-predictor"
+        until(
+            f"KServe to make {deployment}", lambda: self.space.get("deployment", deployment), within_s=60, every_s=0.2
+        )
+        self._await("rollout", "status", f"deployment/{deployment}")
+        if self.space.get("deployment", deployment)["spec"]["replicas"]:
+            self._await("wait", "--for=condition=Ready", _PREDICTORS, self.name)
 
-    def _predictor_seen(self) -> bool:
-        """True when the newest InferenceService has become a Deployment."""
-        service = self.space.get(_PREDICTORS, self.name)
-        return bool(service["status"].get("observedGeneration") == service["metadata"]["generation"])
+    def _await(self, *what: str) -> None:
+        self.space.kubectl(*what, f"--timeout={_WAIT_S}s", timeout_s=_WAIT_S + 10)
 
     def helm(self, verb: str, *arguments: str) -> str:
         """`helm VERB RELEASE …`, for the verbs that take a release first."""

@@ -36,7 +36,7 @@ CASES: dict[str, tuple[Object, str, str]] = {
     "secret": ({"existingSecrets": {"keysFile": {"name": "absent", "key": "keys.yaml"}}}, "secret-missing", "secret/absent"),
     "image": ({"image": {"repository": "registry.invalid/absent", "tag": "1"}}, "image-pull", "registry.invalid/absent:1"),
     "place": ({"predictor": {"nodeSelector": {"tandem.dev/pool": "absent"}}}, "unschedulable", "tandem.dev/pool"),
-    "model": ({"predictor": {"runtimes": {"small": {"env": {"TANDEM_PREDICTOR__MODEL": "/absent.gguf"}}}}}, "crash", "absent.gguf"),
+    "model": ({"predictor": {"model": {"uri": "hf://absent/absent@main/absent.gguf"}}}, "crash", "absent.gguf"),
 }  # fmt: skip
 
 
@@ -56,7 +56,18 @@ def test_an_api_that_the_cluster_lacks_is_named_before_anything_is_made(cluster:
     # Rendered without a cluster's APIs: every third party is missing.
     values = json.dumps(release.base)
     with pytest.raises(CommandFailed) as refused:
-        cluster.helm("template", "tandem", str(CHART), "--values", str(SMALL), "--values", "-", stdin=values)
+        cluster.helm(
+            "template",
+            "tandem",
+            str(CHART),
+            "--kube-version",
+            "1.34.0",
+            "--values",
+            str(SMALL),
+            "--values",
+            "-",
+            stdin=values,
+        )
     assert "KServe" in refused.value.said
 
 

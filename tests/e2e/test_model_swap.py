@@ -13,6 +13,7 @@ from e2e.keys import CALLER
 from e2e.load import offer
 from e2e.release import CHART, Release
 from e2e.space import Space
+from e2e.waiting import until
 
 pytestmark = pytest.mark.timeout(400)
 SMALLER, LARGER = CHART / "values-8b-a10g.yaml", CHART / "values-30b-a100.yaml"
@@ -41,19 +42,28 @@ def installed(release: Release) -> Release:
 def test_a_model_is_swapped_without_touching_a_gateway(installed: Release, ours: Space) -> None:
     gateways = {pod["metadata"]["uid"]: pod for pod in ours.pods("gateway")}
     rendered = outside_the_predictor(installed.render(STAND_IN, files=(SMALLER,)))
-    predictors = {pod["metadata"]["uid"] for pod in ours.pods("predictor")}
+    before = uids(ours, "predictor")
     load = offer(ours, "load", installed.url, rate=4, seconds=30, key=CALLER)
     time.sleep(3)
     installed.up(STAND_IN, LARGER_STAND_IN, files=(LARGER,))
-    swapped = {pod["metadata"]["uid"] for pod in ours.pods("predictor")}
+    # KServe takes a moment to see the change.
+    until(
+        "the other predictor alone",
+        lambda: uids(ours, "predictor") and not uids(ours, "predictor") & before,
+        within_s=90,
+    )
+    installed.predictor_ready()
     outcomes = load.outcomes()
     record("requests_lost_in_model_swap", len(outcomes.failed), of=len(outcomes.each), endings=outcomes.endings)
     assert outside_the_predictor(installed.render(STAND_IN, LARGER_STAND_IN, files=(LARGER,))) == rendered
-    assert not swapped & predictors
     now = {pod["metadata"]["uid"]: pod for pod in ours.pods("gateway")}
     assert now.keys() == gateways.keys()
     assert all(status["restartCount"] == 0 for pod in now.values() for status in pod["status"]["containerStatuses"])
     assert outcomes.failed == []
+
+
+def uids(ours: Space, component: str) -> set[str]:
+    return {pod["metadata"]["uid"] for pod in ours.pods(component)}
 
 
 def outside_the_predictor(objects: list[Object]) -> str:
