@@ -6,7 +6,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 BASH = shutil.which("bash") or "bash"
-SCRIPTS = ("run", "test", "check", "bench")
+SCRIPTS = ("run", "test", "check", "bench", "e2e")
 _FAKE_PYTHON = '#!/bin/sh\ncase "$2" in *exit*) exit 1;; *) echo 3.9.2;; esac\n'
 
 
@@ -69,3 +69,11 @@ def test_an_old_python_is_one_clear_line(tmp_path: Path) -> None:
     )  # fmt: skip
     assert refused.returncode == 1
     assert refused.stderr == "error: Tandem needs Python 3.11 or newer; this machine has 3.9.2.\n"
+
+
+@pytest.mark.parametrize("arguments", [("--provider",), ("--provider", "minikube"), ()])
+def test_e2e_wants_a_cluster_named(arguments: tuple[str, ...]) -> None:
+    refused = start("e2e", *arguments)
+    assert refused.returncode == 2
+    assert refused.stderr.startswith("error: ")
+    assert len(refused.stderr.splitlines()) == 1
