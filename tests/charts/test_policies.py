@@ -331,3 +331,20 @@ def test_every_existing_secret_of_the_values_reaches_a_pod() -> None:
     }
     assert kinds == default.keys(), "each is used by a case"
     assert asked <= told
+
+
+@each_case
+def test_nobody_named_is_nobody_let_in(case: Case) -> None:
+    closed = {"networkPolicy": {"monitoringFrom": [], "ingressFrom": {"predictor": []}}}
+    for policy in _of(objects(*case.files, values=closed, namespace=case.namespace), "NetworkPolicy"):
+        rules = policy["spec"].get("ingress") or []
+        everybody = [rule for rule in rules if not rule.get("from")]
+        assert not everybody or policy["metadata"]["name"].endswith("-gateway")
+
+
+def test_a_user_as_large_as_openshift_gives_stays_a_number() -> None:
+    values = {"predictor": {"runtimes": {"vllm": {"user": 1000660000}}}}
+    found = objects(CHART / "ci/retrievers-values.yaml", values=values)
+    (pod,) = [pod for pod in pods(found) if pod.owner["kind"] == "InferenceService"]
+    assert pod.containers[0]["securityContext"]["runAsUser"] == 1000660000
+    assert pod.spec["securityContext"]["fsGroup"] == 1000660000

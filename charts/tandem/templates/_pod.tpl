@@ -5,7 +5,7 @@
 {{- with $settings.priorityClassName }}
 priorityClassName: {{ . | quote }}
 {{- end }}
-terminationGracePeriodSeconds: {{ $settings.terminationGracePeriodSeconds }}
+terminationGracePeriodSeconds: {{ int $settings.terminationGracePeriodSeconds }}
 {{- with $settings.nodeSelector }}
 nodeSelector:
   {{- toYaml . | nindent 2 }}
@@ -33,7 +33,7 @@ topologySpreadConstraints:
 {{- end }}
 containers:
   - name: tandem
-    image: {{ include "tandem.image" .root }}
+    image: {{ include "tandem.image" .root | quote }}
     imagePullPolicy: {{ .root.Values.image.pullPolicy }}
     args: [serve, --target, {{ .component }}, --config, /etc/tandem/tandem.yaml]
     env:

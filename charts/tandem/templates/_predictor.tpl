@@ -57,7 +57,7 @@ declared model's requests are held until it is up. Pools in `config:` come first
 
 {{/* Labels that KServe puts on the predictor's pods. */}}
 {{- define "tandem.predictor.selector" -}}
-serving.kserve.io/inferenceservice: {{ include "tandem.fullname" . }}
+serving.kserve.io/inferenceservice: {{ include "tandem.fullname" . | quote }}
 component: predictor
 {{- end }}
 

@@ -11,7 +11,7 @@ metadata:
     {{- include "tandem.labels" . | nindent 4 }}
 spec:
   {{- if not $settings.autoscaling.enabled }}
-  replicas: {{ $settings.replicaCount }}
+  replicas: {{ int $settings.replicaCount }}
   {{- end }}
   selector:
     matchLabels:

@@ -9,7 +9,7 @@
 {{- end }}
 {{- with .Values.predictor.model.quantization }}
 - name: QUANTIZE
-  value: {{ . }}
+  value: {{ . | quote }}
 {{- end }}
 # The variable is the pod's name otherwise, and TGI binds to what it says.
 - name: HOSTNAME
@@ -104,7 +104,7 @@ readinessProbe:
 {{- with include "tandem.model.revision" . }}
 - --revision={{ . }}
 {{- end }}
-- --served-model-name={{ .Values.predictor.model.servedName }}
+- {{ printf "--served-model-name=%s" .Values.predictor.model.servedName | quote }}
 - --host=0.0.0.0
 - --port=8080
 {{- with .Values.predictor.model.quantization }}
