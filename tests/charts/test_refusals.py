@@ -170,7 +170,7 @@ MISTYPED: dict[str, tuple[dict[str, Any], str, str]] = {
     "an unknown key of a workload": ({"gateway": {"replicas": 3}}, "/gateway", "replicas"),
     "an unknown key of the predictor": ({"predictor": {"modelUri": "x"}}, "/predictor", "modelUri"),
     "a typo in the configuration": ({"config": {"server": {"drain_timout_s": 3}}}, "/config/server", "drain_timout_s"),
-    "a group that the configuration does not have": ({"config": {"retreiver": {}}}, "/config", "retreiver"),
+    "a group that the configuration does not have": ({"config": {"retrievers": {}}}, "/config", "retrievers"),
     "a secret in the configuration": ({"config": {"vectors": {"api_key": "s3cret"}}}, "/config/vectors", "api_key"),
     "what the chart sets itself": ({"config": {"server": {"port": 9}}}, "/config/server", "port"),
     "text for a number": ({"gateway": {"replicaCount": "two"}}, "/gateway/replicaCount", "integer"),

@@ -12,7 +12,9 @@ KEY = os.environ.get("QUESTION_API_KEY")
 TIMEOUT_S = float(os.environ["QUESTION_TIMEOUT_S"])
 COLLECTION = "helm-test"
 DOCUMENT = "lighthouse.md"
-TEXT = "# Lighthouse\n\nThe lighthouse of Varnholm was lit for the first time in 1874. Its keeper was called Oda Brandt.\n"
+TEXT = (
+    "# Lighthouse\n\nThe lighthouse of Varnholm was lit for the first time in 1874. Its keeper was called Oda Brandt.\n"
+)
 ASKED = {
     "model": "tandem",
     "messages": [{"role": "user", "content": "Who was the keeper of the lighthouse of Varnholm?"}],
