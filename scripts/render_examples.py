@@ -30,6 +30,8 @@ def render(example: Path, to: Path) -> None:
         shutil.copytree(Path(folder) / "tandem/templates", to)
 
 
+if shutil.which("helm") is None:
+    sys.exit("There is no helm on PATH: install it (https://helm.sh), then render again.")
 for values in sorted(CHART.glob("examples/*/values.yaml")):
     folder = Path(sys.argv[1]) if len(sys.argv) > 1 else CHART / "examples"
     render(values.parent, folder / values.parent.name / "rendered")
