@@ -53,7 +53,8 @@ def test_a_drain_waits_for_another_gateway_and_loses_nothing(installed: Release,
         assert drain.poll() is None, drain.communicate()[0]
         assert len([pod for pod in ours.pods("gateway") if ready(pod)]) == 1
         ours.kubectl("uncordon", *nodes)
-        said, _ = drain.communicate(timeout=60)
+        # It gives up by itself, and says what it waited for.
+        said, _ = drain.communicate(timeout=120)
         assert drain.returncode == 0, said
         assert "would violate the pod's disruption budget" in said
     outcomes = load.outcomes()
@@ -140,4 +141,5 @@ def test_a_predictor_killed_in_mid_stream_is_told_and_comes_back(installed: Rele
     outcomes = load.outcomes()
     told("predictor_kill", outcomes, recovery_s=round(recovery_s, 1))
     assert outcomes.silent == []
-    assert any(one.ending != "done" for one in outcomes.each), outcomes.endings
+    # Those that had begun to be answered are told within their streams.
+    assert any(one.status == 200 and one.ending != "done" for one in outcomes.each), outcomes.endings
