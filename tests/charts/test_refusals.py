@@ -44,6 +44,11 @@ REFUSED: dict[str, tuple[dict[str, Any], str, str]] = {
         "config.predictor.url",
         "use predictor.external.url",
     ),
+    "a model by URL without its name": (
+        {"predictor": {"external": {"url": "http://llm", "protocol": "openai"}}},
+        "predictor.external.model is empty",
+        "the name of its model",
+    ),
     "a key for a pool that is not there": (
         {"existingSecrets": {"pools": {"far": {"name": "a", "key": "b"}}}},
         '"far"',

@@ -45,6 +45,11 @@
 {{- if and $predictor ($config.predictor).url }}
 {{- fail "config.predictor.url is set by the chart: use predictor.external.url." }}
 {{- end }}
+{{- with .Values.predictor.external }}
+{{- if and .url (eq .protocol "openai") (not .model) }}
+{{- fail "predictor.external.model is empty: a server that speaks OpenAI's protocol wants the name of its model." }}
+{{- end }}
+{{- end }}
 {{- if and .Values.gateway.enabled (not $predictor) (not $config.pools) (not ($config.predictor).url) }}
 {{- fail "There is no model: set predictor.enabled to true, predictor.external.url, or config.pools." }}
 {{- end }}
