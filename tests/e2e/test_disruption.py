@@ -23,7 +23,9 @@ from e2e.waiting import until
 pytestmark = pytest.mark.timeout(400)
 AWAY_S = 30
 _API_SERVER = "TANDEM_E2E_API_SERVER"
-VALUES = {"gateway": {"replicaCount": 2}}
+# A drain knows no namespaces: other modules' gateways, leaving or not, are not its business.
+_DRAINED = {"tandem-e2e": "drained"}
+VALUES = {"gateway": {"replicaCount": 2, "podLabels": _DRAINED}}
 
 
 @pytest.fixture(scope="module")
@@ -47,7 +49,7 @@ def told(what: str, outcomes: Outcomes, **more: object) -> None:
 
 def test_a_drain_waits_for_another_gateway_and_loses_nothing(installed: Release, ours: Space) -> None:
     load = offer(ours, "load-drain", installed.url, rate=4, seconds=40, key=CALLER)
-    with draining(ours, "app.kubernetes.io/component=gateway") as (drain, nodes):
+    with draining(ours, ",".join(f"{key}={value}" for key, value in _DRAINED.items())) as (drain, nodes):
         # No node takes new pods. What replaces the first gateway finds no place, so the second one has to stay.
         time.sleep(15)
         assert drain.poll() is None, drain.communicate()[0]
