@@ -8,6 +8,7 @@ from pydantic import Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, YamlConfigSettingsSource
 
 from tandem.app.access import Auth, Quotas
+from tandem.app.features import Embedder, Ingestion, Reranker, Retrieval, Vectors
 from tandem.app.group import Group
 from tandem.app.traffic import Admission, CollectionPolicy, ModelPolicy, Pool, Resilience, TenantPolicy
 from tandem.domain.errors import ConfigurationError
@@ -55,64 +56,6 @@ class RetrieverPeer(Group):
     """Upper bound of one call; the request's deadline may be nearer."""
 
 
-class Vectors(Group):
-    """The vector store."""
-
-    url: str | None = None
-    """A Qdrant server, e.g. http://qdrant:6333. Without it Qdrant's engine runs in this process, under `data_dir`."""
-    api_key: SecretStr | None = None
-    """Qdrant's API key."""
-    grpc_port: int | None = Field(default=None, ge=1, le=65535)
-    """Use gRPC on this port (a third of REST's CPU)."""
-    timeout_s: float = Field(default=10.0, gt=0)
-    """Upper bound of one call, and of the wait for a turn."""
-    max_concurrency: int = Field(default=32, ge=1)
-    """Searches at a time; others wait for their turn, and who would wait longer than it has is refused at once."""
-
-
-class Embedder(Group):
-    """The embedding model."""
-
-    model: Literal["minilm"] = "minilm"
-    """all-MiniLM-L6-v2, int8 ONNX, in this process."""
-    threads: int = Field(default=0, ge=0)
-    """Threads of one inference; 0 means one per core less one, at least one."""
-    sparse_language: str = "english"
-    """Stemmer and stop words of the sparse vectors."""
-
-
-class Reranker(Group):
-    """The second look at the candidates."""
-
-    url: str | None = None
-    """A server that speaks TEI's `/rerank`."""
-    timeout_s: float = Field(default=5.0, gt=0)
-    """Upper bound of one call."""
-
-
-class Retrieval(Group):
-    """From question to passages."""
-
-    enabled: bool = True
-    """`false`: the conversation goes to the model as it is, without passages, template or citations."""
-    collection: str = Field(default="docs", pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$")
-    """The collection asked when the request names none."""
-    top_k: int = Field(default=5, ge=1, le=50)
-    """Passages handed to the prompt."""
-    candidates: int = Field(default=30, ge=1, le=200)
-    """Passages recalled by each leg before fusion."""
-    threshold: float | None = Field(default=None, ge=0, le=1)
-    """Relevance below which Tandem says that it does not know; unset: the measured default of the embedder."""
-    rerank: bool = True
-    """Rerank unless the request says otherwise."""
-    max_passage_tokens: int = Field(default=1500, ge=64)
-    """Token budget of all passages in one prompt."""
-    budget_share: float = Field(default=0.5, gt=0, le=1)
-    """Share of a request's time, as it is left when retrieval begins, that retrieval may take; the rest is the model's."""
-    on_failure: Literal["fail", "answer_without"] = "fail"
-    """When nothing can be searched: `fail` answers 503 or 504; `answer_without` lets the model answer by itself, and says so."""
-
-
 class Predictor(Group):
     """The language model: inside this process, or a peer by URL."""
 
@@ -142,23 +85,6 @@ class Predictor(Group):
     """In process: context of one request."""
     max_tokens: int = Field(default=256, ge=1)
     """Answer length when the request names none."""
-
-
-class Ingestion(Group):
-    """From bytes to chunks."""
-
-    chunk_tokens: int = Field(default=200, ge=32, le=254)
-    """Largest chunk, in the embedder's tokens."""
-    chunk_overlap: int = Field(default=32, ge=0)
-    """Tokens that neighbouring chunks share."""
-    max_document_bytes: int = Field(default=50_000_000, ge=1024)
-    """Largest document."""
-    max_text_chars: int = Field(default=10_000_000, ge=1024)
-    """Most text one document may unfold to."""
-    load_timeout_s: float = Field(default=60.0, gt=0)
-    """Longest time to read one document's format."""
-    load_memory_mb: int = Field(default=1024, ge=256)
-    """Most memory of the process that reads formats."""
 
 
 class Log(Group):

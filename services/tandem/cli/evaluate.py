@@ -34,7 +34,8 @@ def evaluate(
 async def _evaluate(folder: Path, data_dir: Path, config: Path | None) -> "Evaluation":
     from tandem.adapters.sources.beir import read_labelled
     from tandem.app import parts
-    from tandem.app.settings import Vectors, load_settings
+    from tandem.app.features import Vectors
+    from tandem.app.settings import load_settings
     from tandem.cli import session
     from tandem.cli.progress import step_progress
     from tandem.pipeline.evaluating import evaluate as measure

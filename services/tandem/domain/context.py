@@ -20,6 +20,8 @@ class Progress:
 class RequestContext:
     """`deadline_s` is an instant of the process's monotonic clock (see `ports/clock.py`); None means no deadline.
 
+    `groups` are the caller's, from its key or token: a document with an access list is seen by members of one of its groups
+    only, by nobody else. `user` is the caller's name.
     `standing` is kept up to date with the tenant's quotas while the request runs; None where none of them counts.
     `progress` is kept by whoever takes the request a stage further.
     """
@@ -30,3 +32,5 @@ class RequestContext:
     traceparent: str | None = None
     standing: Standing | None = field(default=None, compare=False)
     progress: Progress = field(default_factory=Progress, compare=False)
+    groups: tuple[str, ...] = ()
+    user: str | None = None

@@ -62,10 +62,12 @@ class Trace:
 class Retrieval:
     """The passages to answer from, best first (empty: nothing relevant was found), and the trace when asked for.
 
-    `relevance` is the best passage's calibrated relevance, 0…1, also when it fell below the threshold.
+    `relevance` is the best passage's calibrated relevance, 0…1, also when it fell below the threshold. `collection` is the
+    version that was searched, such as `docs@3`; empty where nothing was.
     """
 
     passages: tuple[Passage, ...]
     relevance: float
     degraded: tuple[str, ...] = ()
     trace: Trace | None = None
+    collection: str = ""
