@@ -46,3 +46,28 @@ def estimate(values: Sequence[float], seed: int = 0) -> Estimate:
     picks = np.random.default_rng(seed).integers(0, len(sample), (_RESAMPLES, len(sample)))
     low, high = np.quantile(sample[picks].mean(axis=1), (0.025, 0.975))
     return Estimate(float(sample.mean()), float(low), float(high))
+
+
+@dataclass(frozen=True, slots=True)
+class Graded:
+    """How well rankings answer the judged questions of a set.
+
+    `means` and `questions` (by id) hold `NAMES`; `missed` are the ids of those whose relevant documents are not all among
+    the first ten, in the set's order.
+    """
+
+    means: Mapping[str, float]
+    questions: Mapping[str, Mapping[str, float]]
+    missed: tuple[str, ...]
+
+
+def grade(qrels: Mapping[str, Mapping[str, int]], rankings: Mapping[str, Sequence[str]]) -> Graded:
+    """Rankings hold document ids, best first, by question; a repeated document counts at its first place only.
+
+    A question without a ranking was answered with nothing. `qrels` is not empty.
+    """
+    questions = {
+        query: scores(list(dict.fromkeys(rankings.get(query, ()))), relevant) for query, relevant in qrels.items()
+    }
+    means = {name: math.fsum(found[name] for found in questions.values()) / len(questions) for name in NAMES}
+    return Graded(means, questions, tuple(query for query, found in questions.items() if found["recall@10"] < 1))
