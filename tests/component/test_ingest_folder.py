@@ -21,6 +21,7 @@ from tandem.domain.context import RequestContext
 from tandem.domain.document import IngestOutcome, RawDocument
 from tandem.domain.errors import InvalidRequest, Overloaded, StoreFull, UpstreamUnavailable
 from tandem.ingestion.progress import Indexing, Listed, Settled, SyncEvent, SyncReport
+from tandem.ingestion.shards import Shard
 from tandem.pipeline.ingesting import Ingesting
 from tandem.pipeline.syncing import sync
 
@@ -345,3 +346,29 @@ async def test_a_run_that_is_stopped_leaves_whole_documents_and_is_completed_by_
     assert 0 < before < 23
     report = await house.sync(docs)
     assert (report.count("unchanged"), report.count("added")) == (before, 23 - before)
+
+
+async def test_shards_together_are_the_whole(house: House, docs: Path) -> None:
+    for number in range(12):
+        (docs / f"more-{number}.md").write_text(f"# More\n\nPage {number} has a word of its own: {number * 7}.")
+    reports = [await house.sync(docs, shard=Shard(index, 3)) for index in range(3)]
+    everything = await house.ids()
+    assert sorted(outcome.document_id for report in reports for outcome in report.outcomes) == everything
+    assert all(report.count("added") for report in reports)
+    assert (await house.sync(docs)).count("unchanged") == len(everything)
+
+
+async def test_a_shard_prunes_its_own_documents_only(house: House, docs: Path) -> None:
+    for number in range(12):
+        (docs / f"more-{number}.md").write_text(f"# More\n\nPage {number} has a word of its own: {number * 7}.")
+    await house.sync(docs)
+    gone = sorted(f"docs/more-{number}.md" for number in range(12))
+    for number in range(12):
+        (docs / f"more-{number}.md").unlink()
+    first = await house.sync(docs, prune=True, shard=Shard(0, 2))
+    removed = [outcome.document_id for outcome in first.outcomes if outcome.status == "removed"]
+    assert 0 < len(removed) < 12
+    assert removed == [each for each in gone if Shard(0, 2).holds(each)]
+    assert not set(removed) & set(await house.ids())
+    second = await house.sync(docs, prune=True, shard=Shard(1, 2))
+    assert second.count("removed") == 12 - len(removed)

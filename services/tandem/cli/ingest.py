@@ -16,6 +16,14 @@ def ingest(
     prune: Annotated[
         bool, typer.Option("--prune", help="Delete documents of these places that are no longer there.")
     ] = False,
+    shard: Annotated[
+        str | None,
+        typer.Option(
+            metavar="I/N",
+            help="Only the I-th (from 0) of N shares of the documents, by a hash of their ids.",
+            show_default="all documents",
+        ),
+    ] = None,
     url: PeerUrlOption = None,
     api_key: ApiKeyOption = None,
     config: ConfigOption = None,
@@ -26,15 +34,25 @@ def ingest(
     from tandem.app import parts
     from tandem.cli import session
     from tandem.cli.progress import report_failures, report_line, sync_progress
+    from tandem.ingestion.shards import WHOLE, Shard
     from tandem.pipeline.syncing import sync
 
+    share = WHOLE if shard is None else Shard.parse(shard)
     settings = session.settings_for(config, data_dir, url, api_key)
     into = collection or settings.retrieval.collection
 
     async def work() -> SyncReport:
         async with session.features(settings) as (_, ingestor), parts.sources(settings, places) as named:
             with sync_progress() as watch:
-                return await sync(ingestor, named, collection=into, context=session.context(), prune=prune, watch=watch)
+                return await sync(
+                    ingestor,
+                    named,
+                    collection=into,
+                    context=session.context(),
+                    prune=prune,
+                    shard=share,
+                    watch=watch,
+                )
 
     report = run(work())
     if output is Output.json:

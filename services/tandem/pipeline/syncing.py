@@ -9,6 +9,7 @@ from tandem.domain.context import RequestContext
 from tandem.domain.document import IngestOutcome, RawDocument
 from tandem.domain.errors import DocumentRejected, InvalidRequest, Overloaded, UnknownCollection, UpstreamUnavailable
 from tandem.ingestion.progress import Indexing, Listed, Settled, SyncEvent, SyncReport
+from tandem.ingestion.shards import WHOLE, Shard
 from tandem.ports.ingestor import Ingestor
 from tandem.ports.source import DocumentRef, Listing, Source
 
@@ -28,29 +29,34 @@ async def sync(
     context: RequestContext,
     prune: bool = False,
     concurrency: int = 3,
+    shard: Shard = WHOLE,
     watch: Watch = lambda _event: None,
 ) -> SyncReport:
     """Put every document of `sources`; a document that cannot be read fails alone.
 
     Run again it writes only what changed, so a run that was stopped is completed by the next. With `prune`, documents
     whose `source` lies under the sources and that were not listed are deleted. Reading, parsing and embedding of
-    `concurrency` documents overlap; that many bodies are in memory at most.
+    `concurrency` documents overlap; that many bodies are in memory at most. Of all this only the documents of `shard`
+    are looked at: runs over the other shards, elsewhere and at the same time, do the rest.
 
     Raises `InvalidRequest` for a place that does not exist, before anything is written, and whatever concerns the store
     and not one document (`StoreFull`, `StoreBusy`, `StoreMismatch`, `UpstreamUnavailable`, …).
     """
     listings = [await source.listing() for source in sources]
     refs, clashes = _distinct(listings)
-    skipped = sum((Counter(listing.skipped) for listing in listings), Counter[str]())
+    refs = [ref for ref in refs if shard.holds(ref.id)]
+    # Counted by suffix, they have no shard: the first one tells them.
+    skipped = sum((Counter(listing.skipped) for listing in listings if shard.index == 0), Counter[str]())
     watch(Listed(len(refs), sum(ref.size or 0 for ref in refs), skipped))
     faults = [fault for listing in listings for fault in listing.faults] + clashes
+    faults = [fault for fault in faults if shard.holds(fault.document_id)]
     outcomes = await _put_all(ingestor, refs, collection, context, width=concurrency, watch=watch)
     removed: list[IngestOutcome] = []
     complete = all(listing.complete for listing in listings)
     if prune and complete:
         kept = {ref.id for ref in refs}
         roots = tuple(root for listing in listings for root in listing.roots)
-        removed = await _remove_others(ingestor, roots, kept, collection, context)
+        removed = await _remove_others(ingestor, roots, kept, collection, context, shard)
         for outcome in removed:
             watch(Settled(outcome, len(refs), len(refs)))
     if removed or any(outcome.status in {"added", "updated"} for outcome in outcomes):
@@ -133,13 +139,13 @@ async def _patiently(
 
 
 async def _remove_others(
-    ingestor: Ingestor, roots: tuple[str, ...], kept: set[str], collection: str, context: RequestContext
+    ingestor: Ingestor, roots: tuple[str, ...], kept: set[str], collection: str, context: RequestContext, shard: Shard
 ) -> list[IngestOutcome]:
-    """Delete the documents that come from the roots and are not among the kept."""
+    """Delete the shard's documents that come from the roots and are not among the kept."""
     gone = [
         record_id
         for record_id, source in await _known(ingestor, collection, context)
-        if record_id not in kept and source.startswith(roots)
+        if record_id not in kept and source.startswith(roots) and shard.holds(record_id)
     ]
     for record_id in gone:
         await ingestor.delete(collection, record_id, context)
