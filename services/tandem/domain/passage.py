@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from tandem.domain.document import Chunk
+from tandem.domain.query import QueryPlan
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,8 +45,21 @@ class Dropped:
 
 
 @dataclass(frozen=True, slots=True)
+class Legs:
+    """What one query found by meaning and by words, each best first."""
+
+    query: str
+    dense: tuple[Passage, ...]
+    sparse: tuple[Passage, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Trace:
-    """The whole way from question to passages, for `tandem.explain`."""
+    """The whole way from question to passages, for `tandem.explain`.
+
+    `queries` are the texts searched for, `plan` what is to be told of them. `dense` and `sparse` are the question's own
+    legs; `others` what each further query found.
+    """
 
     queries: tuple[str, ...] = ()
     dense: tuple[Passage, ...] = ()
@@ -56,6 +70,8 @@ class Trace:
     timings_s: dict[str, float] = field(default_factory=dict)
     reranker: str | None = None
     threshold: float | None = None
+    plan: QueryPlan | None = None
+    others: tuple[Legs, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,7 +32,7 @@ class Course:
         if stage not in left_out(self.left_s(), (stage, *ahead), self._pace.needs_s):
             return True
         self._pace.skipped(stage)
-        self._note(stage.skipped)
+        self.note(stage.skipped)
         return False
 
     async def take(self, stage: Stage, work: Callable[[], Awaitable[T]]) -> T:
@@ -61,7 +61,7 @@ class Course:
 
     def failed(self, stage: Stage) -> None:
         """Note that the stage was begun, and that the answer goes on without it."""
-        self._note(stage.failed)
+        self.note(stage.failed)
 
     @contextmanager
     def measured(self, stage: Stage) -> Iterator[None]:
@@ -80,6 +80,7 @@ class Course:
             if telling:
                 self._pace.took(stage, took_s)
 
-    def _note(self, word: str | None) -> None:
+    def note(self, word: str | None) -> None:
+        """Say this in `degraded`."""
         if word is not None:
             self.degraded.append(word)

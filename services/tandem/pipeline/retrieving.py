@@ -1,23 +1,25 @@
-"""A standalone question in, passages out: embed, search both ways, rerank, judge, select; the trace tells every step."""
+"""A standalone question in, passages out: plan, search, rerank, judge, select; the trace tells every step."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from tandem.domain.context import RequestContext
 from tandem.domain.errors import TandemError, UpstreamFailed, UpstreamUnavailable
-from tandem.domain.passage import Passage, Retrieval, Trace
+from tandem.domain.passage import Legs, Passage, Retrieval, Trace
+from tandem.domain.query import QueryPlan
 from tandem.domain.question import RetrievalOptions
 from tandem.pipeline.course import Course
+from tandem.pipeline.planning import AsAsked, Planner
+from tandem.pipeline.searching import Search, Searched, Searching
 from tandem.ports.clock import Clock
-from tandem.ports.embedder import DenseVector, Embedder, SparseEmbedder, SparseVector
+from tandem.ports.embedder import Embedder, SparseEmbedder
 from tandem.ports.reranker import Reranker
-from tandem.ports.vectors import SearchHits, VectorQuery, Vectors
+from tandem.ports.vectors import Vectors
+from tandem.retrieval.fusion import Weights
 from tandem.retrieval.pace import Pace
-from tandem.retrieval.plan import EMBED, NO_EXPANSION, RERANK, SEARCH, SELECT
+from tandem.retrieval.plan import RERANK, SELECT
 from tandem.retrieval.relevance import THRESHOLD
-from tandem.retrieval.selection import judged, select
-
-_WORDS_ALONE: DenseVector = ()
+from tandem.retrieval.selection import Selection, judged, select
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +31,7 @@ class RetrievalDefaults:
     threshold: float = THRESHOLD
     rerank: bool = True
     max_tokens: int = 1500
+    weights: Weights = field(default_factory=Weights)
 
 
 class Retrieving:
@@ -42,71 +45,47 @@ class Retrieving:
         reranker: Reranker,
         clock: Clock,
         defaults: RetrievalDefaults | None = None,
+        planner: Planner | None = None,
     ) -> None:
-        self._embedder = embedder
-        self._sparse = sparse
-        self._vectors = vectors
+        self._searching = Searching(embedder, sparse, vectors)
         self._reranker = reranker
         self._clock = clock
         self._defaults = defaults or RetrievalDefaults()
+        self._planner = planner or AsAsked()
         self._pace = Pace()
 
     async def retrieve(self, question: str, options: RetrievalOptions, context: RequestContext) -> Retrieval:
         """See the port. What does not fit into the time left is left out, as `retrieval/plan.py` says."""
         course = Course(self._pace, self._clock, context.deadline_s)
         try:
-            hits = await self._found(question, options, context, course)
+            plan = await self._planner.plan(question, options, context, course)
+            found = await self._found(plan, options, context, course)
         except (UpstreamUnavailable, UpstreamFailed) as error:
             error.stage = error.stage or "retrieval"
             raise
-        ranked, reranker = await self._reranked(question, hits.fused, options, context, course)
-        threshold = self._defaults.threshold
+        ranked, reranker = await self._reranked(plan.question, found.fused, options, context, course)
         with course.measured(SELECT):
-            candidates = judged(question, ranked)
-            top_k = options.top_k or self._defaults.top_k
-            chosen = select(candidates, top_k=top_k, max_tokens=self._defaults.max_tokens, threshold=threshold)
-        trace = None
-        if options.explain:
-            trace = Trace(
-                queries=(question,),
-                dense=hits.dense,
-                sparse=hits.sparse,
-                fused=hits.fused,
-                reranked=tuple(candidates) if reranker else (),
-                dropped=chosen.dropped,
-                timings_s=course.timings_s,
-                reranker=reranker,
-                threshold=threshold,
+            candidates = judged(plan.question, ranked)
+            chosen = select(
+                candidates,
+                top_k=self._top_k(options),
+                max_tokens=self._defaults.max_tokens,
+                threshold=self._defaults.threshold,
             )
-        # Asked for, and not there yet: said, not passed over in silence.
-        degraded = (*course.degraded, *((NO_EXPANSION,) if options.expand else ()))
-        return Retrieval(chosen.passages, chosen.best, degraded, trace)
+        trace = self._trace(plan, found, candidates, chosen, reranker, course) if options.explain else None
+        return Retrieval(chosen.passages, chosen.best, tuple(course.degraded), trace)
 
     async def _found(
-        self, question: str, options: RetrievalOptions, context: RequestContext, course: Course
-    ) -> SearchHits:
-        sparse = self._sparse.embed(question, "query")
-        dense = await self._dense(question, sparse, options, course)
-        query = VectorQuery(
-            tenant=context.tenant,
-            dense=dense,
-            sparse=sparse,
-            limit=max(self._defaults.candidates, options.top_k or self._defaults.top_k),
-            filters=options.filters,
-            within_s=course.left_s(),
+        self, plan: QueryPlan, options: RetrievalOptions, context: RequestContext, course: Course
+    ) -> Searched:
+        search = Search(
+            collection=options.collection,
+            filters=(*options.filters, *plan.filters),
+            limit=max(self._defaults.candidates, self._top_k(options)),
+            weights=self._defaults.weights,
         )
-        return await course.take(SEARCH, lambda: self._vectors.search(options.collection, query))
-
-    async def _dense(
-        self, question: str, sparse: SparseVector, options: RetrievalOptions, course: Course
-    ) -> DenseVector:
-        """The question's embedding, or none: then its words are searched for alone."""
-        if not sparse.indices:
-            return (await course.take(EMBED, lambda: self._embedder.embed([question], "query")))[0]
-        if not course.fits(EMBED, (SEARCH, RERANK, SELECT) if self._rerank(options) else (SEARCH, SELECT)):
-            return _WORDS_ALONE
-        vectors = await course.attempt(EMBED, lambda: self._embedder.embed([question], "query"), (SEARCH, SELECT))
-        return _WORDS_ALONE if vectors is None else vectors[0]
+        ahead = (RERANK, SELECT) if self._rerank(options) else (SELECT,)
+        return await self._searching.found(plan, search, context, course, ahead)
 
     async def _reranked(
         self,
@@ -134,5 +113,34 @@ class Retrieving:
         scored.sort(key=lambda passage: (-(passage.scores.rerank or 0.0), passage.chunk.id))
         return scored, self._reranker.name
 
+    def _trace(
+        self,
+        plan: QueryPlan,
+        found: Searched,
+        candidates: Sequence[Passage],
+        chosen: Selection,
+        reranker: str | None,
+        course: Course,
+    ) -> Trace:
+        first, *others = found.hits
+        return Trace(
+            queries=tuple(query.text for query in plan.queries),
+            dense=first.dense,
+            sparse=first.sparse,
+            fused=found.fused,
+            reranked=tuple(candidates) if reranker else (),
+            dropped=chosen.dropped,
+            timings_s=course.timings_s,
+            reranker=reranker,
+            threshold=self._defaults.threshold,
+            plan=plan,
+            others=tuple(
+                Legs(query.text, hits.dense, hits.sparse) for query, hits in zip(plan.queries[1:], others, strict=True)
+            ),
+        )
+
     def _rerank(self, options: RetrievalOptions) -> bool:
         return self._defaults.rerank if options.rerank is None else options.rerank
+
+    def _top_k(self, options: RetrievalOptions) -> int:
+        return options.top_k or self._defaults.top_k
