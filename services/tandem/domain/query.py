@@ -1,6 +1,7 @@
 """What a question is searched for with: its own words, other words for it, and the conditions it names."""
 
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from tandem.domain.filters import Filter
@@ -21,19 +22,46 @@ class Query:
 
 
 @dataclass(frozen=True, slots=True)
+class Wording:
+    """What a model made of a question before anything was searched; it travels with the request to where the store is.
+
+    `queries` are searched for beside the question. `filters` are proposed: they hold only when the collection knows their
+    values. `told`, `degraded` and `timings_s` go on into the retrieval's own.
+    """
+
+    queries: tuple[Query, ...] = ()
+    filters: Filter = ()
+    told: tuple[str, ...] = ()
+    degraded: tuple[str, ...] = ()
+    timings_s: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class QueryPlan:
     """The first query is the question itself, which also judges what the others found.
 
     `filters` come from the question (self-query) and hold beside the request's own. `phrases` were quoted: a passage must
-    hold each of them, whatever its case. `told` says for `explain` which rule or model added what.
+    hold each of them, whatever its case. `told` says for `explain` which rule or model added what. `asked` is the question
+    with the words that became conditions; the first query is without them.
     """
 
     queries: tuple[Query, ...]
     filters: Filter = ()
     phrases: tuple[str, ...] = ()
     told: tuple[str, ...] = field(default=())
+    asked: str = ""
 
     @property
     def question(self) -> str:
-        """The standalone question."""
+        """The standalone question, as it is searched for."""
         return self.queries[0].text
+
+    @property
+    def inferred(self) -> bool:
+        """True when the question brought conditions of its own, which may be wrong."""
+        return bool(self.filters or self.phrases)
+
+    def relaxed(self) -> "QueryPlan":
+        """The same without the inferred conditions, their words back in the question."""
+        whole = replace(self.queries[0], text=self.asked or self.question)
+        return replace(self, queries=(whole, *self.queries[1:]), filters=(), phrases=())

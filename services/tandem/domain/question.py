@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from tandem.domain.filters import Filter
+from tandem.domain.query import Wording
 
 Role = Literal["system", "user", "assistant"]
 
@@ -18,14 +19,19 @@ class Message:
 
 @dataclass(frozen=True, slots=True)
 class RetrievalOptions:
-    """What the `tandem` body object may say about retrieval; None means the configured default."""
+    """What the `tandem` body object may say about retrieval; None means the configured default.
+
+    `wording` is what a model made of the question already.
+    """
 
     collection: str = "docs"
     top_k: int | None = None
     filters: Filter = ()
     rerank: bool | None = None
     expand: bool | None = None
+    self_query: bool | None = None
     explain: bool = False
+    wording: Wording | None = None
 
 
 @dataclass(frozen=True, slots=True)

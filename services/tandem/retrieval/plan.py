@@ -23,17 +23,30 @@ SEARCH = Stage("search", 0.02)
 RERANK = Stage("rerank", 0.3, skipped="rerank_skipped", failed="rerank_failed")
 SELECT = Stage("select", 0.01)
 
+# What a model adds to the question before anything is searched.
+STANDALONE = Stage("standalone", 1.0, skipped="standalone_skipped", failed="standalone_failed")
+SELF_QUERY = Stage("self_query", 1.0, skipped="self_query_skipped", failed="self_query_failed")
+EXPAND = Stage("expand", 1.5, skipped="expand_skipped", failed="expand_failed")
+# What the rules read out of it, with a look at what the collection knows.
+UNDERSTAND = Stage("understand", 0.005)
+
 # Nothing was searched at all, and the model answered by itself: `retrieval.on_failure: answer_without`.
 UNAVAILABLE = "retrieval_unavailable"
-# Asked for, and not there yet.
+# Asked for, and there is no model here that could.
 NO_EXPANSION = "expand_unavailable"
+NO_SELF_QUERY = "self_query_unavailable"
+# Nothing met the conditions that the question seemed to name, so it was searched for without them.
+FILTER_IGNORED = "filter_ignored"
 
-# What is worth least for its time goes first: without the reranker the best passage is still among the first few, words
+# What is worth least for its time goes first. A model's words cost seconds and add little to what the question says itself;
+# a follow-up has the rule's wording without them. Without the reranker the best passage is still among the first few, words
 # alone miss what is said in other words. The words' own leg costs nothing beside the embedding, so it always stays.
-ORDER = (RERANK, EMBED)
+ORDER = (EXPAND, SELF_QUERY, STANDALONE, RERANK, EMBED)
 WORDS = frozenset(
     {
+        FILTER_IGNORED,
         NO_EXPANSION,
+        NO_SELF_QUERY,
         UNAVAILABLE,
         *(word for stage in ORDER for word in (stage.skipped, stage.failed) if word is not None),
     }
