@@ -215,7 +215,24 @@ async def test_bad_listings(http: aiohttp.ClientSession, url: str, query: str) -
         await told(reply, 400, "invalid_request")
 
 
-@pytest.mark.parametrize("query", ["modified_at=inf", "modified_at=x", "tags=", "title=a%00", "collection=A"])
+@pytest.mark.parametrize(
+    "query",
+    [
+        "modified_at=inf",
+        "modified_at=x",
+        "tags=",
+        "title=a%00",
+        "collection=A",
+        "acl=",
+        "acl=a%0Ab",
+        "acl=%20",
+        "author=",
+        "path=%2Fetc",
+        "path=a%2F..%2Fb",
+        "language=english",
+        "created_at=nan",
+    ],
+)
 async def test_bad_puts(http: aiohttp.ClientSession, url: str, query: str) -> None:
     async with http.put(yarl.URL(f"{url}/v1/documents/a?{query}", encoded=True), data=b"x") as reply:
         await told(reply, 400, "invalid_request")

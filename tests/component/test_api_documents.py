@@ -28,7 +28,8 @@ async def http(api: Api) -> AsyncIterator[aiohttp.ClientSession]:
 
 
 async def test_a_raw_document(http: aiohttp.ClientSession) -> None:
-    query = [("title", "Guide"), ("tags", "a"), ("tags", "b"), ("source", "folder/g.md"), ("modified_at", "12.5")]
+    query = [("title", "Guide"), ("tags", "a"), ("tags", "b"), ("source", "folder/g.md"), ("modified_at", "12.5"),
+             ("author", "Ann Lee"), ("created_at", "-1.5"), ("language", "en"), ("path", "x/g.md"), ("acl", "staff"), ("acl", "board")]  # fmt: skip
     put = "/v1/documents/guide/g.md"
     async with http.put(
         put, params=query, data=b"One.\n\nTwo.", headers={"content-type": "text/markdown; charset=utf-8"}
@@ -39,6 +40,8 @@ async def test_a_raw_document(http: aiohttp.ClientSession) -> None:
     assert found["title"] == "Guide"
     assert found["tags"] == ["a", "b"]
     assert found["modified_at"] == 12.5
+    assert [found[name] for name in ("author", "created_at", "language", "path")] == ["Ann Lee", -1.5, "en", "x/g.md"]
+    assert found["acl"] == ["staff", "board"]
     assert found["source"] == "folder/g.md"
     assert found["media_type"].startswith("text/markdown")
     assert [(c["id"], c["text"], c["start"], c["end"]) for c in found["content"]] == [

@@ -27,6 +27,11 @@ DOCUMENT = RawDocument(
     "A title & more",
     1_700_000_000.25,
     ("x", "ü=&+ y"),
+    author="Ann Lee",
+    created_at=-1.5,
+    language="en",
+    path="x/a b.md",
+    acl=("staff", "Ø=&+ board"),
 )
 IDS = [
     "plain",
@@ -80,6 +85,10 @@ async def test_a_document_is_added_kept_replaced_and_deleted(ingestor: Ingestor)
     record = stored.record
     assert (record.title, record.source, record.media_type) == ("A title & more", "folder/guide/a.md", "text/markdown")
     assert (record.tags, record.modified_at, record.characters) == (("x", "ü=&+ y"), 1_700_000_000.25, len(TEXT))
+    assert (record.author, record.created_at, record.language) == ("Ann Lee", -1.5, "en")
+    assert (record.path, record.acl) == ("x/a b.md", ("staff", "Ø=&+ board"))
+    assert (await ingestor.put("docs", replace(DOCUMENT, acl=()), ME)).status == "updated"
+    assert (await ingestor.document("docs", "guide/a.md", ME)).record.acl == ()
     assert (await ingestor.put("docs", replace(DOCUMENT, body=b"new"), ME)).status == "updated"
     assert await ingestor.delete("docs", "guide/a.md", ME) is True
     assert await ingestor.delete("docs", "guide/a.md", ME) is False

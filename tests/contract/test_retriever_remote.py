@@ -49,6 +49,10 @@ FILTERS = (
     Condition("tags", any_of=("a", "ü")),
     Condition("modified_at", at_least=1.5),
     Condition("source", any_of=("s",)),
+    Condition("path", any_of=("guide/", "a.md")),
+    Condition("page", at_least=2.0, at_most=3.0),
+    Condition("created_at", at_most=-1.5),
+    Condition("author", any_of=("Ann Lee",)),
 )
 FULL = RetrievalOptions("notes", 7, FILTERS, rerank=False, expand=True, explain=True)
 CONTEXT = RequestContext("req-1", traceparent="00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01")

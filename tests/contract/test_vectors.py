@@ -91,13 +91,37 @@ async def store(request: pytest.FixtureRequest) -> AsyncIterator[Store]:
 
 async def test_a_document_comes_back_as_it_was_written(store: Store) -> None:
     texts = ("install the chart", "configure the gateway", "watch the metrics")
-    written = record("guide.md", texts, tags=("a", "b"), language=None, modified_at=None)
+    written = record("guide.md", texts, tags=("a", "b"), language=None, modified_at=None, acl=("g 1", "g2"))
     chunks = embedded("guide.md", texts)
     await store.vectors.replace_document(store.name, T, written, chunks)
     found = await store.vectors.document(store.name, T, "guide.md")
     assert found is not None
     assert found.record == written == await store.vectors.record(store.name, T, "guide.md")
     assert found.chunks == tuple(each.chunk for each in chunks)
+
+
+async def test_a_record_is_rewritten_without_its_chunks(store: Store) -> None:
+    texts = [f"green part {number}" for number in range(70)]
+    await store.put("guide.md", *texts, tags=("old",), author="Ann", acl=("staff",))
+    await store.put("other.md", "green other", tags=("old",))
+    await store.put("guide.md", "green rival", tenant="rival", tags=("old",))
+    before = await store.vectors.document(store.name, T, "guide.md")
+    new = record("guide.md", texts, tags=("new",), author=None, acl=("board",), path="x/guide.md", fingerprint="f.2")
+    assert await store.vectors.update_record(store.name, T, new) is True
+    found = await store.vectors.document(store.name, T, "guide.md")
+    assert before is not None
+    assert found is not None
+    assert (found.record, found.chunks) == (new, before.chunks)
+    hits = await store.vectors.search(store.name, query("green", limit=100, filters=(Condition("tags", ("new",)),)))
+    assert {passage.chunk.document_id for passage in hits.fused} == {"guide.md"}
+    assert len(hits.dense) == len(texts)
+    old = await store.vectors.search(store.name, query("green", limit=100, filters=(Condition("tags", ("old",)),)))
+    assert {passage.chunk.document_id for passage in old.fused} == {"other.md"}
+    assert await store.vectors.update_record(store.name, T, record("gone.md", ["x"])) is False
+    assert await store.vectors.record(store.name, T, "gone.md") is None
+    assert (await store.vectors.record(store.name, "rival", "guide.md")) == record(
+        "guide.md", ["green rival"], tags=("old",)
+    )
 
 
 async def test_what_is_not_there(store: Store) -> None:
@@ -252,12 +276,27 @@ async def test_ties_are_broken_by_chunk_id(store: Store) -> None:
         ((Condition("modified_at", at_least=100.5, at_most=150.0),), {"a.md"}),
         ((Condition("modified_at", at_least=200.5),), set()),
         ((Condition("tags", ("red",)), Condition("language", ("fr",))), set()),
+        ((Condition("author", ("Ann Lee", "Bo")),), {"a.md"}),
+        ((Condition("created_at", at_least=10.0, at_most=20.0),), {"a.md"}),
+        ((Condition("created_at", at_least=20.0, at_most=1e9),), {"b.md"}),
+        ((Condition("path", ("guide/",)),), {"a.md", "b.md"}),
+        ((Condition("path", ("guide/en/",)),), {"a.md"}),
+        ((Condition("path", ("guide/en/a.md", "guide/de/")),), {"a.md", "b.md"}),
+        ((Condition("path", ("guide/e", "guide", "en/", "/", "")),), set()),
+        ((Condition("page", at_least=2, at_most=2),), {"b.md"}),
+        ((Condition("page", at_most=9),), {"b.md"}),
         ((Condition("document_id", ("a.md' or 1=1",)),), set()),
     ],
 )
 async def test_filters(store: Store, filters: Filter, expected: set[str]) -> None:
-    await store.put("a.md", "green tea", media_type="text/markdown", tags=("red",), modified_at=100.5)
-    await store.put("b.md", "green tea", language="de", tags=("red", "blue"), modified_at=200.0)
+    await store.put(
+        "a.md", "green tea", media_type="text/markdown", tags=("red",), modified_at=100.5, author="Ann Lee",
+        created_at=15.0, path="guide/en/a.md",
+    )  # fmt: skip
+    await store.put(
+        "b.md", "green tea", "green leaf", language="de", tags=("red", "blue"), modified_at=200.0, created_at=30.0,
+        path="guide/de/b.md",
+    )  # fmt: skip
     await store.put("c.md", "green tea", language=None, tags=("green",), modified_at=None)
     await store.put("a.md", "green tea", tenant="rival", tags=("red", "blue", "green"))
     hits = await store.vectors.search(store.name, query("green tea", filters=filters))

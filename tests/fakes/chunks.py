@@ -64,6 +64,10 @@ def record(document_id: str, texts: Sequence[str], **changes: object) -> Documen
         "language": "en",
         "modified_at": 1_600_000_000.5,
         "tags": ("guide",),
+        "author": None,
+        "created_at": 1_500_000_000.25,
+        "path": f"folder/{document_id}",
+        "acl": (),
     }
     return DocumentRecord(**(fields | changes))  # type: ignore[arg-type]
 

@@ -42,7 +42,7 @@ def record(document_id: str, text: str, title: str) -> dict[str, Any]:
     ]  # fmt: skip
     return {
         "id": document_id, "title": title, "source": document_id, "media_type": "text/markdown", "fingerprint": "f", "chunks": len(content),
-        "characters": len(text), "ingested_at": 1_790_000_000.0, "language": "en", "modified_at": None, "tags": [], "content": content,
+        "characters": len(text), "ingested_at": 1_790_000_000.0, "language": "en", "modified_at": None, "author": None, "created_at": None, "path": None, "acl": [], "tags": [], "content": content,
     }  # fmt: skip
 
 

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Coroutine, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import Any, TypeVar
 
 from tandem.domain.context import RequestContext
@@ -20,8 +21,9 @@ from tandem.domain.document import (
 from tandem.domain.errors import DocumentRejected, UnknownCollection, UnknownDocument
 from tandem.ingestion.chunking import Chunker
 from tandem.ingestion.context import contextual_text
-from tandem.ingestion.fingerprint import fingerprint
+from tandem.ingestion.fingerprint import fingerprint, same_content
 from tandem.ingestion.identifiers import check_document_id
+from tandem.ingestion.labels import check_labels, record_of
 from tandem.ports.clock import Clock
 from tandem.ports.embedder import Embedder, SparseEmbedder
 from tandem.ports.loader import Loader
@@ -64,6 +66,7 @@ class Ingesting:
     async def put(self, collection: str, document: RawDocument, context: RequestContext) -> IngestOutcome:
         """See the port. Cancelled while it writes, it finishes the write first."""
         check_document_id(document.id)
+        check_labels(document)
         mark = fingerprint(document, self.recipe, self._loader.name)
         async with self._turns.take((context.tenant, collection, document.id)):
             await self._vectors.ensure_collection(collection, self.recipe)
@@ -71,11 +74,26 @@ class Ingesting:
             if known is not None and known.fingerprint == mark:
                 return IngestOutcome(document.id, "unchanged", known.chunks)
             loaded = await self._loader.load(document)
+            if known is not None and same_content(known.fingerprint, mark):
+                return await self._relabelled(collection, document, loaded, replace(known, fingerprint=mark), context)
             chunks = await self._chunked(document.id, loaded)
             embedded = await self._embedded(chunks)
-            record = self._record(document, loaded, mark, len(chunks))
+            record = record_of(document, loaded, mark, len(chunks), self._clock.epoch_s())
             await finish(self._vectors.replace_document(collection, context.tenant, record, embedded))
         return IngestOutcome(document.id, "added" if known is None else "updated", len(chunks))
+
+    async def _relabelled(
+        self,
+        collection: str,
+        document: RawDocument,
+        loaded: LoadedDocument,
+        known: DocumentRecord,
+        context: RequestContext,
+    ) -> IngestOutcome:
+        """Other words about the same chunks: nothing is embedded again."""
+        record = record_of(document, loaded, known.fingerprint, known.chunks, known.ingested_at)
+        await finish(self._vectors.update_record(collection, context.tenant, record))
+        return IngestOutcome(document.id, "updated", known.chunks)
 
     async def delete(self, collection: str, document_id: str, context: RequestContext) -> bool:
         """True when there was one."""
@@ -129,21 +147,6 @@ class Ingesting:
             sparse = [self._sparse.embed(text, "document") for text in texts]
             embedded.extend(map(EmbeddedChunk, batch, dense, sparse))
         return embedded
-
-    def _record(self, document: RawDocument, loaded: LoadedDocument, mark: str, chunks: int) -> DocumentRecord:
-        return DocumentRecord(
-            id=document.id,
-            title=loaded.title,
-            source=document.source,
-            media_type=loaded.media_type,
-            fingerprint=mark,
-            chunks=chunks,
-            characters=len(loaded.text),
-            ingested_at=self._clock.epoch_s(),
-            language=loaded.language,
-            modified_at=document.modified_at,
-            tags=document.tags,
-        )
 
 
 class Turns:

@@ -70,6 +70,10 @@ class Vectors(Protocol):
         """Write the document; whatever an earlier version of it left is gone afterwards. `chunks` is not empty."""
         ...
 
+    async def update_record(self, collection: str, tenant: str, record: DocumentRecord) -> bool:
+        """Write what is remembered of a document whose chunks stay as they are. False when it is not there."""
+        ...
+
     async def delete_document(self, collection: str, tenant: str, document_id: str) -> bool:
         """True when there was one."""
         ...

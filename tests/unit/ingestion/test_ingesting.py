@@ -75,14 +75,64 @@ async def test_added_then_unchanged_then_updated(house: House) -> None:
     "changed",
     [
         replace(DOCUMENT, title="Other"),
-        replace(DOCUMENT, tags=("b",)),
-        replace(DOCUMENT, source="/elsewhere"),
         replace(DOCUMENT, media_type="text/plain"),
     ],
 )
-async def test_what_is_stored_beside_the_text_counts_as_change(house: House, changed: RawDocument) -> None:
+async def test_what_the_chunks_depend_on_counts_as_change(house: House, changed: RawDocument) -> None:
     await house.ingesting.put("docs", DOCUMENT, MINE)
+    calls = house.embedder.calls
     assert (await house.ingesting.put("docs", changed, MINE)).status == "updated"
+    assert house.embedder.calls > calls
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"tags": ("b",)},
+        {"source": "/elsewhere"},
+        {"author": "Ann Lee"},
+        {"created_at": 7.5},
+        {"language": "de"},
+        {"path": "guide/guide.md"},
+        {"acl": ("staff", "board")},
+    ],
+)
+async def test_what_is_said_of_a_document_is_rewritten_without_embedding(
+    house: House, changes: dict[str, object]
+) -> None:
+    changed = replace(DOCUMENT, **changes)  # type: ignore[arg-type]
+    await house.ingesting.put("docs", DOCUMENT, MINE)
+    before = (await house.ingesting.document("docs", "guide.md", MINE)).record
+    calls = house.embedder.calls
+    first = await house.ingesting.put("docs", changed, MINE)
+    assert (first.status, first.chunks) == ("updated", 1)
+    assert (await house.ingesting.put("docs", changed, MINE)).status == "unchanged"
+    assert house.embedder.calls == calls
+    found = (await house.ingesting.document("docs", "guide.md", MINE)).record
+    assert found == replace(before, fingerprint=found.fingerprint, **changes)  # type: ignore[arg-type]
+    assert (await house.ingesting.put("docs", DOCUMENT, MINE)).status == "updated"
+    assert (await house.ingesting.document("docs", "guide.md", MINE)).record == before
+
+
+@pytest.mark.parametrize(
+    ("changes", "param"),
+    [
+        ({"tags": ("",)}, "tags"),
+        ({"tags": ("x",) * 101}, "tags"),
+        ({"acl": ("staff ",)}, "acl"),
+        ({"acl": ("a\nb",)}, "acl"),
+        ({"author": " "}, "author"),
+        ({"path": "/etc/passwd"}, "path"),
+        ({"path": "a/../b"}, "path"),
+        ({"path": "a//b"}, "path"),
+        ({"created_at": float("nan")}, "created_at"),
+    ],
+)
+async def test_labels_that_cannot_be_stored_are_refused(house: House, changes: dict[str, object], param: str) -> None:
+    with pytest.raises(InvalidRequest) as refused:
+        await house.ingesting.put("docs", replace(DOCUMENT, **changes), MINE)  # type: ignore[arg-type]
+    assert refused.value.param == param
+    assert house.vectors.writes == 0
 
 
 async def test_the_record_tells_where_it_came_from(house: House) -> None:
@@ -90,7 +140,7 @@ async def test_the_record_tells_where_it_came_from(house: House) -> None:
     record = (await house.ingesting.document("docs", "guide.md", MINE)).record
     assert record == replace(
         record, id="guide.md", title="Guide", source="/docs/guide.md", chunks=1, characters=28, ingested_at=1234.5,
-        modified_at=5.0, tags=("a",),
+        modified_at=5.0, tags=("a",), author=None, created_at=None, path="guide.md", acl=(),
     )  # fmt: skip
 
 

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from tandem.adapters.qdrant.payload import TENANT
+from tandem.adapters.qdrant.payload import PATHS, TENANT
 from tandem.domain.filters import Filter
 
 FIRST = 0
@@ -47,7 +47,8 @@ def of_tenant(tenant: str, filters: Filter = ()) -> Where:
     clauses: list[Clause] = [OneOf(TENANT, (tenant,))]
     for condition in filters:
         if condition.any_of:
-            clauses.append(OneOf(condition.field, condition.any_of))
+            key = PATHS if condition.field == "path" else condition.field
+            clauses.append(OneOf(key, condition.any_of))
         if condition.at_least is not None or condition.at_most is not None:
             clauses.append(Within(condition.field, condition.at_least, condition.at_most))
     return Where(tuple(clauses))
@@ -58,11 +59,16 @@ def of_document(tenant: str, document_id: str) -> Where:
     return Where((OneOf(TENANT, (tenant,)), OneOf("document_id", (document_id,))))
 
 
+def first_chunk(tenant: str, document_id: str) -> Where:
+    """The point that carries the document's record."""
+    return Where((OneOf(TENANT, (tenant,)), OneOf("document_id", (document_id,)), OneOf("ordinal", (FIRST,))))
+
+
 def first_chunks(tenant: str) -> Where:
     """One point per document: the one that carries its record."""
     return Where((OneOf(TENANT, (tenant,)), OneOf("ordinal", (FIRST,))))
 
 
 def left_over(tenant: str, document_id: str, chunks: int) -> Where:
-    """What a longer version of a document left behind the first `chunks`, which were overwritten."""
+    """The document's chunks behind the first `chunks`: what a longer version left, when those were overwritten."""
     return Where((OneOf(TENANT, (tenant,)), OneOf("document_id", (document_id,)), Within("ordinal", chunks)))

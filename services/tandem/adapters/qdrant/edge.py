@@ -77,6 +77,10 @@ class EdgeEngine:
         """See `Engine`."""
         await self._write(name, lambda shard: shard.upsert(points))
 
+    async def set_payload(self, name: str, where: Where, payload: Payload) -> None:
+        """See `Engine`."""
+        await self._write(name, lambda shard: shard.set_payload(where, payload))
+
     async def delete(self, name: str, where: Where) -> None:
         """See `Engine`."""
         await self._write(name, lambda shard: shard.delete(where))

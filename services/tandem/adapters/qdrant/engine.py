@@ -42,6 +42,10 @@ class Engine(Protocol):
         """Write or overwrite by id. Raises `StoreFull`."""
         ...
 
+    async def set_payload(self, name: str, where: Where, payload: Payload) -> None:
+        """Overwrite these keys of all points that match; vectors and other keys stay."""
+        ...
+
     async def delete(self, name: str, where: Where) -> None:
         """Delete what matches, all or nothing."""
         ...

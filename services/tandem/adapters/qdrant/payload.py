@@ -13,9 +13,11 @@ DENSE = "dense"
 SPARSE = "sparse"
 
 TENANT = "tenant"
-KEYWORD_FIELDS = ("document_id", "source", "title", "media_type", "language", "tags")
-INTEGER_FIELDS = ("ordinal",)
-FLOAT_FIELDS = ("modified_at",)
+# The document's path and every folder above it, so that a prefix is found as a word is.
+PATHS = "paths"
+KEYWORD_FIELDS = ("document_id", "source", "title", "media_type", "language", "tags", "author", PATHS, "acl")
+INTEGER_FIELDS = ("ordinal", "page")
+FLOAT_FIELDS = ("created_at", "modified_at")
 
 Payload = Mapping[str, Any]
 
@@ -62,6 +64,14 @@ def new_point(tenant: str, record: DocumentRecord, embedded: EmbeddedChunk) -> N
         "end": chunk.end,
         "tokens": chunk.tokens,
         "page": chunk.page,
+        **record_payload(record),
+    }
+    return NewPoint(point_id(tenant, record.id, chunk.ordinal), embedded, payload)
+
+
+def record_payload(record: DocumentRecord) -> dict[str, Any]:
+    """What every point of the document says of it; without its id, which points keep."""
+    return {
         "title": record.title,
         "source": record.source,
         "media_type": record.media_type,
@@ -72,8 +82,21 @@ def new_point(tenant: str, record: DocumentRecord, embedded: EmbeddedChunk) -> N
         "language": record.language,
         "modified_at": record.modified_at,
         "tags": list(record.tags),
+        "author": record.author,
+        "created_at": record.created_at,
+        "path": record.path,
+        PATHS: path_prefixes(record.path),
+        "acl": list(record.acl),
     }
-    return NewPoint(point_id(tenant, record.id, chunk.ordinal), embedded, payload)
+
+
+def path_prefixes(path: str | None) -> list[str]:
+    """`a/`, `a/b/` and `a/b/c.md` of `a/b/c.md`."""
+    if path is None:
+        return []
+    folders = path.split("/")[:-1]
+    above = ["/".join(folders[:depth]) + "/" for depth in range(1, len(folders) + 1)]
+    return above if path.endswith("/") else [*above, path]
 
 
 def record_of(payload: Payload) -> DocumentRecord:
@@ -90,6 +113,10 @@ def record_of(payload: Payload) -> DocumentRecord:
         language=payload.get("language"),
         modified_at=payload.get("modified_at"),
         tags=tuple(payload.get("tags") or ()),
+        author=payload.get("author"),
+        created_at=payload.get("created_at"),
+        path=payload.get("path"),
+        acl=tuple(payload.get("acl") or ()),
     )
 
 

@@ -60,6 +60,13 @@ class Shard:
             self._shard.update(edge.UpdateOperation.upsert_points([_point(point) for point in points]))
             self._shard.flush()
 
+    def set_payload(self, where: Where, payload: Payload) -> None:
+        """One entry of the engine's log: all or nothing."""
+        _require_room(self._path)
+        with _translated(self._path):
+            self._shard.update(edge.UpdateOperation.set_payload_by_filter(_filter(where), dict(payload)))
+            self._shard.flush()
+
     def delete(self, where: Where) -> None:
         """One entry of the engine's log: all or nothing."""
         _require_room(self._path, _HEADROOM_BYTES // 4)

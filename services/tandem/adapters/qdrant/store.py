@@ -6,9 +6,9 @@ from bisect import bisect_right
 from collections.abc import Sequence
 from weakref import WeakValueDictionary
 
-from tandem.adapters.qdrant.conditions import EVERYTHING, first_chunks, left_over, of_document, of_tenant
+from tandem.adapters.qdrant.conditions import EVERYTHING, first_chunk, first_chunks, left_over, of_document, of_tenant
 from tandem.adapters.qdrant.engine import Engine
-from tandem.adapters.qdrant.payload import in_order, new_point, point_id, record_of
+from tandem.adapters.qdrant.payload import in_order, new_point, point_id, record_of, record_payload
 from tandem.adapters.qdrant.ranking import ranked
 from tandem.adapters.qdrant.turns import Turns
 from tandem.domain.document import CollectionInfo, DocumentPage, DocumentRecord, Recipe, StoredDocument
@@ -91,6 +91,16 @@ class QdrantVectors:
         """Half of a new document is worth nothing; half of a new version is completed when it is ingested again."""
         if await self.record(collection, tenant, document_id) is None:
             await self._engine.delete(collection, of_document(tenant, document_id))
+
+    async def update_record(self, collection: str, tenant: str, record: DocumentRecord) -> bool:
+        """See the port. The first chunk goes last, as it carries the record."""
+        async with self._alone(_known(collection), tenant, record.id):
+            if await self.record(collection, tenant, record.id) is None:
+                return False
+            payload = record_payload(record)
+            await self._engine.set_payload(collection, left_over(tenant, record.id, 1), payload)
+            await self._engine.set_payload(collection, first_chunk(tenant, record.id), payload)
+            return True
 
     async def delete_document(self, collection: str, tenant: str, document_id: str) -> bool:
         """See the port; what a crash left of a document without a record is deleted as well."""

@@ -149,6 +149,10 @@ class InRecord(_In):
     language: str | None = None
     modified_at: float | None = None
     tags: tuple[str, ...] = ()
+    author: str | None = None
+    created_at: float | None = None
+    path: str | None = None
+    acl: tuple[str, ...] = ()
 
     def record(self) -> DocumentRecord:
         """The domain's."""

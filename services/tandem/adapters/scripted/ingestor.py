@@ -10,11 +10,14 @@ from tandem.domain.document import (
     DocumentPage,
     DocumentRecord,
     IngestOutcome,
+    LoadedDocument,
     RawDocument,
     Recipe,
     StoredDocument,
 )
 from tandem.domain.errors import DocumentRejected, TandemError, UnknownCollection, UnknownDocument
+from tandem.ingestion.fingerprint import label_mark
+from tandem.ingestion.labels import check_labels, record_of
 
 _RECIPE = Recipe(embedder="none", dimensions=1, sparse="none", chunker="paragraphs")
 _Key = tuple[str, str]
@@ -33,26 +36,17 @@ class ScriptedIngestor:
         """Store it; an empty one, or one that is not UTF-8, is rejected."""
         if document.id in self._failures:
             raise self._failures[document.id]
+        check_labels(document)
         text = _text(document.body)
-        fingerprint = hashlib.sha256(document.body).hexdigest()
+        fingerprint = f"{hashlib.sha256(document.body).hexdigest()}.{label_mark(document)}"
         documents = self._collections.setdefault(collection, {})
         known = documents.get((context.tenant, document.id))
         if known is not None and known.record.fingerprint == fingerprint:
             return IngestOutcome(document.id, "unchanged", known.record.chunks)
         title = document.title or document.id
         chunks = _chunks(document.id, title, text)
-        record = DocumentRecord(
-            id=document.id,
-            title=title,
-            source=document.source,
-            media_type=document.media_type or "text/plain",
-            fingerprint=fingerprint,
-            chunks=len(chunks),
-            characters=len(text),
-            ingested_at=self._epoch_s,
-            modified_at=document.modified_at,
-            tags=document.tags,
-        )
+        loaded = LoadedDocument(title, text, document.media_type or "text/plain")
+        record = record_of(document, loaded, fingerprint, len(chunks), self._epoch_s)
         documents[context.tenant, document.id] = StoredDocument(record, chunks)
         return IngestOutcome(document.id, "updated" if known else "added", len(chunks))
 

@@ -7,9 +7,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from operator import mul
 
-from tandem.domain.document import CollectionInfo, DocumentPage, DocumentRecord, Recipe, StoredDocument
+from tandem.domain.document import Chunk, CollectionInfo, DocumentPage, DocumentRecord, Recipe, StoredDocument
 from tandem.domain.errors import InvalidRequest, StoreMismatch, UnknownCollection
-from tandem.domain.filters import Condition, Filter
+from tandem.domain.filters import Condition
 from tandem.domain.passage import Passage, Scores
 from tandem.ports.embedder import DenseVector, SparseVector
 from tandem.ports.vectors import EmbeddedChunk, SearchHits, VectorQuery
@@ -68,6 +68,16 @@ class MemoryVectors:
         """Atomic, as there is no await in it."""
         self._known(collection).documents[tenant, record.id] = _Entry(record, tuple(chunks))
         self.writes += 1
+
+    async def update_record(self, collection: str, tenant: str, record: DocumentRecord) -> bool:
+        """False when it is not there."""
+        documents = self._known(collection).documents
+        entry = documents.get((tenant, record.id))
+        if entry is None:
+            return False
+        documents[tenant, record.id] = _Entry(record, entry.chunks)
+        self.writes += 1
+        return True
 
     async def delete_document(self, collection: str, tenant: str, document_id: str) -> bool:
         """True when there was one."""
@@ -141,9 +151,10 @@ class MemoryVectors:
 
     def _matching(self, collection: str, query: VectorQuery) -> Iterator[tuple[_Entry, EmbeddedChunk]]:
         for (owner, _), entry in self._known(collection).documents.items():
-            if owner == query.tenant and _meets(entry.record, query.filters):
+            if owner == query.tenant:
                 for each in entry.chunks:
-                    yield entry, each
+                    if all(_holds(entry.record, each.chunk, condition) for condition in query.filters):
+                        yield entry, each
 
 
 def _ranked(scores: dict[str, float], limit: int) -> list[str]:
@@ -166,14 +177,16 @@ def _bm25(document: SparseVector, query: SparseVector, rarity: dict[int, float])
     return sum(weights[index] * value * rarity[index] for index, value in wanted if index in weights)
 
 
-def _meets(record: DocumentRecord, filters: Filter) -> bool:
-    return all(_holds(record, condition) for condition in filters)
-
-
-def _holds(record: DocumentRecord, condition: Condition) -> bool:
+def _holds(record: DocumentRecord, chunk: Chunk, condition: Condition) -> bool:
+    if condition.field == "path":
+        return record.path is not None and any(_lies_in(record.path, each) for each in condition.any_of)
     name = "id" if condition.field == "document_id" else condition.field
-    value = getattr(record, name)
+    value = chunk.page if name == "page" else getattr(record, name)
     if condition.any_of:
         return bool(set(condition.any_of) & set(value if isinstance(value, tuple) else (value,)))
     low, high = condition.at_least, condition.at_most
     return value is not None and (low is None or value >= low) and (high is None or value <= high)
+
+
+def _lies_in(path: str, wanted: str) -> bool:
+    return path.startswith(wanted) if wanted.endswith("/") else path == wanted

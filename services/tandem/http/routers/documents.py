@@ -16,6 +16,7 @@ from tandem.http.wire import documents as wire
 from tandem.http.wire.errors import BEHIND, faults
 from tandem.http.wire.text import CollectionName, ShortText
 from tandem.ingestion.identifiers import check_document_id
+from tandem.ingestion.labels import MAX_GROUPS, MAX_TAGS
 from tandem.ports.ingestor import Ingestor
 
 # curl and browsers say these when nobody told them what they send.
@@ -62,8 +63,13 @@ def documents_router(ingestor: Ingestor, *, collection: str) -> APIRouter:
         collection: Collection = None,
         title: Annotated[ShortText | None, Query()] = None,
         source: Annotated[ShortText | None, Query(description="Where it came from; the id if unset.")] = None,
-        tags: Annotated[list[wire.Tag], Query(max_length=100)] = [],  # noqa: B006 FastAPI copies it
+        tags: Annotated[list[wire.Tag], Query(max_length=MAX_TAGS)] = [],  # noqa: B006 FastAPI copies it
         modified_at: Annotated[FiniteFloat | None, Query(description="Epoch seconds.")] = None,
+        author: Annotated[wire.Author | None, Query(description=wire.AUTHOR_IS)] = None,
+        created_at: Annotated[FiniteFloat | None, Query(description=wire.CREATED_IS)] = None,
+        language: Annotated[wire.Language | None, Query(description=wire.LANGUAGE_IS)] = None,
+        path: Annotated[wire.DocumentPath | None, Query(description=wire.PATH_IS)] = None,
+        acl: Annotated[list[wire.GroupName], Query(max_length=MAX_GROUPS, description=wire.ACL_IS)] = [],  # noqa: B006
     ) -> Response:
         document = RawDocument(
             id=check_document_id(document_id),
@@ -73,6 +79,11 @@ def documents_router(ingestor: Ingestor, *, collection: str) -> APIRouter:
             title=title,
             modified_at=modified_at,
             tags=tuple(tags),
+            author=author,
+            created_at=created_at,
+            language=language,
+            path=path,
+            acl=tuple(acl),
         )
         target = collection or default
         outcome = _accepted(await ingestor.put(target, document, context_of(request)))
@@ -130,6 +141,11 @@ async def _put_item(
         title=item.title,
         modified_at=item.modified_at,
         tags=tuple(item.tags),
+        author=item.author,
+        created_at=item.created_at,
+        language=item.language,
+        path=item.path,
+        acl=tuple(item.acl),
     )
     try:
         outcome = _accepted(await ingestor.put(collection, document, context))

@@ -6,9 +6,27 @@ from pydantic import Field, FiniteFloat, model_validator
 
 from tandem.domain.document import Chunk, CollectionInfo, DocumentPage, DocumentRecord, StoredDocument
 from tandem.http.wire.text import CollectionName, Ours, Out, ShortText, Text, absent
+from tandem.ingestion.labels import (
+    MAX_AUTHOR_CHARS,
+    MAX_GROUP_CHARS,
+    MAX_GROUPS,
+    MAX_PATH_CHARS,
+    MAX_TAG_CHARS,
+    MAX_TAGS,
+)
 
 MAX_BATCH = 1000
-Tag = Annotated[ShortText, Field(min_length=1, max_length=200)]
+Tag = Annotated[ShortText, Field(min_length=1, max_length=MAX_TAG_CHARS)]
+GroupName = Annotated[ShortText, Field(min_length=1, max_length=MAX_GROUP_CHARS)]
+Author = Annotated[ShortText, Field(min_length=1, max_length=MAX_AUTHOR_CHARS)]
+DocumentPath = Annotated[ShortText, Field(min_length=1, max_length=MAX_PATH_CHARS)]
+Language = Annotated[str, Field(pattern=r"^[a-z]{2}$")]
+
+ACL_IS = "Groups that may see it, nobody else; everyone of the tenant if unset."
+AUTHOR_IS = "Who wrote it; what the document itself says if unset."
+LANGUAGE_IS = "ISO 639-1; told from the text if unset."
+PATH_IS = "Folder-like path, for filters; the id's if unset."
+CREATED_IS = "Epoch seconds; what the document itself says if unset."
 
 
 class PutItem(Ours):
@@ -21,8 +39,13 @@ class PutItem(Ours):
         default=None, description="Format of the text; by the id's extension if unset."
     )
     source: ShortText | None = Field(default=None, description="Where it came from; the id if unset.")
-    tags: list[Tag] = Field(default=[], max_length=100)
+    tags: list[Tag] = Field(default=[], max_length=MAX_TAGS)
     modified_at: FiniteFloat | None = Field(default=None, description="Epoch seconds.")
+    author: Author | None = Field(default=None, description=AUTHOR_IS)
+    created_at: FiniteFloat | None = Field(default=None, description=CREATED_IS)
+    language: Language | None = Field(default=None, description=LANGUAGE_IS)
+    path: DocumentPath | None = Field(default=None, description=PATH_IS)
+    acl: list[GroupName] = Field(default=[], max_length=MAX_GROUPS, description=ACL_IS)
 
 
 class PutBatch(Ours):
@@ -84,6 +107,10 @@ class WireRecord(Out):
     language: str | None
     modified_at: float | None
     tags: list[str]
+    author: str | None
+    created_at: float | None
+    path: str | None
+    acl: list[str]
 
 
 class WireChunk(Out):
@@ -194,6 +221,10 @@ def _record_fields(record: DocumentRecord) -> dict[str, object]:
         "language": record.language,
         "modified_at": record.modified_at,
         "tags": list(record.tags),
+        "author": record.author,
+        "created_at": record.created_at,
+        "path": record.path,
+        "acl": list(record.acl),
     }
 
 

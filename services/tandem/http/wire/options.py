@@ -5,13 +5,13 @@ from typing import Annotated, Any
 from pydantic import Field, FiniteFloat
 
 from tandem.domain.errors import InvalidRequest
-from tandem.domain.filters import FILTER_FIELDS, Condition, Filter
+from tandem.domain.filters import FILTER_FIELDS, RANGE_FIELDS, Condition, Filter
 from tandem.domain.question import RetrievalOptions
 from tandem.http.wire.text import CollectionName, Ours, QuestionText, ShortText
 
 
 class Range(Ours):
-    """Inclusive bounds, epoch seconds."""
+    """Inclusive bounds: epoch seconds, or pages from 1."""
 
     gte: FiniteFloat | None = None
     lte: FiniteFloat | None = None
@@ -28,7 +28,8 @@ class RetrievalFields(Ours):
     filters: Filters | None = Field(
         default=None,
         description=f"Conditions that all must hold. Fields: {', '.join(FILTER_FIELDS)}. "
-        'A value, a list of values, or for modified_at {"gte": seconds, "lte": seconds}.',
+        f'A value or a list of values; of {", ".join(sorted(RANGE_FIELDS))} bounds: {{"gte": number, "lte": number}}. '
+        "A path that ends in a slash holds for what lies below it.",
     )
     rerank: bool | None = Field(default=None, description="Take a second look at the candidates.")
     expand: bool | None = Field(default=None, description="Search for reworded questions too.")
@@ -69,11 +70,11 @@ def _condition(field: str, value: str | list[str] | Range, param: str) -> Condit
         raise InvalidRequest(
             f"There is no filter field of that name; the fields are {', '.join(FILTER_FIELDS)}.", param=param
         )
-    if (field == "modified_at") != isinstance(value, Range):
-        wanted = 'bounds such as {"gte": 0}' if field == "modified_at" else "a text or a list of texts"
+    if (field in RANGE_FIELDS) != isinstance(value, Range):
+        wanted = 'bounds such as {"gte": 0}' if field in RANGE_FIELDS else "a text or a list of texts"
         raise InvalidRequest(f"{param}: this field is compared with {wanted}.", param=param)
     if isinstance(value, Range):
         if value.gte is None and value.lte is None:
             raise InvalidRequest(f"{param}: at least one bound is needed.", param=param)
-        return Condition("modified_at", at_least=value.gte, at_most=value.lte)
+        return Condition(field, at_least=value.gte, at_most=value.lte)  # type: ignore[arg-type]
     return Condition(field, any_of=(value,) if isinstance(value, str) else tuple(value))  # type: ignore[arg-type]
