@@ -5,16 +5,18 @@ from collections.abc import Mapping
 from typing import Any
 
 from tandem.domain.errors import Unauthenticated
+from tandem.domain.groups import groups_fault, in_order
 from tandem.ports.tokens import Vouched
 
 TENANT = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}")
 _LOGGED = 100
 
 
-def vouched(claims: Mapping[str, Any], tenant_claim: str) -> Vouched:
-    """Subject and tenant. `tenant_claim` is a claim's name, or a path with dots into nested claims.
+def vouched(claims: Mapping[str, Any], tenant_claim: str, groups_claim: str | None = None) -> Vouched:
+    """Subject, tenant and groups. A claim is named as it is, or by a path with dots into nested claims.
 
-    Raises `Unauthenticated` without a tenant: the default one would show its documents to whoever has any token.
+    Raises `Unauthenticated` without a tenant: the default one would show its documents to whoever has any token. And for
+    groups that cannot be: to leave some out would show another view of the documents than the provider meant.
     """
     tenant = _claim(claims, tenant_claim)
     if tenant is None:
@@ -28,7 +30,22 @@ def vouched(claims: Mapping[str, Any], tenant_claim: str) -> Vouched:
             hint="A tenant's name is text of lower-case letters, digits and ._-, at most 63 characters.",
         )
     subject = claims.get("sub")
-    return Vouched(subject[:_LOGGED] if isinstance(subject, str) else "token", tenant)
+    return Vouched(subject[:_LOGGED] if isinstance(subject, str) else "token", tenant, _groups(claims, groups_claim))
+
+
+def _groups(claims: Mapping[str, Any], path: str | None) -> tuple[str, ...]:
+    """A list of names, or names in one text with blanks between them; none without the claim."""
+    told = None if path is None else _claim(claims, path)
+    names = told.split() if isinstance(told, str) else told or []
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        raise Unauthenticated(
+            f"The token's claim {path} holds no groups.",
+            hint="It must be a list of names, or one text with blanks between.",
+        )
+    fault = groups_fault(names)
+    if fault is not None:
+        raise Unauthenticated(f"The token's claim {path} cannot be used: {fault}.", hint="Ask the identity provider.")
+    return in_order(names)
 
 
 def _claim(claims: Mapping[str, Any], path: str) -> Any:

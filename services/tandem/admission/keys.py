@@ -10,12 +10,17 @@ from tandem.domain.errors import ConfigurationError
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """A known key by its SHA-256 (hex). A `peer` is another part of the platform and may speak for any tenant."""
+    """A known key by its SHA-256 (hex). A `peer` is another part of the platform and may speak for any tenant.
+
+    Its holder is a member of `groups`; with `admin` it may do what concerns a collection as a whole.
+    """
 
     name: str
     sha256: str
     tenant: str = DEFAULT_TENANT
     peer: bool = False
+    groups: tuple[str, ...] = ()
+    admin: bool = False
 
 
 class KeyRing:

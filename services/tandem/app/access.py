@@ -6,6 +6,7 @@ from typing import Annotated, Literal, Self
 from pydantic import AfterValidator, Field, HttpUrl, SecretStr, TypeAdapter, model_validator
 
 from tandem.app.group import Group
+from tandem.domain.groups import EVERY_GROUP, groups_fault
 
 _HTTP = TypeAdapter(HttpUrl)
 Algorithm = Literal["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"]
@@ -14,6 +15,15 @@ Algorithm = Literal["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256
 def _http_url(text: str) -> str:
     _HTTP.validate_python(text)
     return text
+
+
+def _groups(names: tuple[str, ...]) -> tuple[str, ...]:
+    if fault := groups_fault(name for name in names if name != EVERY_GROUP):
+        raise ValueError(fault)
+    return names
+
+
+Groups = Annotated[tuple[str, ...], AfterValidator(_groups)]
 
 
 class ApiKey(Group):
@@ -26,7 +36,11 @@ class ApiKey(Group):
     tenant: str = Field(default="default", pattern=r"^[a-z0-9]([a-z0-9._-]{0,62})$")
     """Whose documents this caller sees."""
     peer: bool = False
-    """May speak for any tenant (`x-tandem-tenant`): a gateway's key, at its retriever."""
+    """May speak for any tenant and its groups (`x-tandem-tenant`, `x-tandem-groups`): a gateway's key, at its retriever."""
+    groups: Groups = ()
+    """Groups of this caller: it sees documents whose access list names one of them. `*`: all documents of its tenant."""
+    admin: bool = False
+    """May drop collections, and build, promote and roll back their versions."""
 
 
 class Jwt(Group):
@@ -42,6 +56,10 @@ class Jwt(Group):
     """Accepted signatures; asymmetric ones only."""
     tenant_claim: str = Field(default="tenant", min_length=1)
     """The claim that names the tenant; dots lead into nested claims."""
+    groups_claim: str | None = Field(default=None, min_length=1)
+    """The claim that lists the bearer's groups: names, or one text with blanks between them; unset: a token has no groups."""
+    admin_group: str | None = Field(default=None, min_length=1)
+    """Its members are admins, as keys with `admin: true` are."""
     leeway_s: float = Field(default=30.0, ge=0, le=300)
     """By how much clocks may differ."""
     cache_s: float = Field(default=300.0, gt=0)
@@ -65,6 +83,8 @@ class Auth(Group):
     """How often it is looked at."""
     jwt: Jwt | None = None
     """Needed by the mode `jwt`."""
+    anonymous_groups: Groups = ()
+    """Groups of everyone in the mode `none`. Without any, documents with an access list are seen by nobody then."""
 
     @model_validator(mode="after")
     def _complete(self) -> Self:
@@ -72,6 +92,10 @@ class Auth(Group):
             raise ValueError("auth.mode is keys, but auth.keys is empty and there is no auth.keys_file")
         if self.mode == "jwt" and self.jwt is None:
             raise ValueError("auth.mode is jwt, but auth.jwt is missing")
+        if self.mode != "none" and self.anonymous_groups:
+            raise ValueError("auth.anonymous_groups counts in the mode none only: give the groups to keys")
+        if self.jwt is not None and self.jwt.admin_group is not None and self.jwt.groups_claim is None:
+            raise ValueError("auth.jwt.admin_group needs auth.jwt.groups_claim, which tells who is in it")
         return self
 
 

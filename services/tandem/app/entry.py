@@ -25,9 +25,11 @@ async def identity(settings: Settings, target: str, metrics: Metrics) -> AsyncIt
     """The configured callers. Without any, a retriever believes its callers about the tenant: only gateways reach it."""
     auth = settings.auth
     if auth.mode == "none":
-        yield Identity(trust_tenant=target == "retriever")
+        yield Identity(trust_tenant=target == "retriever", open_groups=auth.anonymous_groups)
         return
-    ring = KeyRing(Key(key.name, key.sha256, key.tenant, peer=key.peer) for key in auth.keys)
+    ring = KeyRing(
+        Key(key.name, key.sha256, key.tenant, peer=key.peer, groups=key.groups, admin=key.admin) for key in auth.keys
+    )
     async with AsyncExitStack() as beside_it:
         if auth.keys_file is not None:
             from tandem.adapters.identity.key_file import KeyFile
@@ -37,7 +39,9 @@ async def identity(settings: Settings, target: str, metrics: Metrics) -> AsyncIt
             await beside_it.enter_async_context(beside([file.watch()]))
         checked = auth.jwt if auth.mode == "jwt" else None
         yield Identity(
-            ring, None if checked is None else await beside_it.enter_async_context(_tokens(checked, metrics))
+            ring,
+            None if checked is None else await beside_it.enter_async_context(_tokens(checked, metrics)),
+            admin_group=None if checked is None else checked.admin_group,
         )
 
 
@@ -66,6 +70,7 @@ async def _tokens(chosen: Jwt, metrics: Metrics) -> AsyncIterator[Tokens]:
             issuer=chosen.issuer,
             algorithms=chosen.algorithms,
             tenant_claim=chosen.tenant_claim,
+            groups_claim=chosen.groups_claim,
             leeway_s=chosen.leeway_s,
         )
 

@@ -133,8 +133,8 @@ async def features(settings: Settings, dense: Opener[Embedder]) -> AsyncIterator
     url, timeout_s = settings.retriever.url, settings.retriever.timeout_s
     key = settings.retriever.api_key.get_secret_value() if settings.retriever.api_key else None
     async with (
-        remote_retriever(url, api_key=key, timeout_s=timeout_s) as retriever,
-        remote_ingestor(url, api_key=key, timeout_s=timeout_s) as ingestor,
+        remote_retriever(url, api_key=key, timeout_s=timeout_s, as_peer=settings.retriever.as_peer) as retriever,
+        remote_ingestor(url, api_key=key, timeout_s=timeout_s, as_peer=settings.retriever.as_peer) as ingestor,
     ):
         yield retriever, ingestor
 

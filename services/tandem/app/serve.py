@@ -23,6 +23,7 @@ from tandem.app.settings import Settings
 from tandem.app.targets import Opened, Target, target_named
 from tandem.domain.context import RequestContext
 from tandem.domain.errors import ConfigurationError, TandemError
+from tandem.domain.groups import EVERY_GROUP
 from tandem.http.edge.door import Door
 from tandem.http.edge.limits import Limits
 from tandem.http.edge.server import Server
@@ -144,7 +145,7 @@ class Serving:
                     ingestor,
                     places,
                     collection=self.settings.retrieval.collection,
-                    context=RequestContext(request_id="startup"),
+                    context=RequestContext(request_id="startup", groups=(EVERY_GROUP,)),
                     watch=watch,
                 )
         self.announce.ingested(report)

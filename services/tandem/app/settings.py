@@ -54,6 +54,8 @@ class RetrieverPeer(Group):
     """Sent as Bearer key."""
     timeout_s: float = Field(default=30.0, gt=0)
     """Upper bound of one call; the request's deadline may be nearer."""
+    as_peer: bool = True
+    """Name each caller's tenant and groups to it, for which the key must be marked `peer` there. `false`: the key's own count."""
 
 
 class Predictor(Group):

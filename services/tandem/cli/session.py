@@ -13,6 +13,7 @@ from tandem.app.serving import running_on
 from tandem.app.settings import Settings, load_settings
 from tandem.cli.console import err
 from tandem.domain.context import RequestContext
+from tandem.domain.groups import EVERY_GROUP
 from tandem.ports.ingestor import Ingestor
 from tandem.ports.retriever import Retriever
 
@@ -31,7 +32,12 @@ def settings_for(
     if url is None:
         return settings
     peer = settings.retriever.model_copy(
-        update={"url": url, "api_key": SecretStr(api_key) if api_key else settings.retriever.api_key}
+        update={
+            "url": url,
+            "api_key": SecretStr(api_key) if api_key else settings.retriever.api_key,
+            # A person's key speaks for itself.
+            "as_peer": False,
+        }
     )
     return settings.model_copy(update={"retriever": peer})
 
@@ -44,5 +50,9 @@ async def features(settings: Settings) -> AsyncIterator[tuple[Retriever, Ingesto
 
 
 def context() -> RequestContext:
-    """A context for work that a person started at a terminal: no deadline, the default tenant."""
-    return RequestContext(request_id=f"cli-{uuid4().hex}")
+    """A context for work that a person started at a terminal: no deadline, the default tenant.
+
+    Who can open the store's files can read them all, so no access list hides anything. Through a running Tandem the
+    key's own tenant and groups count instead.
+    """
+    return RequestContext(request_id=f"cli-{uuid4().hex}", groups=(EVERY_GROUP,))

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 
 from tandem.domain.quota import Standing
+from tandem.domain.viewer import Viewer
 
 DEFAULT_TENANT = "default"
 
@@ -34,3 +35,8 @@ class RequestContext:
     progress: Progress = field(default_factory=Progress, compare=False)
     groups: tuple[str, ...] = ()
     user: str | None = None
+
+    @property
+    def viewer(self) -> Viewer:
+        """Whose eyes documents are looked at with."""
+        return Viewer(self.tenant, self.groups)

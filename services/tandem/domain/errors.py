@@ -8,8 +8,11 @@
     │   ├── UnknownPrompt         prompt_not_found
     │   ├── ContextTooLong        context_length_exceeded
     │   ├── PayloadTooLarge       payload_too_large
-    │   └── UnsupportedContent    unsupported_content         an image part, say
+    │   ├── UnsupportedContent    unsupported_content         an image part, say
+    │   ├── VersionConflict       version_conflict            somebody else promoted or rolled back meanwhile
+    │   └── PromotionRefused      promotion_refused           the gate held a version of a collection back
     ├── Unauthenticated           invalid_api_key
+    ├── PermissionDenied          permission_denied           the caller is known, and may not do this
     ├── DocumentRejected          document_rejected           one document could not be read; `reason` says why
     ├── ResidencyRefused          residency_refused           policy lets no configured pool answer
     ├── Overloaded                overloaded                  the platform is full: retryable, after `retry_after_s`
@@ -91,10 +94,28 @@ class UnsupportedContent(InvalidRequest):
     code = "unsupported_content"
 
 
+class VersionConflict(InvalidRequest):
+    """The version that was to be replaced does not serve any more: somebody else promoted or rolled back meanwhile."""
+
+    code = "version_conflict"
+
+
+class PromotionRefused(InvalidRequest):
+    """The gate held a version back; its lineage keeps what was measured."""
+
+    code = "promotion_refused"
+
+
 class Unauthenticated(TandemError):
     """No key, or none that is known."""
 
     code = "invalid_api_key"
+
+
+class PermissionDenied(TandemError):
+    """The caller is known, and may not do this."""
+
+    code = "permission_denied"
 
 
 class ResidencyRefused(TandemError):

@@ -26,6 +26,8 @@ class Exchange:
     deadline_s: float | None = None
     caller: str = "anonymous"
     tenant: str = DEFAULT_TENANT
+    groups: tuple[str, ...] = ()
+    admin: bool = False
     outcome: int | None = None
     standing: Standing | None = None
     progress: Progress = field(default_factory=Progress)
@@ -33,7 +35,14 @@ class Exchange:
     def context(self) -> RequestContext:
         """What the core needs to know of it."""
         return RequestContext(
-            self.request_id, self.tenant, self.deadline_s, self.traceparent, self.standing, self.progress
+            self.request_id,
+            self.tenant,
+            self.deadline_s,
+            self.traceparent,
+            self.standing,
+            self.progress,
+            self.groups,
+            self.caller,
         )
 
 

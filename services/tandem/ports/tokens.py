@@ -6,10 +6,11 @@ from typing import Protocol
 
 @dataclass(frozen=True, slots=True)
 class Vouched:
-    """What a good token says: who it was issued to, and for which tenant."""
+    """What a good token says: who it was issued to, for which tenant, and which groups its bearer is in."""
 
     subject: str
     tenant: str
+    groups: tuple[str, ...] = ()
 
 
 class Tokens(Protocol):

@@ -60,3 +60,58 @@ async def test_tokens_are_asked_for_what_is_no_key() -> None:
     for header, tenant in (("Bearer bad", None), (None, None), ("Basic good", None), ("Bearer good", "north")):
         with pytest.raises(Unauthenticated):
             await identity.caller(header, tenant)
+
+
+@pytest.mark.parametrize(
+    ("told", "groups"),
+    [
+        (["hr", "eng"], ("eng", "hr")),
+        ("eng  hr eng", ("eng", "hr")),
+        (["Domain Users", "/finance/eu", "6f9619ff-8b86"], ("/finance/eu", "6f9619ff-8b86", "Domain Users")),
+        ([], ()),
+        ("", ()),
+        (None, ()),
+    ],
+)
+def test_the_claim_lists_the_groups(told: object, groups: tuple[str, ...]) -> None:
+    claims = {"sub": "ann", "tenant": "acme", "realm": {"groups": told}}
+    assert vouched(claims, "tenant", "realm.groups").groups == groups
+    assert vouched(claims, "tenant").groups == ()
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        7,
+        True,
+        {"hr": 1},
+        ["hr", 7],
+        [["hr"]],
+        ["*"],
+        "*",
+        "hr *",
+        [""],
+        ["h\x00r"],
+        ["h\u200br"],
+        ["\u202ehr"],
+        ["x" * 129],
+        ["\ud800"],
+        [str(number) for number in range(201)],
+        ["ä" * 128] * 200,
+    ],
+)
+def test_groups_that_cannot_be_let_nobody_in(told: object) -> None:
+    with pytest.raises(Unauthenticated) as refused:
+        vouched({"sub": "ann", "tenant": "acme", "groups": told}, "tenant", "groups")
+    assert refused.value.hint
+
+
+async def test_members_of_the_admins_group_are_admins() -> None:
+    class Grouped:
+        async def check(self, token: str) -> Vouched:
+            return Vouched("ann", "acme", tuple(token.split("+")))
+
+    identity = Identity(KeyRing(), Grouped(), admin_group="ops")
+    assert await identity.caller("Bearer ops+eng") == Caller("ann", "acme", ("eng", "ops"), admin=True)
+    assert not (await identity.caller("Bearer eng")).admin
+    assert not (await Identity(KeyRing(), Grouped()).caller("Bearer ops")).admin

@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import Annotated, Protocol
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from tandem.admission.keys import Key, KeyRing
 from tandem.domain.errors import ConfigurationError
+from tandem.domain.groups import EVERY_GROUP, groups_fault
 
 _log = logging.getLogger("tandem.auth")
 _MAX_BYTES = 10_000_000
@@ -36,6 +37,15 @@ class _WireKey(BaseModel):
     sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
     tenant: Annotated[str, Field(pattern=r"^[a-z0-9]([a-z0-9._-]{0,62})$")] = "default"
     peer: bool = False
+    groups: list[str] = []
+    admin: bool = False
+
+    @field_validator("groups")
+    @classmethod
+    def _groups(cls, names: list[str]) -> list[str]:
+        if fault := groups_fault(name for name in names if name != EVERY_GROUP):
+            raise ValueError(fault)
+        return names
 
 
 class _WireKeys(BaseModel):
@@ -103,4 +113,7 @@ def _read(path: Path) -> tuple[Stamp, list[Key]]:
         # Pydantic's own text would show what stood there, which may be a key.
         faults = "; ".join(f"{'.'.join(map(str, e['loc'])) or 'the file'}: {e['msg']}" for e in error.errors())
         raise ConfigurationError(f"The keys file {path} is not valid: {faults}.") from error
-    return stamp, [Key(key.name, key.sha256, key.tenant, peer=key.peer) for key in read.keys]
+    return stamp, [
+        Key(key.name, key.sha256, key.tenant, peer=key.peer, groups=tuple(key.groups), admin=key.admin)
+        for key in read.keys
+    ]

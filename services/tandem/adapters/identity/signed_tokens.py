@@ -27,6 +27,7 @@ class SignedTokens:
         issuer: str | None,
         algorithms: Iterable[str],
         tenant_claim: str,
+        groups_claim: str | None = None,
         leeway_s: float,
     ) -> None:
         self._keys = keys
@@ -34,6 +35,7 @@ class SignedTokens:
         self._issuer = issuer
         self._algorithms = tuple(algorithms)
         self._tenant_claim = tenant_claim
+        self._groups_claim = groups_claim
         self._leeway_s = leeway_s
         # Reading a key takes as long as checking a signature with it.
         self._read: dict[tuple[str | None, str], tuple[Jwk, jwt.PyJWK]] = {}
@@ -43,7 +45,7 @@ class SignedTokens:
         """See the port."""
         algorithm, kid = self._header(token)
         key = self._verifying(await self._keys.key(kid), kid, algorithm)
-        return vouched(self._claims(token, key, algorithm), self._tenant_claim)
+        return vouched(self._claims(token, key, algorithm), self._tenant_claim, self._groups_claim)
 
     def _header(self, token: str) -> tuple[str, str | None]:
         try:

@@ -94,10 +94,11 @@ async def remote_ingestor(
     api_key: str | None = None,
     timeout_s: float = 30.0,
     put_timeout_s: float = 600.0,
+    as_peer: bool = True,
     now_s: Callable[[], float] = time.monotonic,
 ) -> AsyncIterator[RemoteIngestor]:
     """Documents at `url`. Reading and embedding a large document takes minutes, hence the longer bound for writes."""
-    async with peer(url, api_key, now_s, stage="documents") as connected:
+    async with peer(url, api_key, now_s, stage="documents", as_peer=as_peer) as connected:
         yield RemoteIngestor(connected, timeout_s, max(timeout_s, put_timeout_s))
 
 

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import quote
 
 import aiohttp
 import orjson
@@ -33,14 +34,18 @@ class Connections:
 class Peer:
     """Calls to one base URL. A call ends at `timeout_s` or at the request's deadline, whichever is nearer.
 
-    `stage` is what its failures say they were needed for.
+    `stage` is what its failures say they were needed for. `as_peer`: each call names the tenant and the groups that it is
+    made for; else the key's own count there.
     """
 
-    def __init__(self, connections: Connections, url: str, now_s: Callable[[], float], stage: str) -> None:
+    def __init__(
+        self, connections: Connections, url: str, now_s: Callable[[], float], stage: str, *, as_peer: bool = True
+    ) -> None:
         self._connections = connections
         self._url = url.rstrip("/")
         self._now_s = now_s
         self._stage = stage
+        self._as_peer = as_peer
 
     async def call(
         self,
@@ -96,7 +101,7 @@ class Peer:
             method,
             url,
             data=body,
-            headers=_headers(context, self._left_s(context), media_type),
+            headers=_headers(context, self._left_s(context), media_type, as_peer=self._as_peer),
             timeout=aiohttp.ClientTimeout(total=None, sock_connect=_CONNECT_S),
             # A redirect could carry the key to another host.
             allow_redirects=False,
@@ -124,7 +129,7 @@ def _broken(error: aiohttp.ClientError) -> bool:
 
 @asynccontextmanager
 async def peer(
-    url: str, api_key: str | None, now_s: Callable[[], float] = time.monotonic, *, stage: str
+    url: str, api_key: str | None, now_s: Callable[[], float] = time.monotonic, *, stage: str, as_peer: bool = True
 ) -> AsyncIterator[Peer]:
     """A peer with its connections, closed on leaving."""
     # Admission bounds the requests; a second bound here would only queue them out of sight.
@@ -132,7 +137,7 @@ async def peer(
         _session(api_key, aiohttp.TCPConnector(limit=0)) as kept,
         _session(api_key, aiohttp.TCPConnector(limit=0, force_close=True)) as fresh,
     ):
-        yield Peer(Connections(kept, fresh), url, now_s, stage)
+        yield Peer(Connections(kept, fresh), url, now_s, stage, as_peer=as_peer)
 
 
 def _session(api_key: str | None, connector: aiohttp.TCPConnector) -> aiohttp.ClientSession:
@@ -145,11 +150,16 @@ def json_body(content: Mapping[str, Any]) -> bytes:
     return orjson.dumps({name: value for name, value in content.items() if value is not None})
 
 
-def _headers(context: RequestContext | None, left_s: float | None, media_type: str | None) -> dict[str, str]:
+def _headers(
+    context: RequestContext | None, left_s: float | None, media_type: str | None, *, as_peer: bool
+) -> dict[str, str]:
     headers = {"content-type": media_type or "application/octet-stream"}
     if context is not None:
         headers["x-request-id"] = context.request_id
-        headers["x-tandem-tenant"] = context.tenant
+        if as_peer:
+            headers["x-tandem-tenant"] = context.tenant
+            # Said also when there are none: then nobody may take the key's own for the caller's.
+            headers["x-tandem-groups"] = ",".join(quote(group, safe="") for group in context.groups)
         if context.traceparent is not None:
             headers["traceparent"] = context.traceparent
     if left_s is not None:

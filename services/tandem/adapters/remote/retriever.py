@@ -45,8 +45,13 @@ class RemoteRetriever:
 
 @asynccontextmanager
 async def remote_retriever(
-    url: str, *, api_key: str | None = None, timeout_s: float = 30.0, now_s: Callable[[], float] = time.monotonic
+    url: str,
+    *,
+    api_key: str | None = None,
+    timeout_s: float = 30.0,
+    as_peer: bool = True,
+    now_s: Callable[[], float] = time.monotonic,
 ) -> AsyncIterator[RemoteRetriever]:
     """A retriever at `url`, any Tandem that owns documents. `now_s` is the clock that deadlines are told by."""
-    async with peer(url, api_key, now_s, stage="retrieval") as connected:
+    async with peer(url, api_key, now_s, stage="retrieval", as_peer=as_peer) as connected:
         yield RemoteRetriever(connected, timeout_s)
