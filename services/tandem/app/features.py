@@ -1,8 +1,8 @@
 """The feature pipeline in the settings: how documents become vectors, and how questions find them."""
 
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import Field, SecretStr
+from pydantic import Field, SecretStr, model_validator
 
 from tandem.app.group import Group
 
@@ -25,12 +25,42 @@ class Vectors(Group):
 class Embedder(Group):
     """The embedding model."""
 
-    model: Literal["minilm"] = "minilm"
-    """all-MiniLM-L6-v2, int8 ONNX, in this process."""
+    url: str | None = None
+    """A server with the model, without a path. Without it the model runs in this process."""
+    protocol: Literal["tei", "openai"] = "tei"
+    """What the server speaks: text-embeddings-inference's, or OpenAI's `/v1/embeddings`."""
+    model: str = "minilm"
+    """In process: `minilm` (all-MiniLM-L6-v2, int8 ONNX). At a TEI: what it must run, if set. By OpenAI's protocol: the name to ask for."""
+    api_key: SecretStr | None = None
+    """Sent as Bearer key."""
+    tokenizer: str | None = None
+    """How a server's tokens are counted here: `bert-uncased` (shipped; MiniLM, BGE, E5 and GTE share it), a path to a tokenizer.json, or ORG/NAME[@REVISION] of the hub. Unset: an estimate that is rather too high."""
+    max_tokens: int | None = Field(default=None, ge=64)
+    """Tokens at which a server's texts are cut; unset: what a TEI says that it takes, 512 by OpenAI's protocol."""
+    batch_tokens: int | None = Field(default=None, ge=64)
+    """Padded tokens of one call; unset: what a TEI says that it takes, 16384 by OpenAI's protocol."""
+    query_prefix: str = ""
+    """Put before a question, as E5's models want it: `query: `."""
+    document_prefix: str = ""
+    """Put before a chunk: `passage: `."""
+    max_concurrency: int = Field(default=4, ge=1)
+    """Calls to the server that embed documents at a time."""
+    timeout_s: float = Field(default=30.0, gt=0)
+    """Upper bound of one call."""
+    patience_s: float = Field(default=60.0, ge=0)
+    """How long documents wait in all for a server that is full (429) or away; questions never do."""
     threads: int = Field(default=0, ge=0)
-    """Threads of one inference; 0 means one per core less one, at least one."""
+    """In process: threads of one inference; 0 means one per core less one, at least one."""
     sparse_language: str = "english"
     """Stemmer and stop words of the sparse vectors."""
+
+    @model_validator(mode="after")
+    def _named(self) -> Self:
+        if self.url is None and self.model != "minilm":
+            raise ValueError("embedder.model is not minilm, the one in this process: set embedder.url to its server")
+        if self.url is not None and self.protocol == "openai" and self.model == "minilm":
+            raise ValueError("embedder.model is missing: OpenAI's protocol wants the name of the model")
+        return self
 
 
 class Reranker(Group):

@@ -8,6 +8,7 @@ from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontext
 from typing import TypeVar
 
 from tandem.app.clock import SystemClock
+from tandem.app.embedding import embedding_server
 from tandem.app.settings import Settings
 from tandem.app.speaking import predictor_client
 from tandem.app.traffic import Endpoint, Pool
@@ -44,11 +45,15 @@ async def shared(part: AbstractAsyncContextManager[T]) -> AsyncIterator[Opener[T
 
 @asynccontextmanager
 async def embedder(settings: Settings) -> AsyncIterator[Embedder]:
-    """The embedding model, in this process."""
-    from tandem.adapters.embeddings.minilm import minilm_embedder
+    """The embedding model: at a server by its URL, else in this process."""
+    if settings.embedder.url is None:
+        from tandem.adapters.embeddings.minilm import minilm_embedder
 
-    async with minilm_embedder(threads=settings.embedder.threads) as dense:
-        yield dense
+        async with minilm_embedder(threads=settings.embedder.threads) as dense:
+            yield dense
+    else:
+        async with embedding_server(settings.embedder, settings.embedder.url) as remote:
+            yield remote
 
 
 @asynccontextmanager

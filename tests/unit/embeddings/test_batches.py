@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tandem.adapters.embeddings.minilm.batches import batches
+from tandem.adapters.embeddings.batches import batches
 
 
 @given(st.lists(st.integers(1, 256), max_size=80), st.integers(1, 600))
@@ -20,3 +20,7 @@ def test_like_lengths_share_a_batch() -> None:
 
 def test_a_text_over_the_budget_runs_alone() -> None:
     assert list(batches([5, 700, 6], budget=512)) == [(0, 2), (1,)]
+
+
+def test_no_more_rows_than_a_server_takes() -> None:
+    assert [len(batch) for batch in batches([3] * 7, budget=512, rows=3)] == [3, 3, 1]

@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
-from tandem.adapters.embeddings.minilm.batches import batches
+from tandem.adapters.embeddings.batches import batches
 from tandem.adapters.embeddings.minilm.wordpieces import MAX_TOKENS, WordPieces
 from tandem.ports.embedder import DenseVector, EmbedderCard, EmbedKind
 

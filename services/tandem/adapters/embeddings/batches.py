@@ -6,14 +6,14 @@ from collections.abc import Iterator, Sequence
 BUDGET = 512
 
 
-def batches(lengths: Sequence[int], budget: int = BUDGET) -> Iterator[tuple[int, ...]]:
+def batches(lengths: Sequence[int], budget: int = BUDGET, rows: int | None = None) -> Iterator[tuple[int, ...]]:
     """Positions in `lengths`, shortest first, such that rows times the longest row stays within `budget`.
 
-    A row that is longer than the budget runs alone.
+    A row that is longer than the budget runs alone. No batch has more than `rows`, where that is given.
     """
     batch: list[int] = []
     for position in sorted(range(len(lengths)), key=lambda each: (lengths[each], each)):
-        if batch and (len(batch) + 1) * lengths[position] > budget:
+        if batch and ((len(batch) + 1) * lengths[position] > budget or len(batch) == rows):
             yield tuple(batch)
             batch = []
         batch.append(position)
