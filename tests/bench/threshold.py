@@ -102,7 +102,7 @@ async def _ask(asked: Asked, sets: Sequence[LabelledSet], retriever: Retriever) 
 def _signals(question: str, candidates: Sequence[Passage]) -> Iterator[tuple[float, float]]:
     wanted = stems(question)
     for each, cosine in zip(candidates, cosines(candidates), strict=True):
-        yield max(cosine, 0.0), coverage(wanted, told(each))
+        yield max(cosine, 0.0), coverage(wanted, *told(each))
 
 
 def _auc(higher: Vector, lower: Vector) -> float:

@@ -12,7 +12,7 @@ class Scores:
     """Each stage's score, None where the stage did not see the passage.
 
     `dense` cosine −1…1; `sparse` BM25 ≥ 0; `fused` RRF; `rerank` in the reranker's own units; `relevance` 0…1, see
-    `retrieval/relevance.py`.
+    `retrieval/relevance.py`; `marginal` what it adds to those taken before it, see `retrieval/diversity.py`.
     """
 
     dense: float | None = None
@@ -20,24 +20,39 @@ class Scores:
     fused: float | None = None
     rerank: float | None = None
     relevance: float | None = None
+    marginal: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Passage:
-    """A chunk that was found, with its document's title and source."""
+    """A chunk that was found, with its document's title and source.
+
+    `flags` say what is suspicious about its text. Where neighbours were added, `chunk` has their text too, with its own
+    span in the document, under the number of the one that was found; `parts` are the chunks that it is made of, in order.
+    """
 
     chunk: Chunk
     title: str
     source: str
     scores: Scores = field(default_factory=Scores)
+    flags: tuple[str, ...] = ()
+    parts: tuple[Chunk, ...] = ()
 
 
-DropReason = Literal["near_duplicate", "below_threshold", "over_top_k", "over_token_budget"]
+DropReason = Literal[
+    "near_duplicate",
+    "below_threshold",
+    "over_top_k",
+    "over_token_budget",
+    "lacks_phrase",
+    "merged",
+    "suspicious",
+]
 
 
 @dataclass(frozen=True, slots=True)
 class Dropped:
-    """A passage that was recalled and left out, and why; `by` names the passage it repeats."""
+    """A passage that was recalled and left out, and why; `by` names the passage it repeats or became part of."""
 
     passage: Passage
     reason: DropReason

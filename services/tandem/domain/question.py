@@ -7,6 +7,8 @@ from tandem.domain.filters import Filter
 from tandem.domain.query import Wording
 
 Role = Literal["system", "user", "assistant"]
+# So many chunks before and after, or the whole section.
+Reach = int | Literal["section"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +23,8 @@ class Message:
 class RetrievalOptions:
     """What the `tandem` body object may say about retrieval; None means the configured default.
 
-    `wording` is what a model made of the question already.
+    `neighbours`: what is added around each passage. `diversity`: how much variety among them counts, 0…1.
+    `wording` is what a model made of the question already. `cache`: whether what was found or answered before will do.
     """
 
     collection: str = "docs"
@@ -30,7 +33,10 @@ class RetrievalOptions:
     rerank: bool | None = None
     expand: bool | None = None
     self_query: bool | None = None
+    neighbours: Reach | None = None
+    diversity: float | None = None
     explain: bool = False
+    cache: bool | None = None
     wording: Wording | None = None
 
 

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from functools import lru_cache
 
 # An underscore joins words: a question asks for the drain timeout, the text says drain_timeout_s.
 _WORD = re.compile(r"[^\W_]+(?:['’][^\W_]+)?")
@@ -16,6 +17,10 @@ _ABBREVIATED = re.compile(
 )
 _LONGEST_ABBREVIATION = 12
 _VOWELS = frozenset("aeiouy")
+# Most words of a text were met before: a look-up costs a thirtieth of taking the endings off. 2 MB.
+_STEMS_KEPT = 16_384
+# A question's candidates are looked at several times, and popular ones by many questions. 5 MB.
+_TEXTS_KEPT = 512
 # Words that say little about what a text is about. English; other languages simply keep theirs.
 _STOP = frozenset(
     "a about after all also am an and any are as at be been before being between both but by can could did do does doing "
@@ -28,7 +33,9 @@ _STOP = frozenset(
 
 def words(text: str) -> list[str]:
     """Lower-case words in order."""
-    return [match[0].casefold() for match in _WORD.finditer(text)]
+    if text.isascii():
+        return _WORD.findall(text.lower())
+    return [word.casefold() for word in _WORD.findall(text)]
 
 
 def content_words(text: str) -> list[str]:
@@ -37,6 +44,7 @@ def content_words(text: str) -> list[str]:
     return [word for word in found if word not in _STOP] or found
 
 
+@lru_cache(_STEMS_KEPT)
 def stem(word: str) -> str:
     """A word's beginning, the same for its inflections: `mooring` and `moored`, `cities` and `city`, `used` and `using`.
 
@@ -68,6 +76,12 @@ def _is_inflected(rest: str, ending: str) -> bool:
 def stems(text: str) -> list[str]:
     """Stems of the content words, in order."""
     return [stem(word) for word in content_words(text)]
+
+
+@lru_cache(_TEXTS_KEPT)
+def stem_set(text: str) -> frozenset[str]:
+    """Stems of the content words, each once: for texts that are looked at more than once, such as passages."""
+    return frozenset(stems(text))
 
 
 def sentences(text: str) -> Iterator[tuple[int, int]]:

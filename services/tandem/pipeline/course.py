@@ -14,7 +14,7 @@ T = TypeVar("T")
 
 
 class Course:
-    """`timings_s` by stage, `degraded` in the words of `retrieval/plan.py`."""
+    """`timings_s` by stage, all its runs together; `degraded` in the words of `retrieval/plan.py`."""
 
     def __init__(self, pace: Pace, clock: Clock, deadline_s: float | None) -> None:
         self._pace = pace
@@ -34,6 +34,11 @@ class Course:
         self._pace.skipped(stage)
         self.note(stage.skipped)
         return False
+
+    def affords(self, stages: Sequence[Stage]) -> bool:
+        """True when there is time for all of them."""
+        left_s = self.left_s()
+        return left_s is None or sum(map(self._pace.needs_s, stages)) <= left_s
 
     async def take(self, stage: Stage, work: Callable[[], Awaitable[T]]) -> T:
         """What `work` returns. Raises `DeadlineExceeded` with the stage's name when the time is over before."""
@@ -76,11 +81,11 @@ class Course:
             raise
         finally:
             took_s = self._clock.monotonic_s() - began_s
-            self.timings_s[stage.name] = took_s
+            self.timings_s[stage.name] = self.timings_s.get(stage.name, 0.0) + took_s
             if telling:
                 self._pace.took(stage, took_s)
 
     def note(self, word: str | None) -> None:
-        """Say this in `degraded`."""
-        if word is not None:
+        """Say this in `degraded`, once."""
+        if word is not None and word not in self.degraded:
             self.degraded.append(word)

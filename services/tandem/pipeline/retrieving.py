@@ -17,9 +17,13 @@ from tandem.ports.reranker import Reranker
 from tandem.ports.vectors import Vectors
 from tandem.retrieval.fusion import Weights
 from tandem.retrieval.pace import Pace
-from tandem.retrieval.plan import RERANK, SELECT
+from tandem.retrieval.phrases import holding
+from tandem.retrieval.plan import EMBED, FILTER_IGNORED, RERANK, SEARCH, SELECT
 from tandem.retrieval.relevance import THRESHOLD
-from tandem.retrieval.selection import Selection, judged, select
+from tandem.retrieval.selection import Limits, Selection, judged, select
+
+# A quoted phrase is looked for in what was found, so more is asked for.
+_WITH_PHRASES = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +35,19 @@ class RetrievalDefaults:
     threshold: float = THRESHOLD
     rerank: bool = True
     max_tokens: int = 1500
+    diversity: float = 0.0
     weights: Weights = field(default_factory=Weights)
+
+
+@dataclass(frozen=True, slots=True)
+class _Round:
+    """One search and all that came of it. `candidates` are judged, in their last order."""
+
+    plan: QueryPlan
+    found: Searched
+    candidates: tuple[Passage, ...]
+    reranker: str | None
+    chosen: Selection
 
 
 class Retrieving:
@@ -59,29 +75,37 @@ class Retrieving:
         course = Course(self._pace, self._clock, context.deadline_s)
         try:
             plan = await self._planner.plan(question, options, context, course)
-            found = await self._found(plan, options, context, course)
+            best = await self._round(plan, options, context, course)
+            # Conditions read out of the question may be wrong: they turn no answerable question into a refusal.
+            if plan.inferred and not best.chosen.passages and course.affords((EMBED, SEARCH, SELECT)):
+                course.note(FILTER_IGNORED)
+                best = await self._round(plan.relaxed(), options, context, course)
         except (UpstreamUnavailable, UpstreamFailed) as error:
             error.stage = error.stage or "retrieval"
             raise
-        ranked, reranker = await self._reranked(plan.question, found.fused, options, context, course)
+        trace = self._trace(best, course) if options.explain else None
+        return Retrieval(best.chosen.passages, best.chosen.best, tuple(course.degraded), trace)
+
+    async def _round(
+        self, plan: QueryPlan, options: RetrievalOptions, context: RequestContext, course: Course
+    ) -> _Round:
+        found = await self._found(plan, options, context, course)
+        held, lacking = holding(plan.phrases, found.fused) if plan.phrases else (found.fused, ())
+        ranked, reranker = await self._reranked(plan.question, held, options, context, course)
         with course.measured(SELECT):
             candidates = judged(plan.question, ranked)
-            chosen = select(
-                candidates,
-                top_k=self._top_k(options),
-                max_tokens=self._defaults.max_tokens,
-                threshold=self._defaults.threshold,
-            )
-        trace = self._trace(plan, found, candidates, chosen, reranker, course) if options.explain else None
-        return Retrieval(chosen.passages, chosen.best, tuple(course.degraded), trace)
+            chosen = select(candidates, self._limits(options))
+        chosen = replace(chosen, dropped=(*lacking, *chosen.dropped))
+        return _Round(plan, found, tuple(candidates), reranker, chosen)
 
     async def _found(
         self, plan: QueryPlan, options: RetrievalOptions, context: RequestContext, course: Course
     ) -> Searched:
+        least = _WITH_PHRASES if plan.phrases else 0
         search = Search(
             collection=options.collection,
             filters=(*options.filters, *plan.filters),
-            limit=max(self._defaults.candidates, self._top_k(options)),
+            limit=max(self._defaults.candidates, self._limits(options).top_k, least),
             weights=self._defaults.weights,
         )
         ahead = (RERANK, SELECT) if self._rerank(options) else (SELECT,)
@@ -113,34 +137,32 @@ class Retrieving:
         scored.sort(key=lambda passage: (-(passage.scores.rerank or 0.0), passage.chunk.id))
         return scored, self._reranker.name
 
-    def _trace(
-        self,
-        plan: QueryPlan,
-        found: Searched,
-        candidates: Sequence[Passage],
-        chosen: Selection,
-        reranker: str | None,
-        course: Course,
-    ) -> Trace:
-        first, *others = found.hits
+    def _trace(self, best: _Round, course: Course) -> Trace:
+        first, *others = best.found.hits
+        queries = best.plan.queries
         return Trace(
-            queries=tuple(query.text for query in plan.queries),
+            queries=tuple(query.text for query in queries),
             dense=first.dense,
             sparse=first.sparse,
-            fused=found.fused,
-            reranked=tuple(candidates) if reranker else (),
-            dropped=chosen.dropped,
+            fused=best.found.fused,
+            reranked=best.candidates if best.reranker else (),
+            dropped=best.chosen.dropped,
             timings_s=course.timings_s,
-            reranker=reranker,
+            reranker=best.reranker,
             threshold=self._defaults.threshold,
-            plan=plan,
+            plan=best.plan,
             others=tuple(
-                Legs(query.text, hits.dense, hits.sparse) for query, hits in zip(plan.queries[1:], others, strict=True)
+                Legs(query.text, hits.dense, hits.sparse) for query, hits in zip(queries[1:], others, strict=True)
             ),
         )
 
     def _rerank(self, options: RetrievalOptions) -> bool:
         return self._defaults.rerank if options.rerank is None else options.rerank
 
-    def _top_k(self, options: RetrievalOptions) -> int:
-        return options.top_k or self._defaults.top_k
+    def _limits(self, options: RetrievalOptions) -> Limits:
+        return Limits(
+            top_k=options.top_k or self._defaults.top_k,
+            max_tokens=self._defaults.max_tokens,
+            threshold=self._defaults.threshold,
+            diversity=self._defaults.diversity if options.diversity is None else options.diversity,
+        )

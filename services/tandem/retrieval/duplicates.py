@@ -9,29 +9,57 @@ _SHINGLE = 4
 # Overlapping neighbours share less than this; copies with another header share more.
 _SAME = 0.8
 
+_Shingles = frozenset[tuple[str, ...]]
 
-def without_repeats(passages: Sequence[Passage]) -> tuple[list[Passage], list[Dropped]]:
-    """Keep the best-ranked of each group of near-duplicates.
+
+class Distinct:
+    """The passages taken so far, and whether another one says more than they do.
 
     A passage repeats a better one when that holds 80 % of its four-word shingles. One that holds the better one and says
-    more besides is kept: a short passage must not push out the long one with the answer.
+    more besides is none: a short passage must not push out the long one with the answer.
     """
-    kept: list[tuple[Passage, frozenset[tuple[str, ...]]]] = []
+
+    def __init__(self) -> None:
+        self._taken: list[tuple[str, _Shingles]] = []
+        self._looked_at: dict[str, _Shingles] = {}
+
+    def twin(self, passage: Passage) -> str | None:
+        """The chunk id of the one it repeats."""
+        shingles = self._of(passage)
+        return next((other for other, held in self._taken if _contained(shingles, held) >= _SAME), None)
+
+    def take(self, passage: Passage) -> None:
+        """It counts from now on."""
+        self._taken.append((passage.chunk.id, self._of(passage)))
+
+    def _of(self, passage: Passage) -> _Shingles:
+        id_ = passage.chunk.id
+        if id_ not in self._looked_at:
+            self._looked_at[id_] = _shingles(passage.chunk.text)
+        return self._looked_at[id_]
+
+
+def without_repeats(passages: Sequence[Passage]) -> tuple[list[Passage], list[Dropped]]:
+    """Keep the best-ranked of each group of near-duplicates."""
+    distinct = Distinct()
+    kept: list[Passage] = []
     dropped: list[Dropped] = []
     for passage in passages:
-        shingles = _shingles(passage.chunk.text)
-        twin = next((other for other, held in kept if _contained(shingles, held) >= _SAME), None)
+        twin = distinct.twin(passage)
         if twin is None:
-            kept.append((passage, shingles))
+            distinct.take(passage)
+            kept.append(passage)
         else:
-            dropped.append(Dropped(passage, "near_duplicate", twin.chunk.id))
-    return [passage for passage, _ in kept], dropped
+            dropped.append(Dropped(passage, "near_duplicate", twin))
+    return kept, dropped
 
 
-def _shingles(text: str) -> frozenset[tuple[str, ...]]:
+def _shingles(text: str) -> _Shingles:
     said = words(text)
-    return frozenset(tuple(said[n : n + _SHINGLE]) for n in range(max(1, len(said) - _SHINGLE + 1)))
+    if len(said) < _SHINGLE:
+        return frozenset((tuple(said),))
+    return frozenset(zip(*(said[n:] for n in range(_SHINGLE)), strict=False))
 
 
-def _contained(one: frozenset[tuple[str, ...]], other: frozenset[tuple[str, ...]]) -> float:
+def _contained(one: _Shingles, other: _Shingles) -> float:
     return len(one & other) / len(one)

@@ -9,6 +9,9 @@ from dataclasses import dataclass, replace
 
 from tandem.domain.passage import Passage
 
+# Of the original paper, and of the stores' own fusion.
+_K = 60
+
 
 @dataclass(frozen=True, slots=True)
 class Weights:
@@ -16,12 +19,12 @@ class Weights:
 
     dense: float = 1.0
     sparse: float = 1.0
-    k: int = 60
+    k: int = _K
 
     @property
     def even(self) -> bool:
         """True when it is what a store's own fusion computes."""
-        return self.dense == self.sparse and self.k == Weights.k
+        return self.dense == self.sparse and self.k == _K
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,7 @@ fitted, and the shares counted, on the same ones. Expect somewhat less on other 
 import math
 from collections.abc import Sequence
 
-from tandem.domain.text import stems
+from tandem.domain.text import stem_set
 
 SLOPE = 16.01
 INTERCEPT = -4.67
@@ -28,9 +28,9 @@ THRESHOLD = 0.09
 _WEIGHED_LETTERS = 8
 
 
-def coverage(question: Sequence[str], text: str) -> float:
-    """Share, 0…1, of the question's stems that the text holds, weighed by length. 0 for no stems."""
-    held = set(stems(text))
+def coverage(question: Sequence[str], *texts: str) -> float:
+    """Share, 0…1, of the question's stems that the texts together hold, weighed by length. 0 for no stems."""
+    held = frozenset().union(*map(stem_set, texts))
     wanted = dict.fromkeys(question)
     total = sum(min(len(stem), _WEIGHED_LETTERS) for stem in wanted)
     return sum(min(len(stem), _WEIGHED_LETTERS) for stem in wanted if stem in held) / total if total else 0.0

@@ -1,11 +1,12 @@
 """From ranked candidates to the passages of the prompt: relevant ones, each once, within number and budget."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from tandem.domain.passage import Dropped, Passage
 from tandem.domain.text import stems
-from tandem.retrieval.duplicates import without_repeats
+from tandem.retrieval.diversity import diversified
+from tandem.retrieval.duplicates import Distinct
 from tandem.retrieval.relevance import coverage, relevance
 
 # What a passage's cosine is taken for when words alone were searched for, so that the same threshold holds: measured on the
@@ -14,26 +15,37 @@ _UNKNOWN_COSINE = 0.35
 
 
 @dataclass(frozen=True, slots=True)
+class Limits:
+    """How much is selected. `threshold` is the least relevance of the best candidate, `diversity` see `diversity.py`."""
+
+    top_k: int
+    max_tokens: int
+    threshold: float
+    diversity: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
 class Selection:
-    """`best` is the highest relevance among the candidates, 0 when there are none."""
+    """`best` is the highest relevance among the candidates, 0 when there are none. `spent` counts the passages' tokens."""
 
     passages: tuple[Passage, ...]
     dropped: tuple[Dropped, ...]
     best: float
+    spent: int = 0
 
 
 def judged(question: str, passages: Sequence[Passage]) -> list[Passage]:
     """The same passages, each with its relevance to the question."""
     wanted = stems(question)
     return [
-        replace(passage, scores=replace(passage.scores, relevance=relevance(cosine, coverage(wanted, told(passage)))))
+        replace(passage, scores=replace(passage.scores, relevance=relevance(cosine, coverage(wanted, *told(passage)))))
         for passage, cosine in zip(passages, cosines(passages), strict=True)
     ]
 
 
-def told(passage: Passage) -> str:
-    """What a passage says together with the headings above it."""
-    return " ".join((*passage.chunk.title_path, passage.chunk.text))
+def told(passage: Passage) -> tuple[str, ...]:
+    """What a passage says, and the headings above it."""
+    return passage.chunk.text, " ".join(passage.chunk.title_path)
 
 
 def cosines(passages: Sequence[Passage]) -> list[float]:
@@ -48,24 +60,33 @@ def cosines(passages: Sequence[Passage]) -> list[float]:
     return [lowest if passage.scores.dense is None else passage.scores.dense for passage in passages]
 
 
-def select(candidates: Sequence[Passage], *, top_k: int, max_tokens: int, threshold: float) -> Selection:
+def select(candidates: Sequence[Passage], limits: Limits) -> Selection:
     """Nothing when no candidate reaches the threshold; else the best `top_k` within `max_tokens`, repeats left out.
 
     The threshold decides whether there is an answer at all: once there is one, weaker passages may still add to it.
     The first passage always fits, however long.
     """
     best = max((passage.scores.relevance or 0.0 for passage in candidates), default=0.0)
-    if best < threshold:
+    if best < limits.threshold:
         return Selection((), tuple(Dropped(passage, "below_threshold") for passage in candidates), best)
-    distinct, dropped = without_repeats(candidates)
+    return _taken(diversified(candidates, limits.diversity), limits, best)
+
+
+def _taken(candidates: Iterable[Passage], limits: Limits, best: float) -> Selection:
     kept: list[Passage] = []
+    dropped: list[Dropped] = []
+    distinct = Distinct()
     spent = 0
-    for passage in distinct:
-        if len(kept) == top_k:
+    for passage in candidates:
+        # Whether one repeats another is worth knowing only while there is room for it.
+        if len(kept) == limits.top_k:
             dropped.append(Dropped(passage, "over_top_k"))
-        elif kept and spent + passage.chunk.tokens > max_tokens:
+        elif (twin := distinct.twin(passage)) is not None:
+            dropped.append(Dropped(passage, "near_duplicate", twin))
+        elif kept and spent + passage.chunk.tokens > limits.max_tokens:
             dropped.append(Dropped(passage, "over_token_budget"))
         else:
+            distinct.take(passage)
             kept.append(passage)
             spent += passage.chunk.tokens
-    return Selection(tuple(kept), tuple(dropped), best)
+    return Selection(tuple(kept), tuple(dropped), best, spent)

@@ -99,7 +99,7 @@ async def test_the_best_passage_comes_first_with_the_scores_of_every_stage() -> 
 
 
 async def test_the_trace_tells_every_stage_and_why_passages_were_dropped() -> None:
-    found = await (await retrieving(top_k=1)).retrieve("harbour opens seven", EXPLAINED, CONTEXT)
+    found = await (await retrieving(top_k=2)).retrieve("harbour opens seven", EXPLAINED, CONTEXT)
     trace = found.trace
     assert trace is not None
     assert trace.queries == ("harbour opens seven",)

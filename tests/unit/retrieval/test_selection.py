@@ -5,7 +5,7 @@ from fakes.passages import passage
 from tandem.domain.passage import Passage
 from tandem.retrieval.duplicates import without_repeats
 from tandem.retrieval.relevance import THRESHOLD
-from tandem.retrieval.selection import judged, select
+from tandem.retrieval.selection import Limits, judged, select
 
 LONG = "The harbour of the old town opens at seven in the morning and closes at nine in the evening every day"
 OTHER = "A ferry ticket to the northern island costs four crowns for adults and two crowns for children"
@@ -29,18 +29,14 @@ def test_neighbours_that_share_a_little_both_stay() -> None:
 
 
 def test_nothing_relevant_means_no_passages_at_all() -> None:
-    found = select(
-        [passage(LONG, relevance=0.2), passage(OTHER, 1, relevance=0.1)], top_k=5, max_tokens=99, threshold=0.3
-    )
+    found = select([passage(LONG, relevance=0.2), passage(OTHER, 1, relevance=0.1)], Limits(5, 99, 0.3))
     assert (found.passages, found.best) == ((), 0.2)
     assert {each.reason for each in found.dropped} == {"below_threshold"}
-    assert select([], top_k=5, max_tokens=99, threshold=0.3).best == 0.0
+    assert select([], Limits(5, 99, 0.3)).best == 0.0
 
 
 def test_weaker_passages_may_add_to_a_relevant_one() -> None:
-    found = select(
-        [passage(LONG, relevance=0.1), passage(OTHER, 1, relevance=0.9)], top_k=5, max_tokens=99, threshold=0.3
-    )
+    found = select([passage(LONG, relevance=0.1), passage(OTHER, 1, relevance=0.9)], Limits(5, 99, 0.3))
     assert len(found.passages) == 2
 
 
@@ -50,7 +46,7 @@ def test_what_does_not_fit_is_dropped_with_its_reason() -> None:
         passage(f"{text} " * 5, n, tokens=tokens, relevance=0.9)
         for n, (text, tokens) in enumerate(zip(texts, (50, 60, 30, 10), strict=True))
     ]
-    found = select(candidates, top_k=2, max_tokens=90, threshold=0.3)
+    found = select(candidates, Limits(2, 90, 0.3))
     assert [each.chunk.ordinal for each in found.passages] == [0, 2]
     assert [(each.passage.chunk.ordinal, each.reason) for each in found.dropped] == [
         (1, "over_token_budget"),
@@ -76,7 +72,7 @@ CANDIDATES = st.lists(
 def test_every_candidate_is_kept_or_dropped_once_and_the_budget_holds(
     candidates: list[Passage], top_k: int, max_tokens: int, threshold: float
 ) -> None:
-    found = select(candidates, top_k=top_k, max_tokens=max_tokens, threshold=threshold)
+    found = select(candidates, Limits(top_k, max_tokens, threshold))
     seen = [*found.passages, *(each.passage for each in found.dropped)]
     assert sorted(each.chunk.ordinal for each in seen) == list(range(len(candidates)))
     assert len(found.passages) <= top_k
@@ -99,7 +95,7 @@ def test_what_only_the_words_found_counts_as_no_nearer_than_the_farthest_by_mean
     (known,) = judged("valve E4711", [passage("Valve E4711 is stuck.", 2, dense=0.3)])
     assert found.scores.relevance == known.scores.relevance
     assert found.scores.dense is None
-    assert select([found], top_k=5, max_tokens=99, threshold=THRESHOLD).passages == (found,)
+    assert select([found], Limits(5, 99, THRESHOLD)).passages == (found,)
 
 
 def test_without_any_nearness_known_nearly_half_of_the_words_must_be_there() -> None:
