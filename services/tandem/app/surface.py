@@ -56,23 +56,8 @@ class Surface:
         metrics, clock = self.metrics, SystemClock()
         metrics.registry.register(PoolGauges(dispatch.load))
         finder = MeasuredRetriever(retriever, metrics)
-        wanted = self.settings.retrieval
-        grounding = Grounding(finder, clock, share=wanted.budget_share, on_failure=wanted.on_failure)
-        templates = Templates(template_sources(self.settings.prompts_dir))
-        answering = Answering(
-            CountedDegradation(grounding, metrics),
-            dispatch,
-            templates,
-            clock,
-            AnswerDefaults(
-                prompt=templates.known(self.settings.prompt),
-                max_tokens=self.settings.predictor.max_tokens,
-                passage_tokens=wanted.max_passage_tokens,
-                retrieves=wanted.enabled,
-            ),
-            quotas,
-        )
-        collection = wanted.collection
+        answering = self.answering(finder, dispatch, quotas)
+        collection = self.settings.retrieval.collection
         return self._web(
             metrics,
             [
@@ -92,11 +77,34 @@ class Surface:
             dispatch.refusal,
         )
 
+    def answering(self, retriever: Retriever, dispatch: Dispatch, quotas: Quotas | None = None) -> Answering:
+        """The flow from question to answer."""
+        metrics, clock, wanted = self.metrics, SystemClock(), self.settings.retrieval
+        grounding = Grounding(retriever, clock, share=wanted.budget_share, on_failure=wanted.on_failure)
+        templates = Templates(template_sources(self.settings.prompts_dir))
+        return Answering(
+            CountedDegradation(grounding, metrics),
+            dispatch,
+            templates,
+            clock,
+            AnswerDefaults(
+                prompt=templates.known(self.settings.prompt),
+                max_tokens=self.settings.predictor.max_tokens,
+                passage_tokens=wanted.max_passage_tokens,
+                retrieves=wanted.enabled,
+            ),
+            quotas,
+        )
+
     def retrieval(self, retriever: Retriever, ingestor: Ingestor, identity: Identity) -> ASGIApp:
         """Retrieval and documents. Quotas are the gateways' business: here a request would count twice."""
         metrics, clock = self.metrics, SystemClock()
         finder, documents = MeasuredRetriever(retriever, metrics), MeasuredIngestor(ingestor, metrics)
         return self._web(metrics, self._features(CountedDegradation(finder, metrics), documents, clock), identity)
+
+    def operations(self) -> ASGIApp:
+        """Probes and metrics, for a process that nobody sends requests to. None of them needs a key."""
+        return self._web(self.metrics, [], Identity())
 
     def predictions(self, engine: Engine) -> ASGIApp:
         """The model behind TGI's and OpenAI's protocols."""
