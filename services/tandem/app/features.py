@@ -95,6 +95,40 @@ class Retrieval(Group):
     """When nothing can be searched: `fail` answers 503 or 504; `answer_without` lets the model answer by itself, and says so."""
 
 
+class SyncedSource(Group):
+    """A place that is kept in a collection."""
+
+    name: str = Field(pattern=r"^[a-z0-9]([a-z0-9._-]{0,62})$")
+    """For metrics and logs."""
+    place: str = Field(min_length=1)
+    """What `tandem ingest` takes: a folder, a file, a URL."""
+    collection: str | None = Field(default=None, pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$")
+    """Where its documents go; unset: `retrieval.collection`."""
+    tenant: str = Field(default="default", pattern=r"^[a-z0-9]([a-z0-9._-]{0,62})$")
+    """Whose they are."""
+    every_s: float = Field(default=3600.0, ge=1)
+    """From the beginning of one round to that of the next; what has not changed costs a look."""
+    prune: bool = False
+    """Delete documents of the place that are no longer there."""
+
+
+class Worker(Group):
+    """A process that ingests in the background: `--target worker`, and `all`."""
+
+    queues: tuple[Literal["ingest"], ...] = Field(default=("ingest",), min_length=1)
+    """What it takes on; `ingest`: `ingestion.sources`."""
+    peers: str | None = None
+    """A name with the addresses of all workers, such as a headless Service: they share the documents. Unset: there is one."""
+    address: str | None = None
+    """This worker's own address among them."""
+
+    @model_validator(mode="after")
+    def _complete(self) -> Self:
+        if (self.peers is None) != (self.address is None):
+            raise ValueError("worker.peers and worker.address go together")
+        return self
+
+
 class Ingestion(Group):
     """From bytes to chunks."""
 
@@ -110,3 +144,12 @@ class Ingestion(Group):
     """Longest time to read one document's format."""
     load_memory_mb: int = Field(default=1024, ge=256)
     """Most memory of the process that reads formats."""
+    sources: tuple[SyncedSource, ...] = ()
+    """Places that workers keep in collections, round by round; so does `all`."""
+
+    @model_validator(mode="after")
+    def _distinct(self) -> Self:
+        names = [source.name for source in self.sources]
+        if len(set(names)) < len(names):
+            raise ValueError("two of ingestion.sources have the same name")
+        return self

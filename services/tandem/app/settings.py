@@ -8,7 +8,7 @@ from pydantic import Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, YamlConfigSettingsSource
 
 from tandem.app.access import Auth, Quotas
-from tandem.app.features import Embedder, Ingestion, Reranker, Retrieval, Vectors
+from tandem.app.features import Embedder, Ingestion, Reranker, Retrieval, Vectors, Worker
 from tandem.app.group import Group
 from tandem.app.traffic import Admission, CollectionPolicy, ModelPolicy, Pool, Resilience, TenantPolicy
 from tandem.domain.errors import ConfigurationError
@@ -137,6 +137,7 @@ class Settings(BaseSettings):
     collections: dict[Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$")], CollectionPolicy] = {}
     """Residency of a collection, by its name."""
     ingestion: Ingestion = Ingestion()
+    worker: Worker = Worker()
     log: Log = Log()
 
     @classmethod

@@ -1,14 +1,15 @@
 """What one process can be: the same parts, glued as a monolith or as services."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from dataclasses import dataclass
 
 from starlette.types import ASGIApp
 
 from tandem.app import entry, parts, pools
 from tandem.app.settings import Settings
-from tandem.app.surface import surface
+from tandem.app.surface import Surface, surface
+from tandem.app.working import working
 from tandem.domain.errors import ConfigurationError, TandemError
 from tandem.domain.generation import ModelCard
 from tandem.http.lifecycle import Lifecycle
@@ -40,9 +41,10 @@ class Target:
 
 
 @asynccontextmanager
-async def _answers(settings: Settings, lifecycle: Lifecycle, target: str) -> AsyncIterator[Opened]:
-    """What both kinds of front share: documents, pools, and the API over them."""
-    front = surface(settings, lifecycle, target)
+async def _answers(
+    settings: Settings, front: Surface, beside: Callable[[Ingestor], AbstractAsyncContextManager[None]]
+) -> AsyncIterator[Opened]:
+    """What both kinds of front share: documents, pools, and the API over them; `beside` is what else goes on meanwhile."""
 
     def measured(model: Generator) -> Generator:
         return MeasuredGenerator(model, front.metrics)
@@ -51,8 +53,9 @@ async def _answers(settings: Settings, lifecycle: Lifecycle, target: str) -> Asy
         parts.shared(parts.embedder(settings)) as dense,
         parts.features(settings, dense) as (retriever, ingestor),
         pools.dispatch(settings, dense, TrafficMetrics(front.metrics), measured) as dispatch,
-        entry.identity(settings, target, front.metrics) as identity,
+        entry.identity(settings, front.target, front.metrics) as identity,
         entry.quotas(settings, front.metrics) as quotas,
+        beside(ingestor),
     ):
         app = front.answers(retriever, ingestor, dispatch, identity, quotas)
         yield Opened(app, ingestor, await model_name(dispatch.models))
@@ -61,7 +64,8 @@ async def _answers(settings: Settings, lifecycle: Lifecycle, target: str) -> Asy
 @asynccontextmanager
 async def everything(settings: Settings, lifecycle: Lifecycle) -> AsyncIterator[Opened]:
     """The monolith: what is not at a peer runs here."""
-    async with _answers(settings, lifecycle, "all") as opened:
+    front = surface(settings, lifecycle, "all")
+    async with _answers(settings, front, lambda ingestor: working(settings, ingestor, front.metrics)) as opened:
         yield opened
 
 
@@ -83,7 +87,7 @@ async def gateway(settings: Settings, lifecycle: Lifecycle) -> AsyncIterator[Ope
             "A gateway needs a place for documents that its replicas share.",
             hint="Set retriever.url or vectors.url, or serve --target all to keep them inside.",
         )
-    async with _answers(settings, lifecycle, "gateway") as opened:
+    async with _answers(settings, surface(settings, lifecycle, "gateway"), lambda _: nullcontext()) as opened:
         yield opened
 
 
@@ -101,6 +105,25 @@ async def retriever(settings: Settings, lifecycle: Lifecycle) -> AsyncIterator[O
 
 
 @asynccontextmanager
+async def worker(settings: Settings, lifecycle: Lifecycle) -> AsyncIterator[Opened]:
+    """Ingestion in the background. It owns no store: documents go to a retriever, or to a Qdrant server."""
+    if settings.retriever.url is None and settings.vectors.url is None:
+        raise ConfigurationError(
+            "A worker needs a place for documents that others read.",
+            hint="Set retriever.url or vectors.url, or serve --target all, which does the same work inside.",
+        )
+    if not settings.ingestion.sources:
+        raise ConfigurationError("A worker has nothing to do.", hint="List places in ingestion.sources.")
+    back = surface(settings, lifecycle, "worker")
+    async with (
+        parts.shared(parts.embedder(settings)) as dense,
+        parts.features(settings, dense) as (_, ingestor),
+        working(settings, ingestor, back.metrics),
+    ):
+        yield Opened(back.operations(), ingestor, None)
+
+
+@asynccontextmanager
 async def predictor(settings: Settings, lifecycle: Lifecycle) -> AsyncIterator[Opened]:
     """The small model, behind the protocols of TGI and OpenAI."""
     async with parts.shared(parts.embedder(settings)) as dense, parts.engine(settings, dense) as model:
@@ -115,6 +138,7 @@ TARGETS: Mapping[str, Target] = {
     "predictor": Target(
         "a small model behind TGI's and OpenAI's protocols", 8080, predictor, public=False, ingests=False
     ),
+    "worker": Target("ingestion in the background: places kept in collections", 8000, worker, public=False),
 }
 
 

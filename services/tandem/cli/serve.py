@@ -8,7 +8,8 @@ import typer
 from tandem.cli.console import run
 from tandem.cli.options import ConfigOption, DataDirOption
 
-Target = Literal["all", "gateway", "retriever", "predictor"]
+Target = Literal["all", "gateway", "retriever", "predictor", "worker"]
+Queue = Literal["ingest"]
 
 
 def serve(
@@ -33,6 +34,10 @@ def serve(
         list[str] | None,
         typer.Option("--ingest", help="File, folder or URL to ingest at start (repeatable).", show_default=False),
     ] = None,
+    queues: Annotated[
+        list[Queue] | None,
+        typer.Option("--queues", help="What a worker takes on.", show_default="worker.queues of the configuration"),
+    ] = None,
     allow_unauthenticated: Annotated[
         bool, typer.Option("--allow-unauthenticated", help="Bind beyond loopback although no keys are configured.")
     ] = False,
@@ -49,7 +54,8 @@ def serve(
     flags: dict[str, Any] = {"host": host, "port": port, "allow_unauthenticated": allow_unauthenticated or None}
     server = settings.server.model_copy(update={name: value for name, value in flags.items() if value is not None})
     predictor = settings.predictor.model_copy(update={"model": model} if model else {})
+    worker = settings.worker.model_copy(update={"queues": tuple(queues)} if queues else {})
     settings = settings.model_copy(
-        update={"server": server, "predictor": predictor, "data_dir": data_dir or settings.data_dir}
+        update={"server": server, "predictor": predictor, "worker": worker, "data_dir": data_dir or settings.data_dir}
     )
     run(Serving(settings, target, tuple(ingest or ()), url_file, StartUp()).run())

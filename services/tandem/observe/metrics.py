@@ -5,6 +5,7 @@ from typing import Any, TypeVar
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, PlatformCollector, ProcessCollector
 
 _FIRST_TOKEN_S = (0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
+_ROUND_S = (0.1, 0.5, 1.0, 5.0, 15.0, 60.0, 300.0, 900.0, 3_600.0, 14_400.0)
 _DURATION_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0)
 
 # Read from the pools when they are asked for, each labelled with its pool.
@@ -87,6 +88,19 @@ class Metrics:
             "tandem_degraded", "What retrievals had to do without, in the words of `degraded`.", "what"
         )
         self.documents = self._counter("tandem_documents", "Documents put, by what became of them.", "status")
+        self.sync_rounds = self._counter(
+            "tandem_sync_rounds",
+            "Rounds over a source of `ingestion.sources`; partial: documents failed, interrupted: the workers changed.",
+            "source",
+            "outcome",
+        )
+        self.sync_seconds = self._histogram("tandem_sync_seconds", "One such round.", _ROUND_S, "source")
+        self.sync_last = Gauge(
+            "tandem_sync_last_success_timestamp_seconds",
+            "When a round over the source last came to its end, in seconds since 1970.",
+            ["source"],
+            registry=self.registry,
+        )
         # These stand at 1 where they are not in use either, so that an alert on 0 means something.
         self._quota_store_up = Gauge(
             "tandem_quota_store_up", "0 while the store that counts the quotas is lost.", registry=self.registry

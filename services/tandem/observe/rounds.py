@@ -1,0 +1,44 @@
+"""Rounds of synchronisation, counted and told in a line each."""
+
+import logging
+
+from tandem.domain.document import IngestStatus
+from tandem.domain.errors import TandemError
+from tandem.ingestion.progress import SyncReport
+from tandem.observe.metrics import Metrics
+from tandem.ports.clock import Clock
+
+_log = logging.getLogger("tandem.worker")
+_STATUSES: tuple[IngestStatus, ...] = ("added", "updated", "unchanged", "removed", "failed")
+
+
+class MeasuredRounds:
+    """`pipeline/rounds.py`'s meter."""
+
+    def __init__(self, metrics: Metrics, clock: Clock) -> None:
+        self._metrics = metrics
+        self._clock = clock
+
+    def ended(self, source: str, outcome: str, seconds: float) -> None:
+        """Counted; a round that saw everything moves the time of the last success."""
+        self._metrics.sync_rounds.labels(source, outcome).inc()
+        self._metrics.sync_seconds.labels(source).observe(seconds)
+        if outcome in {"complete", "partial"}:
+            self._metrics.sync_last.labels(source).set(self._clock.epoch_s())
+
+    def done(self, source: str, report: SyncReport) -> None:
+        """One line, and one for each of the first documents that failed."""
+        counts: dict[str, object] = {status: report.count(status) for status in _STATUSES if report.count(status)}
+        _log.info("synchronised", extra={"source": source, "chunks": report.chunks, **counts})
+        for outcome in report.failed[:20]:
+            _log.warning(
+                "document failed",
+                extra={"source": source, "document": outcome.document_id, "reason": outcome.reason},
+            )
+
+    def failed(self, source: str, error: TandemError, again_s: float) -> None:
+        """A line that says what to do."""
+        _log.error(
+            "synchronisation failed",
+            extra={"source": source, "error": error.message, "hint": error.hint, "again_in_s": again_s},
+        )
