@@ -35,7 +35,7 @@ class Found:
 
 @dataclass(frozen=True, slots=True)
 class Answered:
-    """Last event: how the answer ended, and what it cites."""
+    """Last event: how the answer ended, and what it cites. `cached`: it was not generated for this request."""
 
     outcome: Outcome
     finish_reason: FinishReason
@@ -43,6 +43,7 @@ class Answered:
     citations: tuple[Citation, ...] = ()
     degraded: tuple[str, ...] = ()
     timings_s: dict[str, float] = field(default_factory=dict)
+    cached: bool = False
 
 
 AnswerEvent = Found | Token | Answered

@@ -13,6 +13,7 @@ from tandem.domain.generation import GenerationEvent, Prompt, Token, Usage
 from tandem.domain.passage import Retrieval
 from tandem.domain.question import Message, Question
 from tandem.pipeline.admitted import Admitted
+from tandem.pipeline.caching import AnswerCache, KeptAnswer, no_answers
 from tandem.pipeline.dispatching import Asked, Dispatch
 from tandem.pipeline.grounding import unavailable
 from tandem.ports.clock import Clock
@@ -56,6 +57,7 @@ class Answering:
         clock: Clock,
         defaults: AnswerDefaults | None = None,
         quotas: Quotas | None = None,
+        answers: AnswerCache | None = None,
     ) -> None:
         self._retriever = retriever
         self._dispatch = dispatch
@@ -63,6 +65,7 @@ class Answering:
         self._clock = clock
         self._defaults = defaults or AnswerDefaults()
         self._quotas = quotas
+        self._answers = answers or no_answers()
 
     @asynccontextmanager
     async def answer(self, question: Question, context: RequestContext) -> AsyncIterator[AsyncIterator[AnswerEvent]]:
@@ -81,13 +84,20 @@ class Answering:
             if ground.prompt is None:
                 yield self._abstain(await ground.found(admitted), timings)
                 return
+            if self._answers.takes(question):
+                found = await ground.found(admitted)
+                kept = self._answers.find(question, found, context)
+                if kept is not None:
+                    yield self._repeat(found, kept, timings)
+                    return
             context.progress.stage = "generation"
             asked_s = self._clock.monotonic_s()
             sampling = replace(question.sampling, max_tokens=question.sampling.max_tokens or self._defaults.max_tokens)
             bill.prompt_tokens = _characters(ground.prompt.messages) // _CHARS_PER_TOKEN
             try:
                 async with admitted.stream(ground.prompt, sampling) as events:
-                    yield self._tell(await ground.found(admitted), events, timings, asked_s, admitted, bill)
+                    found = await ground.found(admitted)
+                    yield self._tell(question, found, events, timings, asked_s, admitted, bill, context)
             finally:
                 # An answer that was left in the middle has cost what came of it.
                 admitted.charge(Usage(bill.prompt_tokens, bill.used - bill.prompt_tokens) if bill.used else None)
@@ -138,14 +148,25 @@ class Answering:
         yield Token(ABSTENTION)
         yield Answered("abstained", "stop", Usage(0, 0), degraded=found.retrieval.degraded, timings_s=timings)
 
+    async def _repeat(self, found: Found, kept: KeptAnswer, timings: dict[str, float]) -> AsyncIterator[AnswerEvent]:
+        """The same words over the same passages; nothing was generated, so nothing is billed."""
+        yield found
+        yield Token(kept.text)
+        citations = cite(kept.text.strip(), found.retrieval.passages)
+        yield Answered(
+            "answered", kept.finish_reason, kept.usage, citations, found.retrieval.degraded, timings, cached=True
+        )
+
     async def _tell(
         self,
+        question: Question,
         found: Found,
         events: AsyncIterator[GenerationEvent],
         timings: dict[str, float],
         asked_s: float,
         admitted: Admitted,
         bill: Reservation,
+        context: RequestContext,
     ) -> AsyncIterator[AnswerEvent]:
         yield found
         said: list[str] = []
@@ -173,6 +194,8 @@ class Answering:
                 yield Answered("abstained", event.reason, event.usage, degraded=degraded, timings_s=timings)
                 return
             citations = cite(answer, found.retrieval.passages)
+            if not alone:
+                self._answers.keep(question, found, context, KeptAnswer(answer, event.reason, event.usage))
             outcome: Outcome = "ungrounded" if alone else "answered"
             yield Answered(outcome, event.reason, event.usage, citations, degraded, timings)
             return

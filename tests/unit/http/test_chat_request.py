@@ -36,7 +36,7 @@ def test_what_is_left_out_is_left_to_the_configuration() -> None:
 def test_everything_that_is_asked_for_arrives() -> None:
     tandem = {
         "collection": "notes", "top_k": 3, "filters": {"tags": "a"}, "rerank": False, "expand": True, "explain": True,
-        "prompt": "brief@2",
+        "cache": False, "prompt": "brief@2",
     }  # fmt: skip
     asked = question(
         ("user", "One?"),
@@ -49,7 +49,9 @@ def test_everything_that_is_asked_for_arrives() -> None:
         tandem=tandem,
     )
     assert asked.sampling == Sampling(7, 0, 0.5, ("END",), -3)
-    assert asked.retrieval == RetrievalOptions("notes", 3, (Condition("tags", ("a",)),), False, True, True)
+    assert asked.retrieval == RetrievalOptions(
+        "notes", 3, (Condition("tags", ("a",)),), rerank=False, expand=True, explain=True, cache=False
+    )
     assert asked.prompt == "brief@2"
 
 

@@ -7,6 +7,7 @@ import pytest
 
 from fakes.one_pool import one_pool
 from fakes.passages import passage
+from tandem.adapters.cache.memory import MemoryCache
 from tandem.adapters.scripted.clock import ScriptedClock
 from tandem.adapters.scripted.generator import CARD, ScriptedGenerator
 from tandem.adapters.scripted.retriever import ScriptedRetriever
@@ -19,6 +20,7 @@ from tandem.domain.passage import Passage, Retrieval
 from tandem.domain.question import Message, Question, RetrievalOptions, Sampling
 from tandem.domain.route import Route
 from tandem.pipeline.answering import ABSTENTION, UNAIDED, UNSEARCHED, AnswerDefaults, Answering
+from tandem.pipeline.caching import AnswerCache, KeptAnswer, NotCounted
 from tandem.ports.generator import Generator
 from tandem.ports.retriever import Retriever
 from tandem.prompting.fences import unfence
@@ -266,3 +268,29 @@ async def test_an_answer_left_in_the_middle_is_charged_for_what_came() -> None:
         await anext(events)
     assert left > 2, "the prompt and two tokens"
     assert pools.load()[0].spent_tokens == left, "nothing came, nothing is charged"
+
+
+async def test_an_answer_that_was_given_before_is_given_again_without_the_model() -> None:
+    generator = ScriptedGenerator(["It opens ", "at seven [1]."])
+    cache: MemoryCache[KeptAnswer] = MemoryCache(ScriptedClock(), max_bytes=100_000, ttl_s=60)
+    clock = ScriptedClock()
+    flow = Answering(
+        ScriptedRetriever([HARBOUR]),
+        one_pool(generator, clock),
+        Templates(template_sources(None)),
+        clock,
+        answers=AnswerCache(cache, "greedy", "exact", NotCounted()),
+    )
+    greedy = Question("When does it open?", sampling=Sampling(max_tokens=9, temperature=0.0))
+    first = await told(flow, greedy)
+    again = await told(flow, greedy)
+    assert len(generator.prompts) == 1
+    assert [event.text for event in again if isinstance(event, Token)] == ["It opens at seven [1]."]
+    ends = first[-1], again[-1]
+    assert isinstance(ends[0], Answered)
+    assert isinstance(ends[1], Answered)
+    assert (ends[0].cached, ends[1].cached) == (False, True)
+    assert ends[1].citations == ends[0].citations
+    assert len(ends[1].citations) == 1
+    await told(flow, replace(greedy, sampling=Sampling(max_tokens=9, temperature=0.7)))
+    assert len(generator.prompts) == 2

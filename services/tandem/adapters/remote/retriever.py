@@ -29,6 +29,7 @@ class RemoteRetriever:
                 "rerank": options.rerank,
                 "expand": options.expand,
                 "explain": options.explain or None,
+                "cache": options.cache,
             }
         )
         answer = await self._peer.call(

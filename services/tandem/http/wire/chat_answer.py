@@ -56,6 +56,7 @@ class TandemAnswer(Out):
     relevance: float
     citations: list[WireCitation]
     degraded: list[str]
+    cached: bool = Field(default=False, description="True when the answer was kept from an equal request before.")
     timings_s: dict[str, float]
     route: WireRoute
     explain: WireTrace | None = Field(default=None, exclude_if=absent)
@@ -173,6 +174,7 @@ def _tandem(stamp: Stamp, found: Found, end: Answered) -> TandemAnswer:
         relevance=found.retrieval.relevance,
         citations=[_citation(c) for c in end.citations],
         degraded=list(end.degraded),
+        cached=end.cached,
         timings_s=seconds(end.timings_s),
         route=_route(found.route),
         explain=None if trace is None else wire_trace(trace),

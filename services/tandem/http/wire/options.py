@@ -34,6 +34,9 @@ class RetrievalFields(Ours):
     rerank: bool | None = Field(default=None, description="Take a second look at the candidates.")
     expand: bool | None = Field(default=None, description="Search for reworded questions too.")
     explain: bool = Field(default=False, description="Return the whole trace of the retrieval.")
+    cache: bool | None = Field(
+        default=None, description="False: work it out anew. True: a kept answer will do though it is a sampled one."
+    )
 
     def options(self, default_collection: str, *, param: str = "") -> RetrievalOptions:
         """The domain's options; `param` is the path of this object, for errors."""
@@ -44,6 +47,7 @@ class RetrievalFields(Ours):
             rerank=self.rerank,
             expand=self.expand,
             explain=self.explain,
+            cache=self.cache,
         )
 
 

@@ -1,0 +1,1 @@
+"""What was worked out before, in this process's memory."""
