@@ -1,5 +1,6 @@
 """`tandem serve`."""
 
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -9,7 +10,12 @@ from tandem.cli.console import run
 from tandem.cli.options import ConfigOption, DataDirOption
 
 Target = Literal["all", "gateway", "retriever", "predictor", "worker"]
-Queue = Literal["ingest"]
+
+
+class Queue(StrEnum):
+    """What a worker can take on."""
+
+    ingest = "ingest"
 
 
 def serve(
@@ -54,7 +60,7 @@ def serve(
     flags: dict[str, Any] = {"host": host, "port": port, "allow_unauthenticated": allow_unauthenticated or None}
     server = settings.server.model_copy(update={name: value for name, value in flags.items() if value is not None})
     predictor = settings.predictor.model_copy(update={"model": model} if model else {})
-    worker = settings.worker.model_copy(update={"queues": tuple(queues)} if queues else {})
+    worker = settings.worker.model_copy(update={"queues": tuple(str(queue) for queue in queues)} if queues else {})
     settings = settings.model_copy(
         update={"server": server, "predictor": predictor, "worker": worker, "data_dir": data_dir or settings.data_dir}
     )
