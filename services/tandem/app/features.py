@@ -153,3 +153,18 @@ class Ingestion(Group):
         if len(set(names)) < len(names):
             raise ValueError("two of ingestion.sources have the same name")
         return self
+
+
+class Cache(Group):
+    """What was found or answered before, given again, in each process's memory."""
+
+    retrieval: bool = False
+    """Keep what questions found, beside the store. Writes and promotions of this process count at once, others' after `ttl_s`."""
+    answers: Literal["off", "greedy", "all"] = "off"
+    """Keep answers: `greedy` those asked for with temperature 0, and those whose request sets `tandem.cache`; `all` every one."""
+    match: Literal["exact", "semantic"] = "exact"
+    """What counts as the same question: its text but for case and space, or its words but for their endings and the way of asking."""
+    max_bytes: int = Field(default=64_000_000, ge=100_000)
+    """Memory of each of the two; the least recently used goes first."""
+    ttl_s: float = Field(default=300.0, gt=0)
+    """Seconds after which an entry is worked out anew."""

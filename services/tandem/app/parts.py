@@ -27,6 +27,13 @@ from tandem.retrieval.relevance import THRESHOLD
 
 T = TypeVar("T")
 Opener = Callable[[], Awaitable[T]]
+# Puts what keeps results before a retriever over a store; `forgetful` puts nothing there.
+Remembering = Callable[[Retriever, Vectors], Retriever]
+
+
+def forgetful(retriever: Retriever, _vectors: Vectors) -> Retriever:
+    """Everything is worked out anew."""
+    return retriever
 
 
 @asynccontextmanager
@@ -94,7 +101,9 @@ async def reranker(settings: Settings) -> AsyncIterator[Reranker]:
 
 
 @asynccontextmanager
-async def local_features(settings: Settings, dense: Opener[Embedder]) -> AsyncIterator[tuple[Retriever, Ingestor]]:
+async def local_features(
+    settings: Settings, dense: Opener[Embedder], remembering: Remembering = forgetful
+) -> AsyncIterator[tuple[Retriever, Ingestor]]:
     """Retrieval and documents over a vector store that this process reaches itself."""
     from tandem.adapters.embeddings.bm25 import Bm25Embedder
     from tandem.adapters.sources.loader import document_loader
@@ -122,14 +131,17 @@ async def local_features(settings: Settings, dense: Opener[Embedder]) -> AsyncIt
             chunk_tokens=settings.ingestion.chunk_tokens,
             chunk_overlap=settings.ingestion.chunk_overlap,
         )
-        yield Retrieving(embed, sparse, store, scorer, clock, retrieval_defaults(settings)), ingesting
+        retrieving = Retrieving(embed, sparse, store, scorer, clock, retrieval_defaults(settings))
+        yield remembering(retrieving, store), ingesting
 
 
 @asynccontextmanager
-async def features(settings: Settings, dense: Opener[Embedder]) -> AsyncIterator[tuple[Retriever, Ingestor]]:
+async def features(
+    settings: Settings, dense: Opener[Embedder], remembering: Remembering = forgetful
+) -> AsyncIterator[tuple[Retriever, Ingestor]]:
     """Retrieval and documents: at a retriever by its URL, else in this process."""
     if settings.retriever.url is None:
-        async with local_features(settings, dense) as both:
+        async with local_features(settings, dense, remembering) as both:
             yield both
         return
     from tandem.adapters.remote.ingestor import remote_ingestor

@@ -8,7 +8,7 @@ from pydantic import Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, YamlConfigSettingsSource
 
 from tandem.app.access import Auth, Quotas
-from tandem.app.features import Embedder, Ingestion, Reranker, Retrieval, Vectors, Worker
+from tandem.app.features import Cache, Embedder, Ingestion, Reranker, Retrieval, Vectors, Worker
 from tandem.app.group import Group
 from tandem.app.traffic import Admission, CollectionPolicy, ModelPolicy, Pool, Resilience, TenantPolicy
 from tandem.domain.errors import ConfigurationError
@@ -123,6 +123,7 @@ class Settings(BaseSettings):
     embedder: Embedder = Embedder()
     reranker: Reranker = Reranker()
     retrieval: Retrieval = Retrieval()
+    cache: Cache = Cache()
     predictor: Predictor = Predictor()
     pools: tuple[Pool, ...] = ()
     """Predictor pools in the order of preference; without any, `predictor` is the only one, named default."""

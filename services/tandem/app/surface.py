@@ -9,6 +9,7 @@ from starlette.types import ASGIApp
 
 from tandem.admission.identity import Identity
 from tandem.admission.quotas import Quotas
+from tandem.app import caching
 from tandem.app.clock import SystemClock
 from tandem.app.settings import Settings
 from tandem.app.templates import template_sources
@@ -94,6 +95,7 @@ class Surface:
                 retrieves=wanted.enabled,
             ),
             quotas,
+            caching.answers(self.settings.cache, metrics),
         )
 
     def retrieval(self, retriever: Retriever, ingestor: Ingestor, identity: Identity) -> ASGIApp:

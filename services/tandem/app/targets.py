@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from starlette.types import ASGIApp
 
-from tandem.app import entry, parts, pools
+from tandem.app import caching, entry, parts, pools
 from tandem.app.settings import Settings
 from tandem.app.surface import Surface, surface
 from tandem.app.working import working
@@ -51,7 +51,7 @@ async def _answers(
 
     async with (
         parts.shared(parts.embedder(settings)) as dense,
-        parts.features(settings, dense) as (retriever, ingestor),
+        parts.features(settings, dense, caching.retrieval(settings.cache, front.metrics)) as (retriever, ingestor),
         pools.dispatch(settings, dense, TrafficMetrics(front.metrics), measured) as dispatch,
         entry.identity(settings, front.target, front.metrics) as identity,
         entry.quotas(settings, front.metrics) as quotas,
@@ -97,7 +97,7 @@ async def retriever(settings: Settings, lifecycle: Lifecycle) -> AsyncIterator[O
     back = surface(settings, lifecycle, "retriever")
     async with (
         parts.shared(parts.embedder(settings)) as dense,
-        parts.local_features(settings, dense) as (finder, ingestor),
+        parts.local_features(settings, dense, caching.retrieval(settings.cache, back.metrics)) as (finder, ingestor),
         entry.identity(settings, "retriever", back.metrics) as identity,
     ):
         app = back.retrieval(finder, ingestor, identity)

@@ -87,6 +87,10 @@ class Metrics:
         self.degraded = self._counter(
             "tandem_degraded", "What retrievals had to do without, in the words of `degraded`.", "what"
         )
+        self._cache_lookups = self._counter(
+            "tandem_cache_lookups", "Look-ups of what was kept; bypass: the request takes no part.", "cache", "result"
+        )
+        self.cache_bytes = Gauge("tandem_cache_bytes", "About what a cache holds.", ["cache"], registry=self.registry)
         self.documents = self._counter("tandem_documents", "Documents put, by what became of them.", "status")
         self.sync_rounds = self._counter(
             "tandem_sync_rounds",
@@ -153,6 +157,10 @@ class Metrics:
         self._in_flight.dec()
         self._child(self._responses, route, str(status)).inc()
         self._child(self._seconds, route).observe(duration_s)
+
+    def cache_looked_up(self, cache: str, result: str) -> None:
+        """Something kept was looked for: hit, miss or bypass."""
+        self._child(self._cache_lookups, cache, result).inc()
 
     def client_closed(self, stage: str) -> None:
         """A client left before it had its answer."""
