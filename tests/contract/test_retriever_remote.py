@@ -21,16 +21,30 @@ from tandem.adapters.remote.retriever import remote_retriever
 from tandem.admission.keys import Key
 from tandem.domain import errors
 from tandem.domain.context import RequestContext
+from tandem.domain.document import Chunk
 from tandem.domain.errors import TandemError
 from tandem.domain.filters import Condition
-from tandem.domain.passage import Dropped, Passage, Retrieval, Scores, Trace
+from tandem.domain.passage import Dropped, Legs, Passage, Retrieval, Scores, Trace
+from tandem.domain.query import Query, QueryPlan
 from tandem.domain.question import RetrievalOptions
 from tandem.ports.retriever import Retriever
 
 OTHER = Passage(
     replace(PASSAGE.chunk, ordinal=4, page=2, title_path=()), "Guide", "https://host/a?b=c", Scores(rerank=-3.5)
 )
-FOUND = Retrieval((PASSAGE, OTHER), 0.875, ("rerank_skipped",))
+PARTS = (
+    Chunk("guide.md", 3, "Opens at seven. Closes", ("Guide",), 100, 122, 6, 4),
+    Chunk("guide.md", 4, "Closes at nine.", ("Guide", "Hours"), 116, 131, 5, None),
+)
+WIDE = Passage(
+    replace(PARTS[1], text="Opens at seven. Closes at nine.", start=100, tokens=11),
+    "Guide",
+    "guide.md",
+    Scores(marginal=0.5),
+    ("instruction",),
+    PARTS,
+)
+FOUND = Retrieval((PASSAGE, OTHER, WIDE), 0.875, ("rerank_skipped",), collection="docs@3")
 TRACED = replace(
     FOUND,
     trace=Trace(
@@ -43,6 +57,14 @@ TRACED = replace(
         timings_s={"embed": 0.0123},
         reranker="words",
         threshold=0.25,
+        plan=QueryPlan(
+            (Query("a"), Query("b", "hypothetical", 0.5, sparse=False)),
+            (Condition("author", any_of=("Jo",)), Condition("created_at", at_least=1.0)),
+            ("old pier",),
+            ("rule author: Jo",),
+            "a by Jo",
+        ),
+        others=(Legs("b", (OTHER,), ()),),
     ),
 )
 FILTERS = (
@@ -54,7 +76,9 @@ FILTERS = (
     Condition("created_at", at_most=-1.5),
     Condition("author", any_of=("Ann Lee",)),
 )
-FULL = RetrievalOptions("notes", 7, FILTERS, rerank=False, expand=True, explain=True)
+FULL = RetrievalOptions(
+    "notes", 7, FILTERS, rerank=False, expand=True, neighbours="section", diversity=0.25, explain=True
+)
 CONTEXT = RequestContext("req-1", traceparent="00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01")
 
 

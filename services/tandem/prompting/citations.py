@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from tandem.domain.answer import Citation
 from tandem.domain.passage import Passage
 from tandem.domain.text import sentences, stems
+from tandem.prompting.parts import part_at
 
 _MARK = re.compile(r"\[(\d{1,3}(?:\s*[,;]\s*\d{1,3})*)\]")
 # Share of a statement's words that a passage must hold to be named as its support when the model named none.
@@ -44,7 +45,11 @@ def _supported(answer: str, passages: Sequence[Passage]) -> dict[int, str]:
 
 
 def _citation(number: int, statement: str, passage: Passage) -> Citation:
-    text = passage.chunk.text
+    return Citation(number, *part_at(passage, *supporting_span(statement, passage.chunk.text)))
+
+
+def supporting_span(statement: str, text: str) -> tuple[int, int]:
+    """Characters of the sentence of `text` that has most in common with the statement; all of it when none has."""
     wanted = set(stems(statement))
 
     def overlap(span: tuple[int, int]) -> float:
@@ -54,5 +59,4 @@ def _citation(number: int, statement: str, passage: Passage) -> Citation:
     whole = (0, len(text))
     span = max(sentences(text), key=overlap, default=whole)
     # Said in other words altogether: then no sentence of it can be told apart, and the passage stands as a whole.
-    start, end = span if overlap(span) else whole
-    return Citation(number, passage, start, end)
+    return span if overlap(span) else whole

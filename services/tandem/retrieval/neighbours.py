@@ -22,7 +22,7 @@ _MOST_BLANKS = 1_000
 
 
 @dataclass(frozen=True, slots=True)
-class Widening:
+class Widened:
     """`dropped` are those that became part of a better one."""
 
     passages: tuple[Passage, ...]
@@ -41,7 +41,7 @@ def wanted(passages: Sequence[Passage], reach: Reach) -> tuple[Place, ...]:
     return tuple(place for place in around if place not in found)
 
 
-def widened(passages: Sequence[Passage], around: Iterable[Chunk], reach: Reach, budget: int) -> Widening:
+def widened(passages: Sequence[Passage], around: Iterable[Chunk], reach: Reach, budget: int) -> Widened:
     """Each passage with its neighbours, nearest first, the best passage first, until `budget` more tokens are spent.
 
     Passages that meet become one, at the place of the better one.
@@ -74,7 +74,7 @@ def _next(chunk: Chunk, step: int, chunks: Mapping[Place, Chunk], reach: Reach) 
     return other if _fit(*((chunk, other) if step > 0 else (other, chunk))) else None
 
 
-def _joined(passages: Sequence[Passage], chunks: Sequence[Chunk]) -> Widening:
+def _joined(passages: Sequence[Passage], chunks: Sequence[Chunk]) -> Widened:
     """Runs of chunks that follow each other, each under its best passage."""
     runs: list[list[Chunk]] = []
     for chunk in chunks:
@@ -90,7 +90,7 @@ def _joined(passages: Sequence[Passage], chunks: Sequence[Chunk]) -> Widening:
         kept[best] = _merged(passages[best], run)
         for other in others:
             dropped[other] = Dropped(passages[other], "merged", passages[best].chunk.id)
-    return Widening(tuple(kept[rank] for rank in sorted(kept)), tuple(dropped[rank] for rank in sorted(dropped)))
+    return Widened(tuple(kept[rank] for rank in sorted(kept)), tuple(dropped[rank] for rank in sorted(dropped)))
 
 
 def _merged(passage: Passage, run: Sequence[Chunk]) -> Passage:

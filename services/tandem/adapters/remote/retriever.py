@@ -4,8 +4,9 @@ import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
+from tandem.adapters.remote.found import InRetrieval
 from tandem.adapters.remote.peer import Peer, json_body, peer
-from tandem.adapters.remote.wire import InRetrieval, filters_body, read
+from tandem.adapters.remote.wire import filters_body, read
 from tandem.domain.context import RequestContext
 from tandem.domain.passage import Retrieval
 from tandem.domain.question import RetrievalOptions
@@ -28,6 +29,8 @@ class RemoteRetriever:
                 "filters": filters_body(options.filters) or None,
                 "rerank": options.rerank,
                 "expand": options.expand,
+                "neighbours": options.neighbours,
+                "diversity": options.diversity,
                 "explain": options.explain or None,
                 "cache": options.cache,
             }

@@ -15,14 +15,15 @@ from tandem.domain.document import (
 )
 from tandem.domain.errors import InvalidRequest, UpstreamFailed
 from tandem.domain.filters import Condition, Filter
-from tandem.domain.passage import Dropped, DropReason, Passage, Retrieval, Scores, Trace
 
 
-class _In(BaseModel):
+class In(BaseModel):
+    """What is read; what is not known is passed over."""
+
     model_config = ConfigDict(extra="ignore", frozen=True)
 
 
-R = TypeVar("R", bound=_In)
+R = TypeVar("R", bound=BaseModel)
 
 
 def read(model: type[R], body: bytes) -> R:
@@ -36,106 +37,20 @@ def read(model: type[R], body: bytes) -> R:
         ) from error
 
 
-class InScores(_In):
-    """A passage's scores."""
-
-    dense: float | None = None
-    sparse: float | None = None
-    fused: float | None = None
-    rerank: float | None = None
-    relevance: float | None = None
-
-
-class InPassage(_In):
-    """A passage."""
-
-    document_id: str
-    ordinal: int
-    title: str
-    source: str
-    title_path: tuple[str, ...]
-    text: str
-    start: int
-    end: int
-    tokens: int
-    page: int | None = None
-    scores: InScores
-
-    def passage(self) -> Passage:
-        """The domain's."""
-        return Passage(
-            chunk=Chunk(
-                self.document_id, self.ordinal, self.text, self.title_path, self.start, self.end, self.tokens, self.page
-            ),
-            title=self.title,
-            source=self.source,
-            scores=Scores(**dict(self.scores)),
-        )
-
-
-class InDropped(_In):
-    """A passage that was left out."""
-
-    passage: InPassage
-    reason: DropReason
-    by: str | None = None
-
-
-class InTrace(_In):
-    """A trace."""
-
-    queries: tuple[str, ...]
-    dense: tuple[InPassage, ...]
-    sparse: tuple[InPassage, ...]
-    fused: tuple[InPassage, ...]
-    reranked: tuple[InPassage, ...]
-    dropped: tuple[InDropped, ...]
-    timings_s: dict[str, float]
-    reranker: str | None = None
-    threshold: float | None = None
-
-    def trace(self) -> Trace:
-        """The domain's."""
-        return Trace(
-            queries=self.queries,
-            dense=_passages(self.dense),
-            sparse=_passages(self.sparse),
-            fused=_passages(self.fused),
-            reranked=_passages(self.reranked),
-            dropped=tuple(Dropped(d.passage.passage(), d.reason, d.by) for d in self.dropped),
-            timings_s=self.timings_s,
-            reranker=self.reranker,
-            threshold=self.threshold,
-        )
-
-
-class InRetrieval(_In):
-    """Answer of `POST /v1/retrieve`."""
-
-    passages: tuple[InPassage, ...]
-    relevance: float
-    degraded: tuple[str, ...] = ()
-    explain: InTrace | None = None
-
-    def retrieval(self) -> Retrieval:
-        """The domain's."""
-        trace = None if self.explain is None else self.explain.trace()
-        return Retrieval(_passages(self.passages), self.relevance, self.degraded, trace)
-
-
-class InPut(_In):
+class InPut(In):
     """Answer of `PUT /v1/documents/{id}`."""
 
     id: str
     status: Literal["added", "updated", "unchanged"]
     chunks: int
+    reused: int = 0
 
     def outcome(self) -> IngestOutcome:
         """The domain's."""
-        return IngestOutcome(self.id, self.status, self.chunks)
+        return IngestOutcome(self.id, self.status, self.chunks, reused=self.reused)
 
 
-class InRecord(_In):
+class InRecord(In):
     """A record."""
 
     id: str
@@ -159,7 +74,7 @@ class InRecord(_In):
         return DocumentRecord(**{name: getattr(self, name) for name in InRecord.model_fields})
 
 
-class InChunk(_In):
+class InChunk(In):
     """A piece of a document."""
 
     ordinal: int
@@ -184,7 +99,7 @@ class InDocument(InRecord):
         return StoredDocument(self.record(), tuple(chunks))
 
 
-class InPage(_In):
+class InPage(In):
     """Answer of `GET /v1/documents`."""
 
     data: tuple[InRecord, ...]
@@ -195,7 +110,7 @@ class InPage(_In):
         return DocumentPage(tuple(r.record() for r in self.data), self.next_after)
 
 
-class InRecipe(_In):
+class InRecipe(In):
     """A recipe."""
 
     embedder: str
@@ -204,7 +119,7 @@ class InRecipe(_In):
     chunker: str
 
 
-class InCollection(_In):
+class InCollection(In):
     """A collection."""
 
     name: str
@@ -217,7 +132,7 @@ class InCollection(_In):
         return CollectionInfo(self.name, self.documents, self.chunks, Recipe(**dict(self.recipe)))
 
 
-class InCollections(_In):
+class InCollections(In):
     """Answer of `GET /v1/collections`."""
 
     data: tuple[InCollection, ...]
@@ -235,7 +150,3 @@ def _condition(condition: Condition) -> Any:
         return list(condition.any_of)
     bounds = {"gte": condition.at_least, "lte": condition.at_most}
     return {name: value for name, value in bounds.items() if value is not None}
-
-
-def _passages(found: tuple[InPassage, ...]) -> tuple[Passage, ...]:
-    return tuple(p.passage() for p in found)

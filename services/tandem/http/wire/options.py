@@ -1,6 +1,6 @@
 """How a request says what to retrieve: the `tandem` object of a chat, the body of `/v1/retrieve`."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, FiniteFloat
 
@@ -8,6 +8,7 @@ from tandem.domain.errors import InvalidRequest
 from tandem.domain.filters import FILTER_FIELDS, RANGE_FIELDS, Condition, Filter
 from tandem.domain.question import RetrievalOptions
 from tandem.http.wire.text import CollectionName, Ours, QuestionText, ShortText
+from tandem.retrieval.neighbours import MOST_NEIGHBOURS
 
 
 class Range(Ours):
@@ -33,6 +34,12 @@ class RetrievalFields(Ours):
     )
     rerank: bool | None = Field(default=None, description="Take a second look at the candidates.")
     expand: bool | None = Field(default=None, description="Search for reworded questions too.")
+    neighbours: Annotated[int, Field(ge=0, le=MOST_NEIGHBOURS)] | Literal["section"] | None = Field(
+        default=None, description="Chunks to add before and after each passage, or its whole section."
+    )
+    diversity: float | None = Field(
+        default=None, ge=0, le=1, description="How much variety among the passages counts; 0 ranks by relevance alone."
+    )
     explain: bool = Field(default=False, description="Return the whole trace of the retrieval.")
     cache: bool | None = Field(
         default=None, description="False: work it out anew. True: a kept answer will do though it is a sampled one."
@@ -46,6 +53,8 @@ class RetrievalFields(Ours):
             filters=_conditions(self.filters or {}, f"{param}filters"),
             rerank=self.rerank,
             expand=self.expand,
+            neighbours=self.neighbours,
+            diversity=self.diversity,
             explain=self.explain,
             cache=self.cache,
         )

@@ -1,9 +1,18 @@
 """Passages, traces and retrievals as they are answered."""
 
+from collections.abc import Iterable
+
 from pydantic import Field
 
+from tandem.domain.document import Chunk
+from tandem.domain.filters import Condition
 from tandem.domain.passage import Passage, Retrieval, Trace
+from tandem.domain.query import Query, QueryKind, QueryPlan
 from tandem.http.wire.text import Out, absent, seconds
+
+
+def _none(found: list[object]) -> bool:
+    return not found
 
 
 class WireScores(Out):
@@ -14,10 +23,25 @@ class WireScores(Out):
     fused: float | None
     rerank: float | None
     relevance: float | None
+    marginal: float | None = Field(default=None, exclude_if=absent)
+
+
+class WirePart(Out):
+    """One chunk of a passage that neighbours were added to; its text is the slice from `start` to `end`."""
+
+    ordinal: int
+    title_path: list[str]
+    start: int
+    end: int
+    tokens: int
+    page: int | None
 
 
 class WirePassage(Out):
-    """One passage; `start` and `end` are character offsets in the document's text."""
+    """One passage; `start` and `end` are character offsets in the document's text.
+
+    `flags` say what is suspicious about it; `parts` are the chunks it is made of when neighbours were added.
+    """
 
     id: str
     document_id: str
@@ -31,18 +55,57 @@ class WirePassage(Out):
     tokens: int
     page: int | None
     scores: WireScores
+    flags: list[str] = Field(default_factory=list, exclude_if=_none)
+    parts: list[WirePart] = Field(default_factory=list, exclude_if=_none)
 
 
 class WireDropped(Out):
-    """A passage that was recalled and left out; `by` names the one it repeats."""
+    """A passage that was recalled and left out; `by` names the one it repeats or became part of."""
 
     passage: WirePassage
     reason: str
     by: str | None
 
 
+class WireQuery(Out):
+    """A text that was searched for, by which legs, and how much its ranks counted."""
+
+    text: str
+    kind: QueryKind
+    weight: float
+    dense: bool
+    sparse: bool
+
+
+class WireCondition(Out):
+    """A condition read out of the question: one of these values, or inclusive bounds."""
+
+    field: str
+    any_of: list[str]
+    at_least: float | None
+    at_most: float | None
+
+
+class WirePlan(Out):
+    """What the question was searched with, and what said so. `asked` has the words that became conditions."""
+
+    queries: list[WireQuery]
+    filters: list[WireCondition]
+    phrases: list[str]
+    told: list[str]
+    asked: str
+
+
+class WireLegs(Out):
+    """What a further query found by meaning and by words."""
+
+    query: str
+    dense: list[WirePassage]
+    sparse: list[WirePassage]
+
+
 class WireTrace(Out):
-    """The whole way from question to passages."""
+    """The whole way from question to passages; `dense` and `sparse` are the question's own legs."""
 
     queries: list[str]
     dense: list[WirePassage]
@@ -53,11 +116,14 @@ class WireTrace(Out):
     timings_s: dict[str, float]
     reranker: str | None
     threshold: float | None
+    plan: WirePlan | None = Field(default=None, exclude_if=absent)
+    others: list[WireLegs] = Field(default_factory=list, exclude_if=_none)
 
 
 class WireRetrieval(Out):
-    """Answer of `POST /v1/retrieve`."""
+    """Answer of `POST /v1/retrieve`. `collection` is the version that was searched."""
 
+    collection: str
     passages: list[WirePassage]
     relevance: float
     degraded: list[str]
@@ -68,7 +134,12 @@ def wire_scores(passage: Passage) -> WireScores:
     """A passage's scores."""
     found = passage.scores
     return WireScores(
-        dense=found.dense, sparse=found.sparse, fused=found.fused, rerank=found.rerank, relevance=found.relevance
+        dense=found.dense,
+        sparse=found.sparse,
+        fused=found.fused,
+        rerank=found.rerank,
+        relevance=found.relevance,
+        marginal=found.marginal,
     )
 
 
@@ -88,6 +159,46 @@ def wire_passage(passage: Passage) -> WirePassage:
         tokens=chunk.tokens,
         page=chunk.page,
         scores=wire_scores(passage),
+        flags=list(passage.flags),
+        parts=[_part(each) for each in passage.parts],
+    )
+
+
+def _part(chunk: Chunk) -> WirePart:
+    return WirePart(
+        ordinal=chunk.ordinal,
+        title_path=list(chunk.title_path),
+        start=chunk.start,
+        end=chunk.end,
+        tokens=chunk.tokens,
+        page=chunk.page,
+    )
+
+
+def _passages(found: Iterable[Passage]) -> list[WirePassage]:
+    return [wire_passage(each) for each in found]
+
+
+def _plan(plan: QueryPlan) -> WirePlan:
+    return WirePlan(
+        queries=[_query(each) for each in plan.queries],
+        filters=[_condition(each) for each in plan.filters],
+        phrases=list(plan.phrases),
+        told=list(plan.told),
+        asked=plan.asked,
+    )
+
+
+def _query(query: Query) -> WireQuery:
+    return WireQuery(text=query.text, kind=query.kind, weight=query.weight, dense=query.dense, sparse=query.sparse)
+
+
+def _condition(condition: Condition) -> WireCondition:
+    return WireCondition(
+        field=condition.field,
+        any_of=list(condition.any_of),
+        at_least=condition.at_least,
+        at_most=condition.at_most,
     )
 
 
@@ -95,21 +206,27 @@ def wire_trace(trace: Trace) -> WireTrace:
     """A trace."""
     return WireTrace(
         queries=list(trace.queries),
-        dense=[wire_passage(p) for p in trace.dense],
-        sparse=[wire_passage(p) for p in trace.sparse],
-        fused=[wire_passage(p) for p in trace.fused],
-        reranked=[wire_passage(p) for p in trace.reranked],
+        dense=_passages(trace.dense),
+        sparse=_passages(trace.sparse),
+        fused=_passages(trace.fused),
+        reranked=_passages(trace.reranked),
         dropped=[WireDropped(passage=wire_passage(d.passage), reason=d.reason, by=d.by) for d in trace.dropped],
         timings_s=seconds(trace.timings_s),
         reranker=trace.reranker,
         threshold=trace.threshold,
+        plan=None if trace.plan is None else _plan(trace.plan),
+        others=[
+            WireLegs(query=each.query, dense=_passages(each.dense), sparse=_passages(each.sparse))
+            for each in trace.others
+        ],
     )
 
 
 def wire_retrieval(found: Retrieval) -> WireRetrieval:
     """A retrieval."""
     return WireRetrieval(
-        passages=[wire_passage(p) for p in found.passages],
+        collection=found.collection,
+        passages=_passages(found.passages),
         relevance=found.relevance,
         degraded=list(found.degraded),
         explain=None if found.trace is None else wire_trace(found.trace),
