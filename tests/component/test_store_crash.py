@@ -105,7 +105,7 @@ async def test_killed_while_a_collection_is_made(tmp_path: Path) -> None:
     async with edge_vectors(tmp_path) as vectors:
         await vectors.ensure_collection("docs", RECIPE)
         await put(vectors, "guide.md", ["lost with the collection"])
-    (tmp_path / "docs" / "recipe.json").unlink()
+    (tmp_path / "docs@1" / "recipe.json").unlink()
     async with edge_vectors(tmp_path) as vectors:
         assert await vectors.collections("acme") == []
         with pytest.raises(UnknownCollection):
@@ -167,7 +167,7 @@ async def test_a_folder_that_is_a_file(tmp_path: Path) -> None:
 async def test_a_recipe_that_cannot_be_read(tmp_path: Path, text: str) -> None:
     async with edge_vectors(tmp_path) as vectors:
         await vectors.ensure_collection("docs", RECIPE)
-    (tmp_path / "docs" / "recipe.json").write_bytes(text.encode("latin-1"))
+    (tmp_path / "docs@1" / "recipe.json").write_bytes(text.encode("latin-1"))
     async with edge_vectors(tmp_path) as vectors:
         with pytest.raises(StoreMismatch):
             await vectors.ensure_collection("docs", RECIPE)

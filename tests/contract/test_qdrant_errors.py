@@ -114,13 +114,26 @@ COLLECTION = {
 }
 
 
+LISTS = {"/aliases": {"aliases": []}, "/collections": {"collections": [{"name": "docs"}, {"name": "docs@1"}]}}
+
+
 async def test_a_collection_of_someone_else_is_left_alone() -> None:
-    async with answering(JSONResponse({"result": COLLECTION, "status": "ok", "time": 0.0})) as vectors:
+    asked: list[str] = []
+
+    async def reply(request: Request) -> Response:
+        asked.append(request.method)
+        result = LISTS.get(request.url.path, COLLECTION)
+        return JSONResponse({"result": result, "status": "ok", "time": 0.0})
+
+    app = Starlette(routes=[Route("/{path:path}", reply, methods=["GET", "PUT", "POST", "DELETE"])])
+    async with live(app) as url, qdrant_vectors(url, timeout_s=2) as vectors:
         with pytest.raises(StoreMismatch) as caught:
-            await vectors.ensure_collection("docs", RECIPE)
-        with pytest.raises(StoreMismatch):
-            await vectors.drop_collection("docs", "default")
+            await vectors.ensure_collection("docs@1", RECIPE)
+        for name in ("docs", "docs@1"):
+            with pytest.raises(UnknownCollection):
+                await vectors.drop_collection(name, "default")
     assert caught.value.hint
+    assert set(asked) == {"GET"}
 
 
 async def test_a_server_that_is_too_old() -> None:
@@ -130,6 +143,9 @@ async def test_a_server_that_is_too_old() -> None:
         asked.append((request.method, request.url.path))
         if request.method in {"PUT", "DELETE"}:
             return JSONResponse({"result": True, "status": "ok", "time": 0.0})
+        if request.url.path in LISTS:
+            result = {"aliases": []} if request.url.path == "/aliases" else {"collections": []}
+            return JSONResponse({"result": result, "status": "ok", "time": 0.0})
         if ("PUT", request.url.path) in asked:
             return JSONResponse({"result": COLLECTION, "status": "ok", "time": 0.0})
         return said(404, "Not found: Collection `docs` doesn't exist!")
@@ -139,7 +155,7 @@ async def test_a_server_that_is_too_old() -> None:
         with pytest.raises(ConfigurationError) as caught:
             await vectors.ensure_collection("docs", RECIPE)
     assert "1.16" in (caught.value.hint or "")
-    assert asked[-1] == ("DELETE", "/collections/docs")
+    assert asked[-1] == ("DELETE", "/collections/docs@1")
 
 
 async def test_a_key_over_plain_http_is_no_warning() -> None:

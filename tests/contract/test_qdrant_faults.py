@@ -32,7 +32,7 @@ async def store(*, timeout_s: float = 5.0, max_concurrency: int = 32) -> AsyncIt
 
 
 async def found(vectors: Vectors) -> list[str]:
-    return [each.chunk.text for each in (await vectors.search("docs", ASKED)).fused]
+    return [each.chunk.text for each in (await vectors.search("docs@1", ASKED)).fused]
 
 
 async def test_connections_are_kept() -> None:
@@ -56,7 +56,7 @@ async def test_a_connection_that_breaks_is_replaced_once_for_a_read(fault: Fault
         server.fault = fault
         server.heard.clear()
         with pytest.raises(UpstreamUnavailable):
-            await vectors.search("docs", ASKED)
+            await vectors.search("docs@1", ASKED)
         assert len(server.heard) == 2
 
 
@@ -74,7 +74,7 @@ async def test_a_write_is_not_made_again() -> None:
     async with store() as (server, vectors):
         server.fault = "hangup"
         with pytest.raises(UpstreamUnavailable):
-            await vectors.delete_document("docs", "acme", "harbour.md")
+            await vectors.delete_document("docs@1", "acme", "harbour.md")
         reads = len(server.heard)
         assert all("POST" in heard.line for heard in server.heard)
         assert reads == 2
@@ -98,15 +98,15 @@ async def test_a_silent_server_is_given_up_at_the_nearer_bound() -> None:
         for within_s, bound_s in ((None, 0.4), (30.0, 0.4), (0.1, 0.1)):
             began = time.monotonic()
             with pytest.raises(UpstreamUnavailable, match="did not answer"):
-                await vectors.search("docs", replace(ASKED, within_s=within_s))
+                await vectors.search("docs@1", replace(ASKED, within_s=within_s))
             assert bound_s <= time.monotonic() - began < bound_s + 1.0
         assert len(server.heard) == 3
 
 
 async def test_the_server_is_told_how_long_it_is_waited_for() -> None:
     async with store() as (server, vectors):
-        await vectors.search("docs", replace(ASKED, within_s=2.3))
-        await vectors.search("docs", ASKED)
+        await vectors.search("docs@1", replace(ASKED, within_s=2.3))
+        await vectors.search("docs@1", ASKED)
     assert "timeout=3" in server.heard[0].line
     assert "timeout" not in server.heard[1].line
 
@@ -126,7 +126,7 @@ async def test_the_server_is_told_how_long_it_is_waited_for() -> None:
 async def test_answers_that_are_no_search(body: bytes, kind: type[TandemError]) -> None:
     async with faulty(lambda _: (200, body)) as server, qdrant_vectors(server.url, timeout_s=5) as vectors:
         with pytest.raises(kind):
-            await vectors.search("docs", ASKED)
+            await vectors.search("docs@1", ASKED)
 
 
 async def test_a_slow_store_is_given_so_many_searches_and_no_more() -> None:
@@ -145,7 +145,7 @@ async def test_who_would_wait_in_vain_is_refused_at_once() -> None:
         await asyncio.sleep(0.05)
         began = time.monotonic()
         with pytest.raises(UpstreamUnavailable, match="too slow now: 2 searches run and 6 wait") as caught:
-            await vectors.search("docs", replace(ASKED, within_s=0.2))
+            await vectors.search("docs@1", replace(ASKED, within_s=0.2))
         assert time.monotonic() - began < 0.15
         assert caught.value.retry_after_s is not None
         assert await asyncio.gather(*waiting) == [[TEXT]] * 8
@@ -227,13 +227,13 @@ async def test_over_grpc_too_a_restarted_server_is_found_again() -> None:
         pass
     async with qdrant_vectors("http://127.0.0.1:9", grpc_port=port, timeout_s=5) as vectors:
         with pytest.raises(UpstreamUnavailable):
-            await vectors.search("docs", ASKED)
+            await vectors.search("docs@1", ASKED)
         for _ in range(2):
             async with grpc_server(points, port):
                 until = time.monotonic() + 4
                 while time.monotonic() < until:
                     try:
-                        await vectors.search("docs", replace(ASKED, within_s=2.0))
+                        await vectors.search("docs@1", replace(ASKED, within_s=2.0))
                         break
                     except UpstreamUnavailable:
                         await asyncio.sleep(0.1)
@@ -250,8 +250,8 @@ async def test_over_grpc_a_broken_call_is_made_again_once() -> None:
         qdrant_vectors("http://127.0.0.1:9", grpc_port=port, timeout_s=5) as vectors,
     ):
         points.aborts = [grpc.StatusCode.UNAVAILABLE]
-        assert (await vectors.search("docs", ASKED)).fused == ()
+        assert (await vectors.search("docs@1", ASKED)).fused == ()
         points.aborts = [grpc.StatusCode.UNAVAILABLE] * 2
         with pytest.raises(UpstreamUnavailable):
-            await vectors.search("docs", ASKED)
+            await vectors.search("docs@1", ASKED)
         assert len(points.timeouts) == 4

@@ -25,6 +25,9 @@ def answer(tenant: str = "default", *texts: str) -> Answer:
     found = points(tenant, *(texts or (TEXT,)))
 
     def say(heard: Heard) -> tuple[int, bytes]:
+        if "/aliases" in heard.line:
+            names = [{"alias_name": "docs", "collection_name": "docs@1"}]
+            return 200, orjson.dumps({"result": {"aliases": names}, "status": "ok", "time": 0.0})
         if "/points/query/batch" not in heard.line:
             return 404, orjson.dumps({"status": {"error": f"Not found: {heard.line}"}, "time": 0.0})
         searches = orjson.loads(heard.body)["searches"]

@@ -149,10 +149,11 @@ class Recipe:
 
 @dataclass(frozen=True, slots=True)
 class CollectionInfo:
-    """One collection as this tenant may see it."""
+    """One collection as this tenant may see it. `version` is the one that serves, such as `docs@3`."""
 
     name: str
     documents: int
     chunks: int
     recipe: Recipe
     labels: tuple[str, ...] = field(default=())
+    version: str = ""

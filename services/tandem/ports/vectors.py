@@ -6,6 +6,7 @@ from typing import Protocol
 
 from tandem.domain.document import Chunk, CollectionInfo, DocumentPage, DocumentRecord, Recipe, StoredDocument
 from tandem.domain.filters import Filter
+from tandem.domain.lineage import UNTOLD, Lineage, Version
 from tandem.domain.passage import Passage
 from tandem.ports.embedder import DenseVector, SparseVector
 
@@ -48,20 +49,58 @@ class SearchHits:
 class Vectors(Protocol):
     """All calls raise `UnknownCollection` for a collection that was never opened for writing.
 
+    `docs` names a collection, `docs@3` a version of it; every call takes either, and `docs` stands for the version that
+    serves. What makes several calls and wants them to see one version resolves first.
+
     Writes to one document are ordered so that a crash at any moment leaves its record with the old fingerprint
     (or none): ingesting it again completes it. After `replace_document` returned, the document is durable and searchable.
     """
 
-    async def ensure_collection(self, name: str, recipe: Recipe) -> None:
-        """Create it when missing. Raises `StoreMismatch` when it exists with another recipe."""
+    async def resolve(self, name: str) -> str:
+        """The version that serves under this name; a version's name is its own. What others promoted is seen within a
+        second, and costs a store that is a server no round trip more often than that.
+        """
+        ...
+
+    async def ensure_collection(self, name: str, recipe: Recipe, lineage: Lineage = UNTOLD) -> str:
+        """The version to write into, as of now. A collection that is missing is made, with this lineage for its first
+        version; a version that is missing is not. Raises `StoreMismatch` when it exists with another recipe.
+        """
+        ...
+
+    async def versions(self, name: str) -> tuple[Version, ...]:
+        """All versions of the collection, oldest first; none of a collection that is not there."""
+        ...
+
+    async def create_version(self, name: str, recipe: Recipe, lineage: Lineage) -> str:
+        """An empty version with the next number, which no version had before; nobody is served from it."""
+        ...
+
+    async def serve(self, version: str, *, instead_of: str | None) -> None:
+        """Let the collection's name stand for `version`, from one moment to the next; None: it stands for nothing yet.
+
+        Raises `VersionConflict` when the name does not stand for `instead_of` any more, and changes nothing then.
+        """
+        ...
+
+    async def keep_lineage(self, version: str, lineage: Lineage) -> None:
+        """Replace the version's lineage."""
+        ...
+
+    async def drop_version(self, version: str) -> None:
+        """Delete a version with everything in it. Raises `InvalidRequest` for the one that serves."""
+        ...
+
+    async def tenants(self, name: str) -> list[str]:
+        """Everyone who has a document in it, in order."""
         ...
 
     async def collections(self, tenant: str) -> list[CollectionInfo]:
-        """All collections, ordered by name, with this tenant's counts."""
+        """All collections that serve, ordered by name, with this tenant's counts."""
         ...
 
     async def drop_collection(self, name: str, tenant: str) -> None:
-        """Delete everything this tenant has in it; the collection itself goes with its last document."""
+        """Delete everything this tenant has in it, in all its versions; the collection itself goes with its last document."""
         ...
 
     async def replace_document(

@@ -5,7 +5,7 @@ import errno
 import fcntl
 import os
 import shutil
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
@@ -15,13 +15,17 @@ from typing import TypeVar
 
 from tandem.adapters.qdrant.conditions import Where
 from tandem.adapters.qdrant.engine import Legs
+from tandem.adapters.qdrant.lineages import read_lineage, write_lineage
+from tandem.adapters.qdrant.naming import unknown
 from tandem.adapters.qdrant.payload import NewPoint, Payload
+from tandem.adapters.qdrant.pointers import Pointers
 from tandem.adapters.qdrant.recipes import FILE, read_recipe, write_recipe
 from tandem.adapters.qdrant.shard import BUSY_HINT, Shard, create_shard, load_shard
-from tandem.adapters.qdrant.store import QdrantVectors, unknown
+from tandem.adapters.qdrant.store import QdrantVectors
 from tandem.adapters.qdrant.turns import Turns
 from tandem.domain.document import Recipe
 from tandem.domain.errors import ConfigurationError, StoreBusy, StoreFull
+from tandem.domain.lineage import Lineage
 from tandem.ports.embedder import DenseVector, SparseVector
 
 T = TypeVar("T")
@@ -46,6 +50,39 @@ class EdgeEngine:
         self._readers = readers
         self._opened: dict[str, _Open] = {}
         self._opening = asyncio.Lock()
+        self._pointers = Pointers(root)
+        self._pointing = asyncio.Lock()
+
+    async def serving(self, *, fresh: bool = False) -> Mapping[str, str]:
+        """From memory: this process alone changes it."""
+        del fresh
+        return self._pointers.serving
+
+    async def point(self, base: str, version: str, instead_of: str | None) -> None:
+        """See `Engine`. Readers see it when it is on the disk."""
+        await self._collection(version)
+        async with self._pointing:
+            self._pointers.check(base, instead_of)
+            await self._read(lambda: self._pointers.point(base, version))
+
+    async def withdraw(self, base: str) -> None:
+        """See `Engine`."""
+        async with self._pointing:
+            await self._read(lambda: self._pointers.withdraw(base))
+
+    async def adopt(self, base: str) -> bool:
+        """See `Engine`: that was done when the store was opened."""
+        return base in self._pointers.serving
+
+    async def lineage(self, name: str) -> Lineage:
+        """From the file beside the recipe."""
+        await self._collection(name)
+        return await self._read(lambda: read_lineage(self._root / name))
+
+    async def keep_lineage(self, name: str, lineage: Lineage) -> None:
+        """See `Engine`."""
+        await self._collection(name)
+        await self._read(lambda: write_lineage(self._root / name, lineage))
 
     async def names(self) -> list[str]:
         """Folders whose recipe is there."""
@@ -55,11 +92,11 @@ class EdgeEngine:
         """From the file, once."""
         return (await self._collection(name)).recipe
 
-    async def create(self, name: str, recipe: Recipe) -> None:
+    async def create(self, name: str, recipe: Recipe, lineage: Lineage) -> None:
         """The recipe is written last, so a folder without one is what a crash left: it is made anew."""
         async with self._opening:
             if name not in self._opened:
-                shard = await self._read(lambda: _create(self._root / name, recipe))
+                shard = await self._read(lambda: _create(self._root / name, recipe, lineage))
                 self._opened[name] = _opened(name, shard, recipe)
 
     async def drop(self, name: str) -> None:
@@ -171,10 +208,11 @@ def _opened(name: str, shard: Shard, recipe: Recipe) -> _Open:
     return _Open(shard, recipe, ThreadPoolExecutor(1, f"qdrant-write-{name}"))
 
 
-def _create(folder: Path, recipe: Recipe) -> Shard:
+def _create(folder: Path, recipe: Recipe, lineage: Lineage) -> Shard:
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir()
     shard = create_shard(folder / _SHARD, recipe.dimensions)
+    write_lineage(folder, lineage)
     write_recipe(folder, recipe)
     return shard
 

@@ -1,12 +1,13 @@
 """What the embedded engine and a server have in common: points in, points out, one collection at a time."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 from tandem.adapters.qdrant.conditions import Where
 from tandem.adapters.qdrant.payload import Hit, NewPoint, Payload
 from tandem.domain.document import Recipe
+from tandem.domain.lineage import Lineage
 from tandem.ports.embedder import DenseVector, SparseVector
 
 
@@ -20,18 +21,48 @@ class Legs:
 
 
 class Engine(Protocol):
-    """Every call but `names` and `create` raises `UnknownCollection`; writes are durable when they return."""
+    """Every call but `names` and `create` raises `UnknownCollection`; writes are durable when they return.
+
+    The collections here are versions, such as `docs@3`.
+    """
 
     async def names(self) -> list[str]:
-        """All collections."""
+        """All versions of all collections."""
+        ...
+
+    async def serving(self, *, fresh: bool = False) -> Mapping[str, str]:
+        """Which version each collection's name stands for. `fresh`: as of now, rather than of a second ago."""
+        ...
+
+    async def point(self, base: str, version: str, instead_of: str | None) -> None:
+        """Let the name `base` stand for `version`, from one moment to the next.
+
+        Raises `VersionConflict` when it does not stand for `instead_of` any more (None: for nothing yet).
+        """
+        ...
+
+    async def withdraw(self, base: str) -> None:
+        """Let the name stand for nothing."""
+        ...
+
+    async def adopt(self, base: str) -> bool:
+        """Make a collection of this very name, from before there were versions, the first one. False: there is none."""
+        ...
+
+    async def lineage(self, name: str) -> Lineage:
+        """How the version came to be."""
+        ...
+
+    async def keep_lineage(self, name: str, lineage: Lineage) -> None:
+        """Replace it."""
         ...
 
     async def recipe(self, name: str) -> Recipe:
         """How the collection's points are made."""
         ...
 
-    async def create(self, name: str, recipe: Recipe) -> None:
-        """Make an empty collection with its indexes; nothing half-made is left by a crash."""
+    async def create(self, name: str, recipe: Recipe, lineage: Lineage) -> None:
+        """Make an empty version with its indexes; nothing half-made is left by a crash."""
         ...
 
     async def drop(self, name: str) -> None:

@@ -1,11 +1,11 @@
 """A collection's recipe as a file that is there whole or not at all."""
 
-import os
 from dataclasses import asdict
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from tandem.adapters.qdrant.files import write_aside
 from tandem.domain.document import Recipe
 from tandem.domain.errors import StoreMismatch
 
@@ -28,13 +28,8 @@ class RecipeWire(BaseModel):
 
 
 def write_recipe(folder: Path, recipe: Recipe) -> None:
-    """Written aside, synced, then renamed: its presence says that the collection is complete."""
-    aside = folder / f"{FILE}.new"
-    with aside.open("w", encoding="utf-8") as file:
-        file.write(RecipeWire(**asdict(recipe)).model_dump_json(indent=2) + "\n")
-        file.flush()
-        os.fsync(file.fileno())
-    aside.replace(folder / FILE)
+    """Its presence says that the collection is complete."""
+    write_aside(folder / FILE, RecipeWire(**asdict(recipe)).model_dump_json(indent=2) + "\n")
 
 
 def read_recipe(folder: Path) -> Recipe:

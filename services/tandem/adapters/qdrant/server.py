@@ -1,7 +1,7 @@
 """A Qdrant server (1.16 or newer), over REST or gRPC, through qdrant-client."""
 
 import math
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import asdict
 from functools import partial
@@ -13,6 +13,7 @@ from qdrant_client import AsyncQdrantClient, models
 from tandem.adapters.qdrant.conditions import Clause, OneOf, Where
 from tandem.adapters.qdrant.connection import IN_MEMORY, Connection, connected
 from tandem.adapters.qdrant.engine import Legs
+from tandem.adapters.qdrant.lineages import lineage_of, lineage_text
 from tandem.adapters.qdrant.payload import (
     DENSE,
     FLOAT_FIELDS,
@@ -26,17 +27,20 @@ from tandem.adapters.qdrant.payload import (
 )
 from tandem.adapters.qdrant.ranking import RRF_K
 from tandem.adapters.qdrant.recipes import RecipeWire
+from tandem.adapters.qdrant.server_aliases import ServerAliases
 from tandem.adapters.qdrant.store import QdrantVectors
 from tandem.adapters.qdrant.translation import translated
 from tandem.adapters.qdrant.turns import Turns
 from tandem.domain.document import Recipe
 from tandem.domain.errors import ConfigurationError, StoreMismatch, UpstreamFailed
+from tandem.domain.lineage import Lineage, is_version, valid_base, version_named
 from tandem.ports.embedder import DenseVector, SparseVector
 
 __all__ = ["IN_MEMORY", "ServerEngine", "qdrant_vectors"]
 
-# The recipe's key in a collection's metadata.
+# The keys of recipe and lineage in a collection's metadata.
 _RECIPE = "tandem"
+_LINEAGE = "tandem_lineage"
 _PAGE = 1_000
 
 
@@ -47,17 +51,53 @@ class ServerEngine:
         self._connection = connection
         self._client = connection.kept
         self._indexed = indexed
+        self._aliases = ServerAliases(connection)
+
+    async def serving(self, *, fresh: bool = False) -> Mapping[str, str]:
+        """See `Engine`."""
+        return await self._aliases.serving(fresh=fresh)
+
+    async def point(self, base: str, version: str, instead_of: str | None) -> None:
+        """See `Engine`."""
+        await self.recipe(version)
+        await self._aliases.point(base, version, instead_of)
+
+    async def withdraw(self, base: str) -> None:
+        """See `Engine`."""
+        await self._aliases.withdraw(base)
+
+    async def adopt(self, base: str) -> bool:
+        """See `Engine`."""
+        if await self._kept(base, _RECIPE) is None:
+            return False
+        await self._aliases.adopt(base)
+        return True
 
     async def names(self) -> list[str]:
-        """Collections of this server that hold a recipe; it may serve others too."""
+        """Versions on this server that hold a recipe; it may serve others too."""
         listed = await self._connection.read(lambda client: client.get_collections())
-        found = [each.name for each in listed.collections]
-        return [name for name in found if await self._metadata(name) is not None]
+        found = []
+        for name in (each.name for each in listed.collections):
+            if (valid_base(name) or is_version(name)) and await self._kept(name, _RECIPE) is not None:
+                if valid_base(name) and name not in await self.serving():
+                    await self._aliases.adopt(name)
+                found.append(version_named(name, 1) if valid_base(name) else name)
+        return found
+
+    async def lineage(self, name: str) -> Lineage:
+        """From the collection's metadata."""
+        return lineage_of(await self._kept(name, _LINEAGE), name)
+
+    async def keep_lineage(self, name: str, lineage: Lineage) -> None:
+        """See `Engine`. As text: the server merges what is an object, so nothing could be taken out of it."""
+        physical = await self._aliases.physical(name)
+        async with translated(name):
+            await self._client.update_collection(physical, metadata={_LINEAGE: lineage_text(lineage)})
 
     async def recipe(self, name: str) -> Recipe:
         """From the collection's metadata. Raises `StoreMismatch` for a collection of someone else."""
         try:
-            return RecipeWire.model_validate(await self._metadata(name)).recipe()
+            return RecipeWire.model_validate(await self._kept(name, _RECIPE)).recipe()
         except ValidationError as error:
             raise StoreMismatch(
                 f"The collection {name} on the Qdrant server was not made by Tandem.",
@@ -65,20 +105,21 @@ class ServerEngine:
                 param="collection",
             ) from error
 
-    async def _metadata(self, name: str) -> object:
+    async def _kept(self, name: str, key: str) -> Any:
+        """A value of the collection's metadata, None where there is none."""
         found = await self._connection.read(lambda client: client.get_collection(name), name)
-        return (found.config.metadata or {}).get(_RECIPE)
+        return (found.config.metadata or {}).get(key)
 
-    async def create(self, name: str, recipe: Recipe) -> None:
+    async def create(self, name: str, recipe: Recipe, lineage: Lineage) -> None:
         """See `Engine`. Raises `ConfigurationError` when the server is too old to keep the recipe."""
         async with translated(name):
             await self._client.create_collection(
                 name,
                 vectors_config={DENSE: models.VectorParams(size=recipe.dimensions, distance=models.Distance.COSINE)},
                 sparse_vectors_config={SPARSE: models.SparseVectorParams(modifier=models.Modifier.IDF)},
-                metadata={_RECIPE: asdict(recipe)},
+                metadata={_RECIPE: asdict(recipe), _LINEAGE: lineage_text(lineage)},
             )
-            kept = await self._metadata(name)
+            kept = await self._kept(name, _RECIPE)
             if kept is None:
                 await self._client.delete_collection(name)
                 raise ConfigurationError(
@@ -103,8 +144,10 @@ class ServerEngine:
     async def drop(self, name: str) -> None:
         """See `Engine`."""
         await self.recipe(name)
+        physical = await self._aliases.physical(name)
         async with translated(name):
-            await self._client.delete_collection(name)
+            await self._client.delete_collection(physical)
+        self._aliases.forget()
 
     async def upsert(self, name: str, points: Sequence[NewPoint]) -> None:
         """See `Engine`."""
@@ -216,6 +259,8 @@ async def _page(
 
 
 def _point(point: NewPoint) -> models.PointStruct:
+    if point.chunk is None:
+        return models.PointStruct(id=point.id, vector={}, payload=point.payload)
     vectors: dict[str, Any] = {DENSE: list(point.chunk.dense), SPARSE: _words(point.chunk.sparse)}
     return models.PointStruct(id=point.id, vector=vectors, payload=point.payload)
 

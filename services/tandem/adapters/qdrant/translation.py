@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from qdrant_client.common.client_exceptions import QdrantException, ResourceExhaustedResponse
 from qdrant_client.http.exceptions import ResponseHandlingException, UnexpectedResponse
 
-from tandem.adapters.qdrant.store import unknown
+from tandem.adapters.qdrant.naming import unknown
 from tandem.domain.errors import Overloaded, StoreFull, TandemError, UpstreamFailed, UpstreamUnavailable
 
 _AWAY = frozenset({StatusCode.UNAVAILABLE, StatusCode.DEADLINE_EXCEEDED})

@@ -1,21 +1,19 @@
 """`Vectors` in memory: exact search over everything, nothing survives the process."""
 
 import math
-import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from operator import mul
 
 from tandem.domain.document import Chunk, CollectionInfo, DocumentPage, DocumentRecord, Recipe, StoredDocument
-from tandem.domain.errors import InvalidRequest, StoreMismatch, UnknownCollection
+from tandem.domain.errors import InvalidRequest, StoreMismatch, UnknownCollection, VersionConflict
 from tandem.domain.filters import Condition
+from tandem.domain.lineage import UNTOLD, Lineage, Version, base_of, is_version, told, valid_base, version_named
 from tandem.domain.passage import Passage, Scores
 from tandem.ports.embedder import DenseVector, SparseVector
 from tandem.ports.vectors import EmbeddedChunk, SearchHits, VectorQuery
 
-# As strict as the stores that make folders of names.
-_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
 _RRF_K = 60
 
 _Key = tuple[str, str]
@@ -30,6 +28,7 @@ class _Entry:
 @dataclass(slots=True)
 class _Collection:
     recipe: Recipe
+    lineage: Lineage = UNTOLD
     documents: dict[_Key, _Entry] = field(default_factory=dict)
 
 
@@ -38,29 +37,85 @@ class MemoryVectors:
 
     def __init__(self) -> None:
         self._collections: dict[str, _Collection] = {}
+        self._serving: dict[str, str] = {}
+        self._spent: dict[str, int] = {}
         self.writes = 0
 
-    async def ensure_collection(self, name: str, recipe: Recipe) -> None:
+    async def resolve(self, name: str) -> str:
+        """Raises `UnknownCollection`."""
+        if is_version(name):
+            return name
+        if name not in self._serving:
+            raise UnknownCollection(f"There is no collection {name}.", param="collection")
+        return self._serving[name]
+
+    async def ensure_collection(self, name: str, recipe: Recipe, lineage: Lineage = UNTOLD) -> str:
         """Raises `StoreMismatch`, and `InvalidRequest` for what cannot be a name."""
-        if _NAME.fullmatch(name) is None:
-            raise InvalidRequest(f"{name[:80]!r} cannot name a collection.", param="collection")
-        known = self._collections.setdefault(name, _Collection(recipe))
-        if known.recipe != recipe:
+        if not is_version(name) and name not in self._serving:
+            self._serving[name] = await self.create_version(name, recipe, lineage)
+        version = await self.resolve(name)
+        if self._known(version).recipe != recipe:
             raise StoreMismatch(
-                f"The collection {name} was built with another recipe.", hint="Drop it, or use another."
+                f"The collection {name} was built with another recipe.",
+                hint="tandem collections build makes a new one.",
             )
+        return version
+
+    async def versions(self, name: str) -> tuple[Version, ...]:
+        """Oldest first."""
+        found = [(each, one.recipe, one.lineage) for each, one in self._collections.items() if base_of(each) == name]
+        return told(found, self._serving.get(name))
+
+    async def create_version(self, name: str, recipe: Recipe, lineage: Lineage) -> str:
+        """Raises `InvalidRequest` for what cannot be a name."""
+        if not valid_base(name):
+            raise InvalidRequest(f"{name[:80]!r} cannot name a collection.", param="collection")
+        self._spent[name] = self._spent.get(name, 0) + 1
+        version = version_named(name, self._spent[name])
+        self._collections[version] = _Collection(recipe, lineage)
+        return version
+
+    async def serve(self, version: str, *, instead_of: str | None) -> None:
+        """Raises `VersionConflict`."""
+        self._known(version)
+        if self._serving.get(base_of(version)) != instead_of:
+            raise VersionConflict(f"{instead_of} does not serve any more.", hint="Look again.", param="collection")
+        self._serving[base_of(version)] = version
+
+    async def keep_lineage(self, version: str, lineage: Lineage) -> None:
+        """Replaced."""
+        self._known(version).lineage = lineage
+
+    async def drop_version(self, version: str) -> None:
+        """Raises `InvalidRequest` for the one that serves."""
+        self._known(version)
+        if version in self._serving.values():
+            raise InvalidRequest(f"{version} serves.", hint="Promote another one first.", param="collection")
+        del self._collections[version]
+
+    async def tenants(self, name: str) -> list[str]:
+        """In order."""
+        return sorted({tenant for tenant, _ in self._known(await self.resolve(name)).documents})
 
     async def collections(self, tenant: str) -> list[CollectionInfo]:
         """Ordered by name."""
-        return [self._info(name, tenant) for name in sorted(self._collections)]
+        return [self._info(name, tenant) for name in sorted(self._serving)]
 
     async def drop_collection(self, name: str, tenant: str) -> None:
         """Raises `UnknownCollection`."""
-        documents = self._known(name).documents
-        for key in [key for key in documents if key[0] == tenant]:
-            del documents[key]
-        if not documents:
-            del self._collections[name]
+        self._known(await self.resolve(name))
+        versions = [each for each in self._collections if name in {each, base_of(each)}]
+        for documents in (self._collections[each].documents for each in versions):
+            for key in [key for key in documents if key[0] == tenant]:
+                del documents[key]
+        if not any(self._collections[each].documents for each in versions):
+            if not is_version(name):
+                del self._serving[name], self._spent[name]
+            for each in versions:
+                if is_version(name):
+                    await self.drop_version(each)
+                else:
+                    del self._collections[each]
 
     async def replace_document(
         self, collection: str, tenant: str, record: DocumentRecord, chunks: Sequence[EmbeddedChunk]
@@ -140,14 +195,15 @@ class MemoryVectors:
 
     def _known(self, name: str) -> _Collection:
         try:
-            return self._collections[name]
+            return self._collections[self._serving.get(name, name)]
         except KeyError:
             raise UnknownCollection(f"There is no collection {name}.", param="collection") from None
 
     def _info(self, name: str, tenant: str) -> CollectionInfo:
-        known = self._collections[name]
+        known = self._known(name)
         mine = [entry for (owner, _), entry in known.documents.items() if owner == tenant]
-        return CollectionInfo(name, len(mine), sum(len(entry.chunks) for entry in mine), known.recipe)
+        chunks = sum(len(entry.chunks) for entry in mine)
+        return CollectionInfo(name, len(mine), chunks, known.recipe, version=self._serving[name])
 
     def _matching(self, collection: str, query: VectorQuery) -> Iterator[tuple[_Entry, EmbeddedChunk]]:
         for (owner, _), entry in self._known(collection).documents.items():
