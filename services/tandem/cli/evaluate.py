@@ -1,64 +1,116 @@
 """`tandem eval`."""
 
-import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-from tandem.cli.console import Output, OutputOption, out, print_json, print_table, run
-from tandem.cli.options import ConfigOption
+from tandem.cli.console import Output, OutputOption, err, out, print_json, run
+from tandem.cli.options import ApiKeyOption, ConfigOption
 
-if TYPE_CHECKING:
-    # It brings numpy, a tenth of a second for every command that there is.
-    from tandem.pipeline.evaluating import Evaluation
+_MORE = "Compare"
+_RESULTS = "Results"
 
 
 def evaluate(
-    folder: Annotated[Path, typer.Argument(metavar="DIR", help="A labelled set in BEIR's layout.")],
+    folder: Annotated[
+        Path, typer.Argument(metavar="DIR", help="A labelled set in BEIR's layout, or a golden.jsonl of questions.")
+    ],
     keep: Annotated[
         Path | None, typer.Option("--keep", help="Keep the index here, so that the next run need not build it.")
     ] = None,
+    answers: Annotated[bool, typer.Option("--answers", help="Measure answers as well, not retrieval alone.")] = False,
+    limit: Annotated[
+        int | None, typer.Option("--limit", min=1, help="Ask so many of the questions.", show_default="all")
+    ] = None,
+    seed: Annotated[int, typer.Option("--seed", help="Which ones --limit draws.")] = 0,
+    concurrency: Annotated[
+        int, typer.Option("--concurrency", min=1, max=64, help="Questions at a time; more than one blurs the times.")
+    ] = 1,
+    collection: Annotated[
+        str | None,
+        typer.Option("--collection", help="Ask this collection, such as docs or docs@3, and ingest nothing."),
+    ] = None,
+    url: Annotated[
+        str | None, typer.Option("--url", help="Ask a running Tandem, and ingest nothing.", show_default="in process")
+    ] = None,
+    api_key: ApiKeyOption = None,
+    settings: Annotated[
+        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Override a setting; may be given again.")
+    ] = None,
+    against: Annotated[
+        Path | None,
+        typer.Option("--against", help="Compare with this configuration.", rich_help_panel=_MORE, show_default=False),
+    ] = None,
+    against_set: Annotated[
+        list[str] | None,
+        typer.Option("--against-set", metavar="KEY=VALUE", help="Compare with this setting.", rich_help_panel=_MORE),
+    ] = None,
+    against_collection: Annotated[
+        str | None,
+        typer.Option("--against-collection", help="Compare with this collection.", rich_help_panel=_MORE),
+    ] = None,
+    against_url: Annotated[
+        str | None, typer.Option("--against-url", help="Compare with this Tandem.", rich_help_panel=_MORE)
+    ] = None,
+    results: Annotated[
+        Path | None,
+        typer.Option(
+            "--results",
+            help="Keep results in this folder, and go on with what was interrupted.",
+            rich_help_panel=_RESULTS,
+        ),
+    ] = None,
+    fail_under: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--fail-under",
+            metavar="METRIC=VALUE",
+            help="Exit code 1 below it; may be given again.",
+            rich_help_panel=_RESULTS,
+        ),
+    ] = None,
+    fail_if_worse: Annotated[
+        bool,
+        typer.Option(
+            "--fail-if-worse",
+            help="Exit code 1 when the second one is worse, and not by chance.",
+            rich_help_panel=_RESULTS,
+        ),
+    ] = False,
     config: ConfigOption = None,
     output: OutputOption = Output.table,
 ) -> None:
-    """Measure retrieval, stage by stage, on a labelled set: nDCG@10, MRR@10, recall, with 95 % confidence intervals."""
-    with tempfile.TemporaryDirectory(prefix="tandem-eval-") as scratch:
-        found = run(_evaluate(folder, keep or Path(scratch), config))
+    """Measure retrieval, stage by stage, and answers on a labelled set, with 95 % confidence intervals; compare two ways."""
+    # What measures brings numpy, a tenth of a second for every command that there is.
+    from tandem.cli.evaluation import measured
+    from tandem.cli.evaluation_shown import shown
+    from tandem.cli.evaluation_sides import Request, Side
+    from tandem.cli.thresholds import missed, thresholds
+
+    wanted = thresholds(fail_under or (), answers=answers)
+    sets = tuple(settings or ())
+    first = Side("a", config, sets, collection, url, api_key)
+    second = None
+    if against or against_set or against_collection or against_url:
+        second = Side(
+            "b", against or config, (*sets, *(against_set or ())), against_collection or collection,
+            against_url or url, api_key,
+        )  # fmt: skip
+    elif fail_if_worse:
+        raise typer.BadParameter(
+            "there is nothing to compare with: give one of --against…", param_hint="--fail-if-worse"
+        )
+    request = Request(folder, keep, answers, limit, seed, concurrency, results)
+    found = run(measured(request, first, second))
     if output is Output.json:
         print_json(found.body())
     else:
-        _print(found)
-
-
-async def _evaluate(folder: Path, data_dir: Path, config: Path | None) -> "Evaluation":
-    from tandem.adapters.sources.beir import read_labelled
-    from tandem.app import parts
-    from tandem.app.features import Vectors
-    from tandem.app.settings import load_settings
-    from tandem.cli import session
-    from tandem.cli.progress import step_progress
-    from tandem.pipeline.evaluating import evaluate as measure
-
-    # Always in an embedded store of its own: a labelled set has no place on a server that serves people.
-    settings = load_settings(config, data_dir=data_dir, vectors=Vectors())
-    labelled = read_labelled(folder)
-    async with (
-        parts.shared(parts.embedder(settings)) as dense,
-        parts.local_features(settings, dense) as (retriever, ingestor),
-    ):
-        with step_progress() as tell:
-            return await measure(labelled, ingestor, retriever, session.context(), tell)
-
-
-def _print(found: "Evaluation") -> None:
-    out.print(f"{found.name}: {found.documents} documents, {found.queries} questions", markup=False)
-    names = [name for name in next(iter(found.stages.values())) if name != "ci"]
-    rows = []
-    for stage, metrics in found.stages.items():
-        spans = metrics["ci"]
-        rows.append((stage, *(f"{metrics[name]:.3f} ±{(spans[name][1] - spans[name][0]) / 2:.3f}" for name in names)))
-    print_table(("stage", *names), rows)
-    for label, share in (("answerable", found.refused_answerable), ("unanswerable", found.refused_unanswerable)):
-        if share is not None:
-            out.print(f"refused, {label}: {share:.1%}", markup=False)
+        shown(found, out)
+    lines = missed((found.second or found.first).evaluation, wanted)
+    if fail_if_worse and found.comparison is not None:
+        lines += [found.comparison.told(name) for name in found.comparison.worse]
+    for line in lines:
+        err.print(f"[bold red]failed:[/] {line}")
+    if lines:
+        raise typer.Exit(1)

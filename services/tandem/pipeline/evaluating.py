@@ -1,73 +1,34 @@
-"""A labelled set through the real pipeline: ingest its corpus, ask its questions, score every stage of retrieval."""
+"""A labelled set through the real pipeline: ingest its corpus, ask its questions, some at a time, keep what comes of each."""
 
-from collections import defaultdict
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
-from typing import Any
+import asyncio
+import random
+from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
+from typing import Protocol
 
 from tandem.domain.context import RequestContext
 from tandem.domain.document import RawDocument
-from tandem.domain.errors import InvalidRequest
-from tandem.domain.passage import Passage, Retrieval, Trace
-from tandem.domain.question import RetrievalOptions
+from tandem.domain.errors import InvalidRequest, UpstreamFailed
+from tandem.pipeline.evaluation.rows import Row
 from tandem.ports.ingestor import Ingestor
-from tandem.ports.retriever import Retriever
 from tandem.retrieval.labelled import LabelledSet
-from tandem.retrieval.metrics import NAMES, estimate, scores
 
 COLLECTION = "evaluation"
-# Chunks are mapped back to documents, so more of them than the ten documents that count.
-_TOP_K = 50
+# So many questions in a row that come to nothing say that the others will not either.
+_FAILURES = 5
 Tell = Callable[[str, int, int], None]
+Keep = Callable[[Row], None]
 
 
-@dataclass(frozen=True, slots=True)
-class Evaluation:
-    """Per stage each metric's mean and interval; `refused` are shares of questions for which nothing relevant was found."""
+class Asks(Protocol):
+    """`evaluation/asking.py` is one."""
 
-    name: str
-    documents: int
-    queries: int
-    stages: dict[str, dict[str, Any]]
-    refused_answerable: float | None
-    refused_unanswerable: float | None
-
-    def body(self) -> dict[str, Any]:
-        """As `tandem eval -o json` prints it."""
-        return asdict(self)
+    async def row(self, query: str) -> Row:
+        """What the question with this id comes to."""
+        ...
 
 
-async def evaluate(
-    labelled: LabelledSet, ingestor: Ingestor, retriever: Retriever, context: RequestContext, tell: Tell
-) -> Evaluation:
-    """`tell(what, done, total)` is called as it goes on. Raises `InvalidRequest` for a set without judged questions."""
-    if not labelled.qrels:
-        raise InvalidRequest(f"The set {labelled.name} judges no question.", hint="qrels/*.tsv holds the judgements.")
-    await _fill(labelled, ingestor, context, tell)
-    values: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
-    refused: dict[bool, list[float]] = {True: [], False: []}
-    names = {_named(index): document.id for index, document in enumerate(labelled.documents)}
-    for done, (query, text) in enumerate(labelled.queries.items(), 1):
-        options = RetrievalOptions(collection=COLLECTION, top_k=_TOP_K, explain=True)
-        found = await retriever.retrieve(text, options, context)
-        relevant = labelled.qrels.get(query)
-        refused[relevant is not None].append(float(not found.passages))
-        if relevant:
-            for stage, passages in _stages(found).items():
-                for metric, value in scores([names[each] for each in _documents(passages)], relevant).items():
-                    values[stage][metric].append(value)
-        tell("asking", done, len(labelled.queries))
-    return Evaluation(
-        name=labelled.name,
-        documents=len(labelled.documents),
-        queries=len(labelled.queries),
-        stages={stage: _summary(metrics) for stage, metrics in values.items()},
-        refused_answerable=_mean(refused[True]),
-        refused_unanswerable=_mean(refused[False]),
-    )
-
-
-async def _fill(labelled: LabelledSet, ingestor: Ingestor, context: RequestContext, tell: Tell) -> None:
+async def fill(labelled: LabelledSet, ingestor: Ingestor, context: RequestContext, tell: Tell) -> None:
+    """The corpus, into the collection of evaluations. `tell(what, done, total)` is called as it goes on."""
     for done, document in enumerate(labelled.documents, 1):
         text = f"# {document.title}\n\n{document.text}" if document.title else document.text
         # An id of its own: what a labelled set calls its documents may be no document id here.
@@ -83,26 +44,78 @@ async def _fill(labelled: LabelledSet, ingestor: Ingestor, context: RequestConte
     await ingestor.settle(COLLECTION)
 
 
-def _stages(found: Retrieval) -> dict[str, Sequence[Passage]]:
-    trace = found.trace or Trace()
-    stages: dict[str, Sequence[Passage]] = {"dense": trace.dense, "sparse": trace.sparse, "fused": trace.fused}
-    return stages | ({"reranked": trace.reranked} if trace.reranker else {})
+def names(labelled: LabelledSet) -> dict[str, str]:
+    """The set's own ids by those that `fill` gave its documents."""
+    return {_named(index): document.id for index, document in enumerate(labelled.documents)}
 
 
-def _documents(passages: Sequence[Passage]) -> list[str]:
-    """Each document once, at the place of its best chunk."""
-    return list(dict.fromkeys(passage.chunk.document_id for passage in passages))
+def sample(labelled: LabelledSet, limit: int | None, seed: int) -> LabelledSet:
+    """At most `limit` of its questions, drawn at random, in the set's order. Equal seeds draw the same ones.
+
+    Raises `InvalidRequest` for a set that judges none of its questions.
+    """
+    if not labelled.qrels:
+        raise InvalidRequest(f"The set {labelled.name} judges no question.", hint="qrels/*.tsv holds the judgements.")
+    if limit is None or limit >= len(labelled.queries):
+        return labelled
+    # A sample, no secret.
+    drawn = set(random.Random(seed).sample(list(labelled.queries), limit))  # noqa: S311
+    return labelled.only([query for query in labelled.queries if query in drawn])
+
+
+async def evaluate(
+    labelled: LabelledSet, asks: Asks, known: Mapping[str, Row], keep: Keep, tell: Tell, *, concurrency: int = 1
+) -> list[Row]:
+    """The rows in the order of the set's questions. Those that are `known` are not asked again; `keep` gets each new one.
+
+    A question that failed is kept in mind, not `kept`: the next run asks it again. Raises `UpstreamFailed` when several
+    fail in a row, and what `asks` raises.
+    """
+    rows = {query: known[query] for query in labelled.queries if query in known}
+    queries = iter([query for query in labelled.queries if query not in rows])
+    failures: list[str] = []
+
+    async def work() -> None:
+        for query in queries:
+            row = await asks.row(query)
+            rows[query] = row
+            if row.failed is None:
+                failures.clear()
+                keep(row)
+            else:
+                failures.append(row.failed)
+                _give_up(failures)
+            tell("asking", len(rows), len(labelled.queries))
+
+    await _side_by_side(work, concurrency)
+    return [rows[query] for query in labelled.queries]
+
+
+def _give_up(failures: Sequence[str]) -> None:
+    if len(failures) >= _FAILURES:
+        raise UpstreamFailed(
+            f"{len(failures)} questions in a row failed, the last one with {failures[-1]}.",
+            hint="What was answered so far is kept with --results; run the same command again to go on.",
+        )
+
+
+async def _side_by_side(work: Callable[[], Coroutine[None, None, None]], concurrency: int) -> None:
+    try:
+        async with asyncio.TaskGroup() as group:
+            for _ in range(concurrency):
+                group.create_task(work())
+    except ExceptionGroup as failed:
+        # One failure, told as itself: the command line prints errors, not groups of them.
+        raise next(_leaves(failed)) from failed
+
+
+def _leaves(group: BaseException) -> Iterator[BaseException]:
+    if isinstance(group, BaseExceptionGroup):
+        for each in group.exceptions:
+            yield from _leaves(each)
+    else:
+        yield group
 
 
 def _named(index: int) -> str:
     return f"document-{index}"
-
-
-def _summary(metrics: dict[str, list[float]]) -> dict[str, Any]:
-    estimates = {name: estimate(metrics[name]) for name in NAMES}
-    means = {name: round(found.mean, 4) for name, found in estimates.items()}
-    return {**means, "ci": {name: [round(found.low, 4), round(found.high, 4)] for name, found in estimates.items()}}
-
-
-def _mean(values: Sequence[float]) -> float | None:
-    return round(sum(values) / len(values), 4) if values else None

@@ -1,0 +1,1 @@
+"""Evaluations on this disk: their results as JSON Lines, their reports as HTML."""

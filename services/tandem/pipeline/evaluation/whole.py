@@ -1,0 +1,36 @@
+"""Answers of this process, heard to their end."""
+
+from tandem.domain.answer import Answered, Found
+from tandem.domain.context import RequestContext
+from tandem.domain.errors import UpstreamFailed
+from tandem.domain.generation import Token
+from tandem.domain.question import Question
+from tandem.pipeline.answering import Answering
+from tandem.ports.answerer import WholeAnswer
+from tandem.ports.clock import Clock
+
+
+class WholeAnswers:
+    """`ports/answerer.py` over the flow that every serving mode takes."""
+
+    def __init__(self, answering: Answering, clock: Clock) -> None:
+        self._answering = answering
+        self._clock = clock
+
+    async def answer(self, question: Question, context: RequestContext) -> WholeAnswer:
+        """See the port."""
+        began_s = self._clock.monotonic_s()
+        first_s: float | None = None
+        found: Found | None = None
+        said: list[str] = []
+        async with self._answering.answer(question, context) as events:
+            async for event in events:
+                if isinstance(event, Found):
+                    found = event
+                elif isinstance(event, Token):
+                    first_s = self._clock.monotonic_s() - began_s if first_s is None else first_s
+                    said.append(event.text)
+                elif isinstance(event, Answered) and found is not None:
+                    total_s = self._clock.monotonic_s() - began_s
+                    return WholeAnswer(found, "".join(said).strip(), event, first_s or total_s, total_s)
+        raise UpstreamFailed("The answer ended without an end.")
