@@ -21,6 +21,16 @@ _MARKDOWN_TYPES = frozenset(
         "text/markdown",
         "text/html",
         "application/vnd.openxmlformats-officedocument.wordprocessingml.document",
+        "application/vnd.openxmlformats-officedocument.presentationml.presentation",
+        "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
+        "application/vnd.ms-excel",
+        "application/vnd.oasis.opendocument.spreadsheet",
+        "application/epub+zip",
+        "application/json",
+        "application/jsonl",
+        "application/rss+xml",
+        "text/csv",
+        "text/tab-separated-values",
     }
 )
 _CODE_PREFIX = "text/x-"

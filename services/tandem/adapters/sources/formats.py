@@ -6,12 +6,39 @@ from urllib.parse import urlsplit
 
 from tandem.domain.errors import DocumentRejected
 
-Format = Literal["markdown", "html", "pdf", "docx", "code", "text"]
+Format = Literal[
+    "markdown",
+    "html",
+    "pdf",
+    "docx",
+    "pptx",
+    "spreadsheet",
+    "epub",
+    "csv",
+    "records",
+    "xml",
+    "eml",
+    "msg",
+    "code",
+    "text",
+]
 
 MARKDOWN_TYPE = "text/markdown"
 HTML_TYPE = "text/html"
 PDF_TYPE = "application/pdf"
 DOCX_TYPE = "application/vnd.openxmlformats-officedocument.wordprocessingml.document"
+PPTX_TYPE = "application/vnd.openxmlformats-officedocument.presentationml.presentation"
+XLSX_TYPE = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
+XLS_TYPE = "application/vnd.ms-excel"
+ODS_TYPE = "application/vnd.oasis.opendocument.spreadsheet"
+EPUB_TYPE = "application/epub+zip"
+CSV_TYPE = "text/csv"
+TSV_TYPE = "text/tab-separated-values"
+JSON_TYPE = "application/json"
+JSONL_TYPE = "application/jsonl"
+RSS_TYPE = "application/rss+xml"
+EML_TYPE = "message/rfc822"
+MSG_TYPE = "application/vnd.ms-outlook"
 TEXT_TYPE = "text/plain"
 
 # What clients send when nobody told them what it is.
@@ -26,6 +53,22 @@ _BY_TYPE: dict[str, Format] = {
     "application/xhtml+xml": "html",
     PDF_TYPE: "pdf",
     DOCX_TYPE: "docx",
+    PPTX_TYPE: "pptx",
+    XLSX_TYPE: "spreadsheet",
+    XLS_TYPE: "spreadsheet",
+    ODS_TYPE: "spreadsheet",
+    EPUB_TYPE: "epub",
+    CSV_TYPE: "csv",
+    TSV_TYPE: "csv",
+    JSON_TYPE: "records",
+    JSONL_TYPE: "records",
+    "application/x-ndjson": "records",
+    RSS_TYPE: "xml",
+    "application/atom+xml": "xml",
+    "application/xml": "xml",
+    "text/xml": "xml",
+    EML_TYPE: "eml",
+    MSG_TYPE: "msg",
 }
 _BY_SUFFIX: dict[str, Format] = {
     ".md": "markdown",
@@ -35,8 +78,11 @@ _BY_SUFFIX: dict[str, Format] = {
     ".htm": "html",
     ".xhtml": "html",
     ".pdf": "pdf",
-    ".docx": "docx",
-}
+    ".docx": "docx", ".pptx": "pptx", ".ppsx": "pptx",
+    ".xlsx": "spreadsheet", ".xlsm": "spreadsheet", ".xlsb": "spreadsheet", ".xls": "spreadsheet", ".ods": "spreadsheet",
+    ".epub": "epub", ".csv": "csv", ".tsv": "csv", ".tab": "csv", ".json": "records", ".jsonl": "records", ".ndjson": "records",
+    ".xml": "xml", ".rss": "xml", ".atom": "xml", ".eml": "eml", ".msg": "msg",
+}  # fmt: skip
 # Suffix → the subtype after `text/x-`; the chunker knows code by that prefix.
 _CODE = {
     ".bash": "shellscript", ".c": "c", ".cc": "c++", ".clj": "clojure", ".cpp": "c++", ".cs": "csharp", ".dart": "dart",
@@ -48,9 +94,8 @@ _CODE = {
     ".ts": "typescript", ".tsx": "typescript", ".vue": "vue", ".zig": "zig",
 }  # fmt: skip
 _TEXT_TYPES = {
-    ".csv": "text/csv", ".tsv": "text/tab-separated-values", ".json": "application/json", ".jsonl": "application/json",
     ".yaml": "application/yaml", ".yml": "application/yaml", ".toml": "application/toml", ".xml": "application/xml",
-    ".rss": "application/rss+xml", ".tex": "text/x-tex",
+    ".rss": "application/xml", ".atom": "application/xml", ".tex": "text/x-tex",
 }  # fmt: skip
 
 _ZIP = b"PK\x03\x04"
@@ -63,7 +108,21 @@ _BINARY = (
     (b"SQLite format 3\x00", "a database"), (b"\x00asm", "a program"), (b"\xca\xfe\xba\xbe", "a program"), (b"PAR1", "a Parquet table"),
     (b"GGUF", "model weights"), (b"wOFF", "a font"), (b"wOF2", "a font"), (b"\x00\x01\x00\x00\x00", "a font"),
 )  # fmt: skip
-READABLE = "Markdown, text, HTML, PDF, DOCX and source code can be read."
+# Formats that no text can be taken for: what is named so and is something else is damaged.
+_BINARY_FORMATS = frozenset({"pdf", "docx", "pptx", "spreadsheet", "epub", "msg"})
+# Parts that tell what an archive is.
+_PARTS: tuple[tuple[bytes, Format], ...] = (
+    (b"word/document", "docx"), (b"ppt/presentation", "pptx"), (b"xl/workbook", "spreadsheet"),
+    (b"META-INF/container.xml", "epub"),
+)  # fmt: skip
+_ODS_MARK = b"mimetype" + ODS_TYPE.encode()
+# Names of streams in an old Office file, as they are written there.
+_STREAMS: tuple[tuple[str, Format | None], ...] = (
+    ("EncryptedPackage", None), ("__properties_version1.0", "msg"), ("Workbook", "spreadsheet"), ("Book", "spreadsheet"),
+)  # fmt: skip
+READABLE = (
+    "Markdown, text, HTML, PDF, DOCX, PPTX, spreadsheets, CSV, EPUB, JSON, feeds, mails and source code can be read."
+)
 
 
 def suffix_of(document_id: str) -> str:
@@ -89,9 +148,14 @@ def detect(document_id: str, media_type: str | None, body: bytes) -> Format:
     for magic, what in _BINARY:
         if body.startswith(magic):
             reject_binary(f"This is {what}")
-    if told in {"pdf", "docx"}:
+    if told in _BINARY_FORMATS:
         raise DocumentRejected(f"The document is named {told.upper()}, but its content is not.", reason="damaged")
     return told or _textual(document_id, body)
+
+
+def is_archive(body: bytes) -> bool:
+    """True for a ZIP file."""
+    return body.startswith(_ZIP)
 
 
 def text_media_type(document_id: str, media_type: str | None) -> str:
@@ -111,17 +175,31 @@ def reject_binary(what: str) -> NoReturn:
 
 
 def _container(told: Format | None, body: bytes) -> Format:
-    if body.startswith(_OLE):
-        if told == "docx":
-            raise DocumentRejected(
-                "The document is protected by a password.", reason="encrypted", hint="Save a copy without a password."
-            )
+    found = _of_streams(told, body) if body.startswith(_OLE) else _of_parts(body)
+    if found is not None:
+        return found
+    if told in _BINARY_FORMATS:
+        raise DocumentRejected(f"The {told.upper()} file is damaged: it holds no document.", reason="damaged")
+    reject_binary("This is an archive or an Office file of another kind")
+
+
+def _of_parts(body: bytes) -> Format | None:
+    if _ODS_MARK in body[:200]:
+        return "spreadsheet"
+    return next((kind for part, kind in _PARTS if part in body), None)
+
+
+def _of_streams(told: Format | None, body: bytes) -> Format | None:
+    held = next(((True, kind) for stream, kind in _STREAMS if stream.encode("utf-16-le") in body), (False, None))
+    if held[1] is not None:
+        return held[1]
+    if not held[0] and told in {"spreadsheet", "msg"}:
+        return None
+    if not held[0] and told not in {"docx", "pptx"}:
         reject_binary("This is an old Office file")
-    if b"word/" in body:
-        return "docx"
-    if told == "docx":
-        raise DocumentRejected("The DOCX file is damaged: it holds no document.", reason="damaged")
-    reject_binary("This is an archive or an Office file other than DOCX")
+    raise DocumentRejected(
+        "The document is protected by a password.", reason="encrypted", hint="Save a copy without a password."
+    )
 
 
 def _textual(document_id: str, body: bytes) -> Format:

@@ -8,7 +8,10 @@ from selectolax.lexbor import LexborHTMLParser, LexborNode
 
 from tandem.adapters.sources.encodings import charset_of, clean, decode
 from tandem.adapters.sources.formats import HTML_TYPE
+from tandem.adapters.sources.html_tables import TakenTables
+from tandem.adapters.sources.limits import LoadLimits
 from tandem.adapters.sources.naming import tidy_title
+from tandem.adapters.sources.page_head import page_properties
 from tandem.domain.document import LoadedDocument, RawDocument
 
 _NOT_CONTENT = (
@@ -24,19 +27,20 @@ _ALL_BUT = 0.9
 _INDEX_SHARE = 0.4
 _MAX_DEPTH = 200
 _MAIN_SHARE = 0.4
-_ESCAPED = re.compile(r"\\([_*\[\]])")
+_MOST_TABLE_CHARS = 10_000_000
+_ESCAPED = re.compile(r"\\([\\_*\[\]])")
 _TABLE_ROW = re.compile(r"^\|.*\|$", re.MULTILINE)
 _BLANK_LINES = re.compile(r"\n(?:[ \t]*\n){2,}")
 _HEAD_BYTES = 4096
 
 
-def read_html(document: RawDocument) -> LoadedDocument:
-    """The page's main content as Markdown, its title, and the language it declares."""
+def read_html(document: RawDocument, _limits: LoadLimits) -> LoadedDocument:
+    """The page's main content as Markdown, its title, the language it declares, and what its head says of it."""
     declared = charset_of(document.media_type) or charset_of(document.body[:_HEAD_BYTES].decode("latin-1"))
     tree = LexborHTMLParser(decode(document.body, declared))
     title = _page_title(tree)
-    language = tree.root.attributes.get("lang") if tree.root is not None else None
-    return LoadedDocument(title or "", html_to_markdown(tree), HTML_TYPE, tidy_title(language))
+    properties = page_properties(tree)
+    return properties.on(LoadedDocument(title or "", html_to_markdown(tree), HTML_TYPE))
 
 
 def html_to_markdown(tree: LexborHTMLParser) -> str:
@@ -50,7 +54,8 @@ def html_to_markdown(tree: LexborHTMLParser) -> str:
     content = _main(tree) or tree.body
     if too_deep(content):
         return clean(content.text(separator="\n", strip=True))
-    return tidy_markdown(htmd.convert_html(content.html or ""))
+    tables = TakenTables(content, _MOST_TABLE_CHARS)
+    return tidy_markdown(tables.put_back(tidy_markdown(htmd.convert_html(content.html or ""))))
 
 
 def _drop_link_lists(body: LexborNode) -> None:

@@ -10,7 +10,7 @@ from tandem.domain.document import LoadedDocument, RawDocument
 from tandem.domain.errors import DocumentRejected
 
 # Raise it when a reader gives other text for the same bytes: documents are then ingested again.
-_VERSION = 1
+_VERSION = 2
 
 
 class FormatLoader:
@@ -49,6 +49,10 @@ class FormatLoader:
             media_type=answer["media_type"],
             language=answer["language"],
             pages=tuple(answer["pages"]),
+            author=answer["author"],
+            created_at=answer["created_at"],
+            modified_at=answer["modified_at"],
+            tags=tuple(answer["tags"]),
         )
 
     async def close(self) -> None:

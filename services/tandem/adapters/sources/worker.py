@@ -10,6 +10,7 @@ import resource
 import signal
 import struct
 import sys
+import tempfile
 from typing import IO, Any
 
 from tandem.adapters.sources.limits import LoadLimits
@@ -67,6 +68,10 @@ def answer_for(header: dict[str, Any], body: bytes, limits: LoadLimits) -> dict[
         "media_type": loaded.media_type,
         "language": loaded.language,
         "pages": loaded.pages,
+        "author": loaded.author,
+        "created_at": loaded.created_at,
+        "modified_at": loaded.modified_at,
+        "tags": loaded.tags,
     }
 
 
@@ -83,6 +88,8 @@ def _bound(limits: LoadLimits) -> None:
     resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
+    # Libraries look for a place they may write to as soon as they are imported; here they may not, and none does.
+    tempfile.tempdir = os.sep
 
 
 def _send(stream: IO[bytes], frame: bytes) -> None:
