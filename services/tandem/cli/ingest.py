@@ -1,13 +1,23 @@
 """`tandem ingest`."""
 
 import dataclasses
+from enum import StrEnum
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from tandem.cli.console import Output, OutputOption, err, out, print_json, run
 from tandem.cli.options import ApiKeyOption, CollectionOption, ConfigOption, DataDirOption, PeerUrlOption
+from tandem.domain.errors import ConfigurationError
 from tandem.ingestion.progress import SyncReport
+
+
+class Platform(StrEnum):
+    """Where an ingestion runs."""
+
+    here = "here"
+    kubernetes = "kubernetes"
 
 
 def ingest(
@@ -24,6 +34,39 @@ def ingest(
             show_default="all documents",
         ),
     ] = None,
+    on: Annotated[
+        Platform, typer.Option("--on", help="Where it runs: here, or as a Job beside an installed release.")
+    ] = Platform.here,
+    shards: Annotated[int, typer.Option(min=1, max=1000, help="--on kubernetes: pods that share the documents.")] = 1,
+    parallel: Annotated[
+        int | None, typer.Option(min=1, help="--on kubernetes: pods at a time.", show_default="all shards")
+    ] = None,
+    schedule: Annotated[
+        str | None,
+        typer.Option(help='--on kubernetes: again and again, such as "15 3 * * *".', show_default="once"),
+    ] = None,
+    release: Annotated[str, typer.Option("--release", "-r", help="--on kubernetes: the Helm release.")] = "tandem",
+    namespace: Annotated[
+        str | None,
+        typer.Option("--namespace", "-n", help="--on kubernetes: where it is.", show_default="the context's namespace"),
+    ] = None,
+    context: Annotated[
+        str | None, typer.Option(help="--on kubernetes: of the kubeconfig.", show_default="the current one")
+    ] = None,
+    kubeconfig: Annotated[
+        Path | None, typer.Option(help="--on kubernetes: the file.", show_default="KUBECONFIG, ~/.kube/config")
+    ] = None,
+    image: Annotated[
+        str | None, typer.Option(help="--on kubernetes: the pods' image.", show_default="the release's")
+    ] = None,
+    values: Annotated[
+        Path | None,
+        typer.Option(
+            help="--on kubernetes: a YAML file with resources, env, volumes, volumeMounts, nodeSelector, … of the pods.",
+            show_default=False,
+        ),
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="--on kubernetes: print the manifest only.")] = False,
     url: PeerUrlOption = None,
     api_key: ApiKeyOption = None,
     config: ConfigOption = None,
@@ -31,6 +74,23 @@ def ingest(
     output: OutputOption = Output.table,
 ) -> None:
     """Put documents into a collection; what has not changed is not written again. Exit code 1 when any document failed."""
+    if on is Platform.kubernetes:
+        if shard is not None:
+            raise ConfigurationError("--shard is one of a Job's own.", hint="Say with --shards how many there are.")
+        from tandem.cli.ingest_on_kubernetes import Where, ingest_on_kubernetes, ingestion_of
+
+        ingest_on_kubernetes(
+            ingestion_of(places, shards, collection, prune=prune, parallel=parallel, schedule=schedule),
+            Where(release, namespace, context, kubeconfig, image, values),
+            dry_run=dry_run,
+            output=output,
+        )
+        return
+    if shards > 1 or schedule or dry_run or values or image:
+        raise ConfigurationError(
+            "--shards, --schedule, --image, --values and --dry-run are for --on kubernetes.",
+            hint="Here, --shard I/N takes one share of the documents.",
+        )
     from tandem.app import parts
     from tandem.cli import session
     from tandem.cli.progress import report_failures, report_line, sync_progress
@@ -43,7 +103,7 @@ def ingest(
 
     async def work() -> SyncReport:
         async with session.features(settings) as (_, ingestor), parts.sources(settings, places) as named:
-            with sync_progress() as watch:
+            with sync_progress(lines=shard is not None) as watch:
                 return await sync(
                     ingestor,
                     named,

@@ -1,5 +1,6 @@
 """How long work shows itself: a bar on a terminal, a line now and then elsewhere; the report at the end."""
 
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -12,11 +13,15 @@ from tandem.pipeline.syncing import Watch
 
 _STATUSES: tuple[IngestStatus, ...] = ("added", "updated", "unchanged", "removed", "failed")
 _SHOWN_FAILURES = 20
+_LINE_EVERY_S = 3.0
 
 
 @contextmanager
-def sync_progress() -> Iterator[Watch]:
-    """A watcher for `sync`. The bar goes to stderr and only to a terminal."""
+def sync_progress(*, lines: bool = False) -> Iterator[Watch]:
+    """A watcher for `sync`. The bar goes to stderr and only to a terminal; with `lines`, a line now and then elsewhere."""
+    if lines and not err.is_terminal:
+        yield _Lines()
+        return
     bar = Progress(
         SpinnerColumn(),
         TextColumn("{task.description}"),
@@ -44,6 +49,21 @@ def sync_progress() -> Iterator[Watch]:
                     bar.update(task, description="indexing")
 
         yield watch
+
+
+class _Lines:
+    """How far it has come, every few seconds: the last line of a log says it."""
+
+    def __init__(self) -> None:
+        self._told_s = time.monotonic()
+
+    def __call__(self, event: SyncEvent) -> None:
+        match event:
+            case Listed(documents=documents):
+                err.print(f"{documents} documents")
+            case Settled(done=done, total=total) if time.monotonic() - self._told_s > _LINE_EVERY_S:
+                self._told_s = time.monotonic()
+                err.print(f"{done} of {total} documents")
 
 
 def report_line(report: SyncReport) -> str:

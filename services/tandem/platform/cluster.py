@@ -42,7 +42,7 @@ class Answer:
 
 
 class Cluster:
-    """Reads only. Raises `UpstreamUnavailable` when no API server answers, `Unauthenticated` when it does not know who
+    """Reads; `apply` alone writes. Raises `UpstreamUnavailable` when no API server answers, `Unauthenticated` when it does not know who
     asks, `Refused` for any other answer than 200.
     """
 
@@ -59,6 +59,23 @@ class Cluster:
         """The items of a list."""
         found = self._json(self._get(path, query, "application/json").body).get("items") or ()
         return tuple(found)
+
+    def apply(self, path: str, wanted: Mapping[str, Any]) -> Object:
+        """Make the object at that path so, by server-side apply; fields of other owners stay as they are."""
+        with _errors(self.address):
+            request = self._api.param_serialize(
+                "PATCH",
+                path,
+                query_params=[("fieldManager", "tandem")],
+                header_params={"Accept": "application/json", "Content-Type": "application/apply-patch+yaml"},
+                body=dict(wanted),
+                auth_settings=["BearerToken"],
+            )
+            reply = self._api.call_api(*request, _request_timeout=(_CONNECT_S, _READ_S))
+            body = bytes(reply.read() or b"").decode(errors="replace")
+        if reply.status in {200, 201}:
+            return self._json(body)
+        raise _refusal(reply.status, body, self.address)
 
     def log(self, namespace: str, pod: str, container: str, *, previous: bool, lines: int) -> str:
         """The end of what a container wrote."""
