@@ -195,7 +195,7 @@ class Answering:
                 return
             citations = cite(answer, found.retrieval.passages)
             if not alone:
-                self._answers.keep(question, found, context, KeptAnswer(answer, event.reason, event.usage))
+                self._answers.keep(question, found, context, KeptAnswer("".join(said), event.reason, event.usage))
             outcome: Outcome = "ungrounded" if alone else "answered"
             yield Answered(outcome, event.reason, event.usage, citations, degraded, timings)
             return
