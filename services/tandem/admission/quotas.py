@@ -35,14 +35,16 @@ class QuotaMeter(Protocol):
 class Reservation:
     """Tokens taken beforehand. Until something is told the answer has not begun, and all of them go back.
 
-    `prompt_tokens` is an estimate of what the model read, for answers that are left before it tells.
+    `prompt_tokens` is an estimate of what the model read, for answers that are left before it tells. `aside` are tokens that
+    went into something else than the answer.
     """
 
-    __slots__ = ("prompt_tokens", "tokens", "used")
+    __slots__ = ("aside", "prompt_tokens", "tokens", "used")
 
     def __init__(self, tokens: int) -> None:
         self.tokens = tokens
         self.used = 0
+        self.aside = 0
         self.prompt_tokens = 0
 
     def told(self, tokens: int) -> None:
@@ -146,10 +148,11 @@ class Quotas:
         try:
             yield reservation
         finally:
-            if taken != reservation.used:
+            used = reservation.used + reservation.aside
+            if taken != used:
                 # What cannot be given back now comes back as the window refills.
                 with contextlib.suppress(UpstreamUnavailable):
-                    standing.tokens = await store.settle(tenant.name, share_of_limit, taken - reservation.used)
+                    standing.tokens = await store.settle(tenant.name, share_of_limit, taken - used)
 
     async def keep(self) -> None:
         """Keeps the slots of what runs here. Runs beside the server for as long as it serves."""

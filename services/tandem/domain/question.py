@@ -42,13 +42,17 @@ class RetrievalOptions:
 
 @dataclass(frozen=True, slots=True)
 class Sampling:
-    """How the model picks tokens; None leaves it to the engine (temperature 0 is greedy)."""
+    """How the model picks tokens; None leaves it to the engine (temperature 0 is greedy).
+
+    `json_schema`, as JSON, is what the answer has to be; an engine that cannot hold to one refuses it or ignores it.
+    """
 
     max_tokens: int | None = None
     temperature: float | None = None
     top_p: float | None = None
     stop: tuple[str, ...] = ()
     seed: int | None = None
+    json_schema: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,6 +24,7 @@ def chat_body(prompt: Prompt, sampling: Sampling, model: str) -> dict[str, Any]:
         "top_p": sampling.top_p,
         "stop": list(sampling.stop) or None,
         "seed": sampling.seed,
+        "response_format": None if sampling.json_schema is None else _held_to(sampling.json_schema),
     }
     return {
         "model": model,
@@ -32,6 +33,10 @@ def chat_body(prompt: Prompt, sampling: Sampling, model: str) -> dict[str, Any]:
         "stream_options": {"include_usage": True},
         **{name: value for name, value in wanted.items() if value is not None},
     }
+
+
+def _held_to(schema: str) -> dict[str, Any]:
+    return {"type": "json_schema", "json_schema": {"name": "answer", "schema": orjson.loads(schema)}}
 
 
 def request_headers(context: RequestContext, clock: Clock) -> dict[str, str]:

@@ -32,7 +32,7 @@ _LONGEST_RETRY_AFTER_S = 2.0
 class Admitted:
     """A request that may run. Leaving the context it came from frees its slot and settles what it reserved."""
 
-    __slots__ = ("_ahead", "_attempts", "_clock", "_context", "_demand", "_estimate", "_held_for_waking", "_meter", "_pool", "_prices", "_reason", "_slot", "_spend", "_trying", "_usage")  # fmt: skip
+    __slots__ = ("_ahead", "_aside", "_attempts", "_clock", "_context", "_demand", "_estimate", "_held_for_waking", "_meter", "_pool", "_prices", "_reason", "_slot", "_spend", "_trying", "_usage")  # fmt: skip
 
     def __init__(
         self,
@@ -57,6 +57,7 @@ class Admitted:
         self._held_for_waking = False
         self._usage: Usage | None = None
         self._estimate: Usage | None = None
+        self._aside = Usage(0, 0)
         self._pool: Pool
         self._slot: Slot | None = None
         self._spend: Spend | None = None
@@ -79,6 +80,14 @@ class Admitted:
         """What an answer took that did not end, by an estimate; nothing when its end told."""
         self._estimate = usage
 
+    def aside(self, usage: Usage) -> None:
+        """What was streamed last was something else than the answer; it is paid for beside it."""
+        known = self._aside
+        self._aside = Usage(
+            known.prompt_tokens + usage.prompt_tokens, known.completion_tokens + usage.completion_tokens
+        )
+        self._usage = None
+
     async def enter(self) -> None:
         """A slot at the first pool that has one in time. Raises what the last one raised."""
         while True:
@@ -100,13 +109,17 @@ class Admitted:
         slot, self._slot = self._slot, None
         spend, self._spend = self._spend, None
         if spend is not None:
-            spend.settle(self._usage or self._estimate)
+            spend.settle(self._spent())
+            # Another pool pays for what it does itself.
+            self._aside = Usage(0, 0)
         if slot is not None:
             slot.free()
 
     @asynccontextmanager
     async def stream(self, prompt: Prompt, sampling: Sampling) -> AsyncIterator[AsyncIterator[GenerationEvent]]:
-        """As `ports/generator.py` says, from the first server that speaks."""
+        """As `ports/generator.py` says, from the first server that speaks. One stream at a time; each is tried anew."""
+        self._attempts = 0
+        self._held_for_waking = False
         async with await self._first(prompt, sampling) as asking:
             try:
                 yield asking.events
@@ -115,6 +128,15 @@ class Admitted:
                 raise
             if self._usage is not None:
                 asking.attempt.succeeded()
+
+    def _spent(self) -> Usage | None:
+        answer = self._usage or self._estimate
+        if not self._aside.total_tokens:
+            return answer
+        told = answer or Usage(0, 0)
+        return Usage(
+            told.prompt_tokens + self._aside.prompt_tokens, told.completion_tokens + self._aside.completion_tokens
+        )
 
     async def _enter(self, pool: Pool) -> Slot:
         await pool.waking.awake(self._context)

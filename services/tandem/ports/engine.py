@@ -16,12 +16,14 @@ class EngineLimits:
     """What one request and all requests together may take; tokens by the engine's own tokenizer.
 
     `max_total_tokens` is prompt plus answer of one request; `max_concurrent_requests` covers waiting and running ones.
+    `json_schemas`: it holds an answer to a schema, where `Sampling` has one.
     """
 
     max_total_tokens: int
     max_concurrent_requests: int
     parallel: int
     max_stop_sequences: int = 4
+    json_schemas: bool = False
 
 
 @dataclass(frozen=True, slots=True)

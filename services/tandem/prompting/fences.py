@@ -9,10 +9,11 @@ from dataclasses import dataclass
 from html import escape, unescape
 
 from tandem.domain.passage import Passage
+from tandem.domain.question import Message
 
 # Blanks, and characters that take no room: neither makes it another tag to a model.
 _GAP = r"[\s\u00ad\u200b-\u200f\u2060-\u2064\ufeff]*"
-_TAG = re.compile(rf"<(?={_GAP}/?{_GAP}(?:passages?|question)(?![a-z]))", re.IGNORECASE)
+_TAG = re.compile(rf"<(?={_GAP}/?{_GAP}(?:passages?|question|conversation)(?![a-z]))", re.IGNORECASE)
 # The marks by which chat templates tell turns apart: engines read them as such wherever they stand in a message.
 _TURN = re.compile(r"<(?=\||/?s>|[be]os>|(?:start|end)_of_turn>|</?SYS>>)|\[(?=/?INST\])", re.IGNORECASE)
 # Looks the same to a reader, and is no tag to a parser or a model that was told about tags.
@@ -52,6 +53,12 @@ def fence_passages(passages: Sequence[Passage]) -> str:
 def fence_question(question: str) -> str:
     """The question."""
     return f"<question>\n{_defused(question)}\n</question>"
+
+
+def fence_conversation(turns: Sequence[Message]) -> str:
+    """What was said before, a turn a line."""
+    said = "\n".join(f"{turn.role}: {' '.join(_defused(turn.content).split())}" for turn in turns)
+    return f"<conversation>\n{said}\n</conversation>"
 
 
 def unfence(prompt: str) -> Fenced | None:

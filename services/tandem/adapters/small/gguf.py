@@ -1,6 +1,7 @@
 """A real language model on the CPU: a GGUF through llama.cpp, in this process."""
 
 import asyncio
+import json
 import os
 import secrets
 import threading
@@ -176,6 +177,7 @@ def _options(sampling: Sampling) -> dict[str, Any]:
         "top_p": sampling.top_p,
         "stop": list(sampling.stop) or None,
         "seed": sampling.seed,
+        "response_format": None if sampling.json_schema is None else _held_to(sampling.json_schema),
     }
     present = {name: value for name, value in wanted.items() if value is not None}
     # A prompt that is half in the cache is computed in other batches, and rounding then moves a sampled answer: a seed
@@ -184,6 +186,10 @@ def _options(sampling: Sampling) -> dict[str, Any]:
     # Progress is told while the prompt is read, and whoever is told can stop it.
     told = {"stream": True, "stream_options": {"include_usage": True}, "return_progress": True}
     return {**told, **kept, **present}
+
+
+def _held_to(schema: str) -> dict[str, Any]:
+    return {"type": "json_schema", "json_schema": {"name": "answer", "schema": json.loads(schema)}}
 
 
 @asynccontextmanager
@@ -195,7 +201,7 @@ async def gguf_engine(
     loop = asyncio.get_running_loop()
     model = await loop.run_in_executor(None, model_file, name)
     key = secrets.token_urlsafe(24)
-    limits = EngineLimits(context_tokens, max_concurrent_requests, parallel)
+    limits = EngineLimits(context_tokens, max_concurrent_requests, parallel, json_schemas=True)
     count = threads or max(1, len(os.sched_getaffinity(0)) - 1)
     server = await loop.run_in_executor(None, _load, model.path, limits, count, key)
     session = aiohttp.ClientSession(server.listening_address, headers={"authorization": f"Bearer {key}"})

@@ -77,8 +77,11 @@ class TgiGenerator:
         self, prompt: Prompt, sampling: Sampling, context: RequestContext
     ) -> AsyncIterator[AsyncIterator[GenerationEvent]]:
         """Leaving closes the connection, which is TGI's cancel call."""
-        body = orjson.dumps(chat_body(prompt, sampling, _MODEL))
-        async with self._wire.post("/v1/chat/completions", body, context) as reply:
+        body = chat_body(prompt, sampling, _MODEL)
+        if sampling.json_schema is not None:
+            # The name that every version of TGI has had for it.
+            body["response_format"] = {"type": "json", "value": orjson.loads(sampling.json_schema)}
+        async with self._wire.post("/v1/chat/completions", orjson.dumps(body), context) as reply:
             if reply.status != 200:
                 raise failure(await reply.whole())
             check_stream(reply)

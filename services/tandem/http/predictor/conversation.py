@@ -38,7 +38,6 @@ def _beyond_us(request: ChatRequest) -> Iterator[str]:
         else True,
         "tool_prompt": request.tool_prompt and request.tools,
         "guideline": request.guideline,
-        "response_format": request.response_format not in (None, {"type": "text"}),
         "logprobs": request.logprobs,
         "top_logprobs": request.top_logprobs,
         "logit_bias": request.logit_bias,

@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from tandem.domain.context import RequestContext
 from tandem.domain.errors import InvalidRequest
@@ -18,12 +18,13 @@ _UNTEMPLATED = "caller@1"
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """`text` is what the model reads: raw, or made by its chat template from `messages`."""
+    """`text` is what the model reads: raw, or made by its chat template from `messages`; `json_schema` is what the answer has to be."""
 
     text: str
     parameters: Parameters
     messages: tuple[Message, ...] | None = None
     streaming: bool = False
+    json_schema: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +54,8 @@ async def admit(job: Job, engine: Engine, new_seed: Callable[[], int]) -> Admitt
     check_truncate(job.parameters, engine.limits)
     text, tokens = await _truncated(job, engine)
     most = room(job.parameters.max_new_tokens, tokens, engine.limits)
-    return Admitted(text, job.messages, tokens, most, _sampling(job.parameters, most, new_seed))
+    sampling = replace(_sampling(job.parameters, most, new_seed), json_schema=job.json_schema)
+    return Admitted(text, job.messages, tokens, most, sampling)
 
 
 async def _truncated(job: Job, engine: Engine) -> tuple[str, int]:

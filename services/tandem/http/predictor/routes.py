@@ -15,6 +15,7 @@ from tandem.http.predictor.delivery import Delivery
 from tandem.http.predictor.dialects import Dialect
 from tandem.http.predictor.gate import Handler
 from tandem.http.predictor.job import Job
+from tandem.http.predictor.json_schemas import json_schema_of
 from tandem.http.predictor.openai_dialect import ChatDialect, CompletionDialect, Stamp
 from tandem.http.predictor.requests import ChatRequest, CompletionRequest, GenerateRequest, Parameters
 from tandem.http.predictor.tgi_dialect import TgiDialect
@@ -67,9 +68,10 @@ class Generations:
         with self.delivery.told():
             stamp = await self._stamp(request, asked.model)
             refuse_unsupported(asked)
+            schema = json_schema_of(asked.response_format, self.delivery.source.engine.limits)
             messages = messages_of(asked)
             text = await self._wanted(request, messages)
-        job = Job(text, asked.parameters(), messages, bool(asked.stream))
+        job = Job(text, asked.parameters(), messages, bool(asked.stream), schema)
         return await self._deliver(request, job, ChatDialect(stamp, asked.wants_usage))
 
     async def _complete(self, request: Request) -> Response:

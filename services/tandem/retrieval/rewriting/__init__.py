@@ -1,0 +1,1 @@
+"""What is believed of the words that a model wrote for a search."""
