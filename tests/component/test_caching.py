@@ -12,7 +12,7 @@ from component.asking import metric, model, serving
 
 pytestmark = pytest.mark.component
 ASKED = "When does the harbour open?"
-KEYS = {
+KEYS: dict[str, dict[str, object]] = {
     "crew": {"tenant": "blue", "groups": ["crew"]},
     "guest": {"tenant": "blue"},
     "other": {"tenant": "red"},
