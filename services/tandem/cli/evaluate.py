@@ -61,6 +61,9 @@ def evaluate(
             rich_help_panel=_RESULTS,
         ),
     ] = None,
+    report: Annotated[
+        Path | None, typer.Option("--report", metavar="FILE", help="Write an HTML report.", rich_help_panel=_RESULTS)
+    ] = None,
     fail_under: Annotated[
         list[str] | None,
         typer.Option(
@@ -103,6 +106,10 @@ def evaluate(
         )
     request = Request(folder, keep, answers, limit, seed, concurrency, results)
     found = run(measured(request, first, second))
+    if report is not None:
+        from tandem.adapters.evaluations.report import write_report
+
+        write_report(report, found)
     if output is Output.json:
         print_json(found.body())
     else:

@@ -132,7 +132,7 @@ def _earlier(request: Request, side: Side, labelled: LabelledSet) -> tuple[tuple
         return (), ()
     results = Results(request.results)
     subject = side.url or _IN_PROCESS
-    runs = tuple(run for run in results.runs(set_hash(labelled)) if run.subject == subject)
+    runs = tuple(run for run in results.runs(set_hash(labelled)) if (run.subject, run.side) == (subject, "a"))
     return runs, tuple(results.rows(runs[-1])) if runs else ()
 
 
@@ -149,6 +149,7 @@ def _run(
     now_s = SystemClock().epoch_s()
     return Run(
         id=f"{datetime.fromtimestamp(now_s, UTC):%Y%m%dT%H%M%SZ}-{side.label}-{key[:8]}",
+        side=side.label,
         at_s=round(now_s, 3),
         tandem=VERSION,
         subject=side.url or _IN_PROCESS,

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 import typer
 
 from tandem.pipeline.evaluation.answers import MEASURES
-from tandem.pipeline.evaluation.summary import STAGES, Evaluation
+from tandem.pipeline.evaluation.rows import STAGES
+from tandem.pipeline.evaluation.summary import Evaluation
 from tandem.retrieval.metrics import NAMES
 
 _FLAG = "--fail-under"

@@ -6,7 +6,6 @@ from typing import Any
 
 from tandem.pipeline.evaluation.answers import MEASURES
 from tandem.pipeline.evaluation.rows import Row
-from tandem.pipeline.evaluation.summary import STAGES
 from tandem.retrieval.metrics import NAMES
 from tandem.retrieval.significance import Difference, corrected, difference
 
@@ -72,16 +71,14 @@ def compare(first: Sequence[Row], second: Sequence[Row]) -> Comparison:
 def verdict(name: str, found: Difference) -> str:
     """One line for people: which is better, by how much, how sure."""
     title = TITLES.get(name, name)
-    facts = f"{_signed(found.mean)} (95 % CI {_bare(found.low)}…{_bare(found.high)}, {_p(found.adjusted)})"
+    facts = f"{_signed(found.mean)} (95 % CI {_bare(found.low)} … {_bare(found.high)}, {_p(found.adjusted)})"
     if not found.significant:
         return f"no difference shown on {title}: {facts}"
     return f"b is {'better' if found.mean > 0 else 'worse'} on {title}: {facts}"
 
 
 def _values(row: Row) -> Iterator[tuple[str, float]]:
-    final = next((stage for stage in reversed(STAGES) if stage in row.stages), None)
-    if final is not None:
-        yield from row.stages[final].items()
+    yield from row.final.items()
     yield from row.measures.items()
     if row.abstained is not None:
         yield ABSTENTION, float(row.abstained != row.answerable)

@@ -3,6 +3,9 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+# In the order of the way to the prompt.
+STAGES = ("dense", "sparse", "fused", "reranked")
+
 
 @dataclass(frozen=True, slots=True)
 class Row:
@@ -32,3 +35,8 @@ class Row:
     seconds: Mapping[str, float] = field(default_factory=dict)
     tokens: Mapping[str, int] = field(default_factory=dict)
     failed: str | None = None
+
+    @property
+    def final(self) -> Mapping[str, float]:
+        """The metrics after the last stage of the ranking; empty for a question that has no answer."""
+        return next((self.stages[stage] for stage in reversed(STAGES) if stage in self.stages), {})

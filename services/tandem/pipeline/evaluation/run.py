@@ -10,13 +10,14 @@ from tandem.retrieval.labelled import LabelledSet
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """`at_s` is the end, epoch seconds. `subject` is `in process` or a URL, of which the configuration is not known and
+    """`side` is a, or b of a comparison. `at_s` is the end, epoch seconds. `subject` is `in process` or a URL, of which the configuration is not known and
     `config` empty; else that is the hash of what can change a figure. `collections`, `prompts` and `models` (with revision
     where it is told) are those that the questions met: more than one of them means that it changed meanwhile. `figures` is
     what `tandem eval -o json` prints.
     """
 
     id: str
+    side: str
     at_s: float
     tandem: str
     subject: str

@@ -8,11 +8,9 @@ from typing import Any
 import numpy as np
 
 from tandem.pipeline.evaluation.answers import MEASURES
-from tandem.pipeline.evaluation.rows import Row
+from tandem.pipeline.evaluation.rows import STAGES, Row
 from tandem.retrieval.labelled import LabelledSet
 from tandem.retrieval.metrics import NAMES, estimate
-
-STAGES = ("dense", "sparse", "fused", "reranked")
 
 
 @dataclass(frozen=True, slots=True)
