@@ -25,7 +25,7 @@ from tandem.domain.document import Chunk
 from tandem.domain.errors import TandemError
 from tandem.domain.filters import Condition
 from tandem.domain.passage import Dropped, Legs, Passage, Retrieval, Scores, Trace
-from tandem.domain.query import Query, QueryPlan
+from tandem.domain.query import Query, QueryPlan, Wording
 from tandem.domain.question import RetrievalOptions
 from tandem.ports.retriever import Retriever
 
@@ -76,8 +76,24 @@ FILTERS = (
     Condition("created_at", at_most=-1.5),
     Condition("author", any_of=("Ann Lee",)),
 )
+WORDING = Wording(
+    (Query("how much is a berth?", "expansion", 0.25), Query("A berth costs four.", "hypothetical", 0.5, sparse=False)),
+    FILTERS,
+    ("expand: 2 by both@1",),
+    ("standalone_failed",),
+    {"expand": 0.25},
+)
 FULL = RetrievalOptions(
-    "notes", 7, FILTERS, rerank=False, expand=True, neighbours="section", diversity=0.25, explain=True
+    "notes",
+    7,
+    FILTERS,
+    rerank=False,
+    expand=True,
+    self_query=False,
+    neighbours="section",
+    diversity=0.25,
+    explain=True,
+    wording=WORDING,
 )
 CONTEXT = RequestContext("req-1", traceparent="00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01")
 

@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from tandem.adapters.remote.found import InRetrieval
 from tandem.adapters.remote.peer import Peer, json_body, peer
 from tandem.adapters.remote.wire import filters_body, read
+from tandem.adapters.remote.wording import wording_body
 from tandem.domain.context import RequestContext
 from tandem.domain.passage import Retrieval
 from tandem.domain.question import RetrievalOptions
@@ -29,6 +30,8 @@ class RemoteRetriever:
                 "filters": filters_body(options.filters) or None,
                 "rerank": options.rerank,
                 "expand": options.expand,
+                "self_query": options.self_query,
+                "wording": None if options.wording is None else wording_body(options.wording),
                 "neighbours": options.neighbours,
                 "diversity": options.diversity,
                 "explain": options.explain or None,

@@ -1,5 +1,6 @@
 """How a request says what to retrieve: the `tandem` object of a chat, the body of `/v1/retrieve`."""
 
+from dataclasses import replace
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, FiniteFloat
@@ -8,6 +9,7 @@ from tandem.domain.errors import InvalidRequest
 from tandem.domain.filters import FILTER_FIELDS, RANGE_FIELDS, Condition, Filter
 from tandem.domain.question import RetrievalOptions
 from tandem.http.wire.text import CollectionName, Ours, QuestionText, ShortText
+from tandem.http.wire.wording import Worded
 from tandem.retrieval.neighbours import MOST_NEIGHBOURS
 
 
@@ -34,6 +36,9 @@ class RetrievalFields(Ours):
     )
     rerank: bool | None = Field(default=None, description="Take a second look at the candidates.")
     expand: bool | None = Field(default=None, description="Search for reworded questions too.")
+    self_query: bool | None = Field(
+        default=None, description="Read conditions on documents out of the question; false takes it as it is."
+    )
     neighbours: Annotated[int, Field(ge=0, le=MOST_NEIGHBOURS)] | Literal["section"] | None = Field(
         default=None, description="Chunks to add before and after each passage, or its whole section."
     )
@@ -53,6 +58,7 @@ class RetrievalFields(Ours):
             filters=_conditions(self.filters or {}, f"{param}filters"),
             rerank=self.rerank,
             expand=self.expand,
+            self_query=self.self_query,
             neighbours=self.neighbours,
             diversity=self.diversity,
             explain=self.explain,
@@ -72,6 +78,12 @@ class RetrieveRequest(RetrievalFields):
     """Body of `POST /v1/retrieve`."""
 
     query: QuestionText = Field(description="The question, standing alone.")
+    wording: Worded | None = Field(default=None, description="What a model made of the question already.")
+
+    def options(self, default_collection: str, *, param: str = "") -> RetrievalOptions:
+        """The domain's options, the wording among them."""
+        options = super().options(default_collection, param=param)
+        return options if self.wording is None else replace(options, wording=self.wording.wording())
 
 
 def _conditions(filters: dict[str, Any], path: str) -> Filter:
