@@ -34,7 +34,13 @@ async def test_a_raw_document(http: aiohttp.ClientSession) -> None:
     async with http.put(
         put, params=query, data=b"One.\n\nTwo.", headers={"content-type": "text/markdown; charset=utf-8"}
     ) as reply:
-        assert await reply.json() == {"id": "guide/g.md", "status": "added", "chunks": 2, "collection": "docs"}
+        assert await reply.json() == {
+            "id": "guide/g.md",
+            "status": "added",
+            "chunks": 2,
+            "reused": 0,
+            "collection": "docs",
+        }
     async with http.get(put) as reply:
         found = await reply.json()
     assert found["title"] == "Guide"

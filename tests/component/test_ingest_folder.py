@@ -75,7 +75,8 @@ async def test_ids_begin_with_the_folders_name(house: House, docs: Path) -> None
     await house.sync(docs)
     assert await house.ids() == ["docs/guide/code.py", "docs/guide/install.md", "docs/index.md"]
     stored = await house.ingesting.document("docs", "docs/guide/install.md", CONTEXT)
-    assert stored.record.source == str(docs / "guide" / "install.md")
+    # Where it lies on this machine is nobody's business.
+    assert stored.record.source == "docs/guide/install.md"
     assert stored.record.modified_at == (docs / "guide" / "install.md").stat().st_mtime
 
 
@@ -100,10 +101,13 @@ async def test_a_second_run_writes_nothing(house: House, docs: Path) -> None:
     writes = house.vectors.writes
     for path in docs.rglob("*.md"):
         os.utime(path, (1, 1))
-    report = await house.sync(docs, prune=True)
-    assert report.count("unchanged") == 3
-    assert report.chunks == 3
-    assert house.vectors.writes == writes
+    for noted in (2, 0):
+        # The new versions are noted, the chunks stay; then nothing is left to be done.
+        report = await house.sync(docs, prune=True)
+        assert report.count("unchanged") == 3
+        assert report.chunks == 3
+        assert house.vectors.writes == writes + noted
+        writes = house.vectors.writes
 
 
 async def test_changed_is_replaced_and_removed_is_pruned(house: House, docs: Path) -> None:
@@ -320,7 +324,7 @@ async def test_a_busy_peer_gets_more_chances(house: House, docs: Path) -> None:
 async def test_what_concerns_the_store_ends_the_run(
     house: House, docs: Path, error: Exception, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("tandem.pipeline.syncing._FIRST_PAUSE_S", 0.0)
+    monkeypatch.setattr("tandem.pipeline.putting._FIRST_PAUSE_S", 0.0)
     moody = Moody(house.ingesting, [error] * 100)
     with pytest.raises(type(error)):
         await sync(moody, [source_of(str(docs))], collection="docs", context=CONTEXT)  # type: ignore[arg-type]

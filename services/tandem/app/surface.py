@@ -13,15 +13,18 @@ from tandem.app import caching
 from tandem.app.clock import SystemClock
 from tandem.app.settings import Settings
 from tandem.app.templates import template_sources
+from tandem.app.wording import rewording
 from tandem.http.lifecycle import Lifecycle
 from tandem.http.middleware.shedding import Refusal
 from tandem.http.predictor.app import predictor_app
 from tandem.http.routers.chat import chat_router
 from tandem.http.routers.collections import collections_router
 from tandem.http.routers.documents import documents_router
+from tandem.http.routers.syncing import syncing_router
 from tandem.http.routers.models import models_router
 from tandem.http.routers.operations import operations_router
 from tandem.http.routers.retrieval import retrieval_router
+from tandem.http.routers.versions import versions_router
 from tandem.http.ui.router import ui_router
 from tandem.http.web import web_app
 from tandem.observe.connections import ConnectionMetrics
@@ -31,6 +34,7 @@ from tandem.observe.traffic import PoolGauges
 from tandem.pipeline.answering import AnswerDefaults, Answering
 from tandem.pipeline.dispatching import Dispatch
 from tandem.pipeline.grounding import Grounding
+from tandem.pipeline.reworded import Reworded
 from tandem.ports.engine import Engine
 from tandem.ports.ingestor import Ingestor
 from tandem.ports.retriever import Retriever
@@ -58,6 +62,7 @@ class Surface:
         metrics.registry.register(PoolGauges(dispatch.load))
         finder = MeasuredRetriever(retriever, metrics)
         answering = self.answering(finder, dispatch, quotas)
+        reworded = Reworded(finder, rewording(self.settings, clock), dispatch, quotas)
         collection = self.settings.retrieval.collection
         return self._web(
             metrics,
@@ -70,7 +75,7 @@ class Surface:
                     keep_alive_s=self.settings.server.stream_keep_alive_s,
                 ),
                 models_router(dispatch.models, created=int(clock.epoch_s())),
-                *self._features(CountedDegradation(finder, metrics), MeasuredIngestor(ingestor, metrics), clock),
+                *self._features(CountedDegradation(reworded, metrics), MeasuredIngestor(ingestor, metrics), clock),
                 ui_router(),
             ],
             identity,
@@ -96,6 +101,7 @@ class Surface:
             ),
             quotas,
             caching.answers(self.settings.cache, metrics),
+            rewording(self.settings, clock),
         )
 
     def retrieval(self, retriever: Retriever, ingestor: Ingestor, identity: Identity) -> ASGIApp:
@@ -127,6 +133,8 @@ class Surface:
             retrieval_router(retriever, collection=collection, clock=clock),
             documents_router(ingestor, collection=collection),
             collections_router(ingestor),
+            versions_router(ingestor),
+            syncing_router(ingestor),
         ]
 
     def _web(

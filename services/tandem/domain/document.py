@@ -15,7 +15,8 @@ class RawDocument:
     tenant. It is never taken from the bytes. Times are epoch seconds, `language` an ISO 639-1 code.
 
     `version` is the source's word for exactly these bytes, `origin` the mark of the place they came from. `changed_at` is
-    when the event happened that told of them; `position` is that event's, where it came in a stream.
+    when the event happened that told of them; `position` is that event's, where it came in a stream. `place` is what to name
+    to have it read again (see `Failure`).
     """
 
     id: str
@@ -34,6 +35,7 @@ class RawDocument:
     origin: str | None = None
     changed_at: float | None = None
     position: StreamPosition | None = None
+    place: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

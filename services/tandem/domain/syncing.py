@@ -28,11 +28,20 @@ class DocumentMark:
 
 
 @dataclass(frozen=True, slots=True)
+class MarkPage:
+    """Some marks, ordered by document id, and where the next page starts (None at the end)."""
+
+    marks: tuple[DocumentMark, ...]
+    next_after: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class Failure:
     """A document that could not be ingested, and why: it is kept until it succeeds or is deleted.
 
     `reason` is the stable word of `DocumentRejected`. `place` is what to name to try again: the folder, bucket, site or
     topic; None when its owner has to send it again. `attempts` counts; `failed_at` is the last one, in epoch seconds.
+    `acl` is the document's: who may not see it, does not see this either.
     """
 
     document_id: str
@@ -42,6 +51,7 @@ class Failure:
     failed_at: float
     place: str | None = None
     attempts: int = 1
+    acl: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

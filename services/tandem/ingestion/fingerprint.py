@@ -18,7 +18,18 @@ def fingerprint(document: RawDocument, recipe: Recipe, loader: str) -> str:
 
 def same_content(left: str, right: str) -> bool:
     """True when two fingerprints are of the same chunks with the same vectors: only what is said of them may differ."""
-    return left.partition(_JOINT)[0] == right.partition(_JOINT)[0]
+    return content_of(left) == content_of(right)
+
+
+def content_of(mark: str) -> str:
+    """The part of a fingerprint that is of the chunks."""
+    return mark.partition(_JOINT)[0]
+
+
+def made_by(recipe: Recipe, loader: str) -> str:
+    """A short mark of how documents are read, cut and embedded."""
+    said = _framed(loader, recipe.embedder, str(recipe.dimensions), recipe.sparse, recipe.chunker)
+    return hashlib.sha256(said).hexdigest()[:_LABEL_CHARS]
 
 
 def content_mark(document: RawDocument, recipe: Recipe, loader: str) -> str:

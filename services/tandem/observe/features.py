@@ -1,16 +1,18 @@
 """A retriever and an ingestor that are counted."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 
 from tandem.domain.context import RequestContext
 from tandem.domain.document import CollectionInfo, DocumentPage, IngestOutcome, RawDocument, StoredDocument
 from tandem.domain.errors import TandemError
+from tandem.domain.syncing import Failure, FailurePage, MarkPage, StreamPosition
 from tandem.domain.passage import Retrieval
 from tandem.domain.question import RetrievalOptions
 from tandem.observe.metrics import Metrics
 from tandem.ports.ingestor import Ingestor
 from tandem.ports.retriever import Retriever
+from tandem.ports.versions import Versions
 from tandem.retrieval.plan import WORDS
 
 
@@ -58,6 +60,11 @@ class MeasuredIngestor:
         self._inner = inner
         self._metrics = metrics
 
+    @property
+    def versions(self) -> Versions:
+        """The inner ingestor's."""
+        return self._inner.versions
+
     async def put(self, collection: str, document: RawDocument, context: RequestContext) -> IngestOutcome:
         """The inner ingestor's, counted by status."""
         try:
@@ -68,9 +75,38 @@ class MeasuredIngestor:
         self._metrics.documents.labels(outcome.status).inc()
         return outcome
 
-    async def delete(self, collection: str, document_id: str, context: RequestContext) -> bool:
+    async def delete(
+        self, collection: str, document_id: str, context: RequestContext, position: StreamPosition | None = None
+    ) -> bool:
         """The inner ingestor's."""
-        return await self._inner.delete(collection, document_id, context)
+        return await self._inner.delete(collection, document_id, context, position)
+
+    async def marks(
+        self, collection: str, context: RequestContext, *, limit: int, after: str | None = None
+    ) -> MarkPage:
+        """The inner ingestor's."""
+        return await self._inner.marks(collection, context, limit=limit, after=after)
+
+    async def note_failure(self, collection: str, failure: Failure, context: RequestContext) -> None:
+        """The inner ingestor's, counted."""
+        self._metrics.documents.labels("unread").inc()
+        await self._inner.note_failure(collection, failure, context)
+
+    async def failures(
+        self, collection: str, context: RequestContext, *, limit: int, after: str | None = None
+    ) -> FailurePage:
+        """The inner ingestor's."""
+        return await self._inner.failures(collection, context, limit=limit, after=after)
+
+    async def forget_failure(self, collection: str, document_id: str, context: RequestContext) -> bool:
+        """The inner ingestor's."""
+        return await self._inner.forget_failure(collection, document_id, context)
+
+    async def positions(
+        self, collection: str, stream: str, partitions: Sequence[int], context: RequestContext
+    ) -> Mapping[int, int]:
+        """The inner ingestor's."""
+        return await self._inner.positions(collection, stream, partitions, context)
 
     async def document(self, collection: str, document_id: str, context: RequestContext) -> StoredDocument:
         """The inner ingestor's."""

@@ -1,24 +1,27 @@
 """Many documents at once: what a source holds is put into a collection, what it no longer holds can be taken out."""
 
-import asyncio
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from tandem.domain.context import RequestContext
-from tandem.domain.document import IngestOutcome, RawDocument
-from tandem.domain.errors import DocumentRejected, InvalidRequest, Overloaded, UnknownCollection, UpstreamUnavailable
-from tandem.ingestion.progress import Indexing, Listed, Settled, SyncEvent, SyncReport
+from tandem.domain.document import IngestOutcome
+from tandem.domain.syncing import DocumentMark
+from tandem.ingestion.progress import Indexing, Listed, Settled, SyncReport
 from tandem.ingestion.shards import WHOLE, Shard
+from tandem.pipeline.putting import Item, Putting
+from tandem.pipeline.putting import Watch as Watch
+from tandem.pipeline.remembered import failures_of, marks_of
 from tandem.ports.ingestor import Ingestor
 from tandem.ports.source import DocumentRef, Listing, Source
 
-_PAGE = 500
-_TRIES = 4
-_FIRST_PAUSE_S = 1.0
-_MAX_PAUSE_S = 10.0
 
-Watch = Callable[[SyncEvent], None]
+@dataclass(frozen=True, slots=True)
+class _Listed:
+    """A source with what it holds."""
+
+    place: str
+    listing: Listing
 
 
 async def sync(
@@ -28,140 +31,87 @@ async def sync(
     collection: str,
     context: RequestContext,
     prune: bool = False,
-    concurrency: int = 3,
+    concurrency: int = 8,
     shard: Shard = WHOLE,
     watch: Watch = lambda _event: None,
 ) -> SyncReport:
-    """Put every document of `sources`; a document that cannot be read fails alone.
+    """Put every document of `sources`; a document that cannot be read fails alone, and is remembered as failed.
 
-    Run again it writes only what changed, so a run that was stopped is completed by the next. With `prune`, documents
-    whose `source` lies under the sources and that were not listed are deleted. Reading, parsing and embedding of
-    `concurrency` documents overlap; that many bodies are in memory at most. Of all this only the documents of `shard`
-    are looked at: runs over the other shards, elsewhere and at the same time, do the rest.
+    Run again it writes only what changed, so a run that was stopped is completed by the next: what still is the version
+    that the collection holds is not even read. With `prune`, documents that came from these sources and that were not
+    listed are deleted; those that have moved are written under their new ids first, so that their vectors need not be
+    made again. Reading, parsing and embedding of `concurrency` documents overlap; that many bodies are in memory at
+    most. Of all this only the documents of `shard` are looked at: runs over the other shards, elsewhere and at the same
+    time, do the rest.
 
     Raises `InvalidRequest` for a place that does not exist, before anything is written, and whatever concerns the store
     and not one document (`StoreFull`, `StoreBusy`, `StoreMismatch`, `UpstreamUnavailable`, …).
     """
-    listings = [await source.listing() for source in sources]
-    refs, clashes = _distinct(listings)
-    refs = [ref for ref in refs if shard.holds(ref.id)]
+    listed = [_Listed(source.place, await source.listing()) for source in sources]
+    found, clashes = _distinct(listed, shard)
     # Counted by suffix, they have no shard: the first one tells them.
-    skipped = sum((Counter(listing.skipped) for listing in listings if shard.index == 0), Counter[str]())
-    watch(Listed(len(refs), sum(ref.size or 0 for ref in refs), skipped))
-    faults = [fault for listing in listings for fault in listing.faults] + clashes
-    faults = [fault for fault in faults if shard.holds(fault.document_id)]
-    outcomes = await _put_all(ingestor, refs, collection, context, width=concurrency, watch=watch)
+    skipped = sum((Counter(each.listing.skipped) for each in listed if shard.index == 0), Counter[str]())
+    watch(Listed(len(found), sum(item.ref.size or 0 for item in found), skipped))
+    faults = [fault for each in listed for fault in each.listing.faults if shard.holds(fault.document_id)] + clashes
+    known = await marks_of(ingestor, collection, context)
+    failed = {failure.document_id: failure async for failure in failures_of(ingestor, collection, context)}
+    putting = Putting(ingestor, collection, context, known, failed)
+    outcomes = await putting.all(found, width=concurrency, watch=watch)
+    complete = all(each.listing.complete for each in listed)
     removed: list[IngestOutcome] = []
-    complete = all(listing.complete for listing in listings)
-    if prune and complete:
-        kept = {ref.id for ref in refs}
-        roots = tuple(root for listing in listings for root in listing.roots)
-        removed = await _remove_others(ingestor, roots, kept, collection, context, shard)
-        for outcome in removed:
-            watch(Settled(outcome, len(refs), len(refs)))
+    if complete:
+        ids = {item.ref.id for item in found}
+        if prune:
+            removed = await _remove_others(ingestor, listed, known, ids, collection, context, shard)
+            for outcome in removed:
+                watch(Settled(outcome, len(found), len(found)))
+        places = {each.place for each in listed}
+        for failure in failed.values():
+            # What failed once and is no longer there has not to be tried again.
+            if failure.place in places and failure.document_id not in ids and shard.holds(failure.document_id):
+                await ingestor.forget_failure(collection, failure.document_id, context)
     if removed or any(outcome.status in {"added", "updated"} for outcome in outcomes):
         watch(Indexing())
         await ingestor.settle(collection)
     return SyncReport((*outcomes, *faults, *removed), skipped, prune and not complete)
 
 
-def _distinct(listings: Sequence[Listing]) -> tuple[list[DocumentRef], list[IngestOutcome]]:
+def _distinct(listed: Sequence[_Listed], shard: Shard) -> tuple[list[Item], list[IngestOutcome]]:
     """The first of each id; a second place that gives the same ids would overwrite the first without a word."""
-    refs: dict[str, DocumentRef] = {}
+    first: dict[str, Item] = {}
     clashes: dict[str, IngestOutcome] = {}
-    for listing in listings:
-        for ref in listing.refs:
-            if ref.id in refs and refs[ref.id] != ref:
+    for each in listed:
+        for ref in each.listing.refs:
+            if not shard.holds(ref.id):
+                continue
+            known = first.setdefault(ref.id, Item(ref, each.place, each.listing.origin))
+            if _differ(known.ref, ref):
                 message = "Two of the given places have a document of this id; ingest them into different collections."
                 clashes[ref.id] = IngestOutcome(ref.id, "failed", reason="duplicate_id", message=message)
-            refs.setdefault(ref.id, ref)
-    return list(refs.values()), list(clashes.values())
+    return list(first.values()), list(clashes.values())
 
 
-async def _put_all(
-    ingestor: Ingestor,
-    refs: Sequence[DocumentRef],
-    collection: str,
-    context: RequestContext,
-    *,
-    width: int,
-    watch: Watch,
-) -> list[IngestOutcome]:
-    outcomes: dict[int, IngestOutcome] = {}
-    waiting = iter(enumerate(refs))
-
-    async def work() -> None:
-        for index, ref in waiting:
-            outcomes[index] = await _put(ingestor, ref, collection, context)
-            watch(Settled(outcomes[index], len(outcomes), len(refs)))
-
-    with _plain_errors():
-        async with asyncio.TaskGroup() as group:
-            for _ in range(min(width, len(refs))):
-                group.create_task(work())
-    return [outcomes[index] for index in range(len(refs))]
-
-
-@contextmanager
-def _plain_errors() -> Iterator[None]:
-    """The first failure itself instead of a group of one."""
-    try:
-        yield
-    except BaseExceptionGroup as group:
-        raise group.exceptions[0] from None
-
-
-async def _put(ingestor: Ingestor, ref: DocumentRef, collection: str, context: RequestContext) -> IngestOutcome:
-    try:
-        return await _patiently(ingestor, await ref.read(), collection, context)
-    except DocumentRejected as error:
-        reason: str = error.reason
-        message, hint = error.message, error.hint
-    except InvalidRequest as error:
-        reason = error.code
-        message, hint = error.message, error.hint
-    return IngestOutcome(ref.id, "failed", reason=reason, message=f"{message} {hint}" if hint else message)
-
-
-async def _patiently(
-    ingestor: Ingestor, document: RawDocument, collection: str, context: RequestContext
-) -> IngestOutcome:
-    """A peer that is busy or restarting gets a few more chances: a put may be repeated at no harm."""
-    for attempt in range(1, _TRIES):
-        try:
-            return await ingestor.put(collection, document, context)
-        except Overloaded as error:
-            pause_s = min(error.retry_after_s, _MAX_PAUSE_S)
-        except UpstreamUnavailable:
-            pause_s = _FIRST_PAUSE_S * 2 ** (attempt - 1)
-        await asyncio.sleep(pause_s)
-    return await ingestor.put(collection, document, context)
+def _differ(left: DocumentRef, right: DocumentRef) -> bool:
+    return left is not right and left != right
 
 
 async def _remove_others(
-    ingestor: Ingestor, roots: tuple[str, ...], kept: set[str], collection: str, context: RequestContext, shard: Shard
+    ingestor: Ingestor,
+    listed: Sequence[_Listed],
+    known: Mapping[str, DocumentMark],
+    kept: set[str],
+    collection: str,
+    context: RequestContext,
+    shard: Shard,
 ) -> list[IngestOutcome]:
-    """Delete the shard's documents that come from the roots and are not among the kept."""
-    gone = [
-        record_id
-        for record_id, source in await _known(ingestor, collection, context)
-        if record_id not in kept and source.startswith(roots) and shard.holds(record_id)
-    ]
-    for record_id in gone:
-        await ingestor.delete(collection, record_id, context)
-    return [IngestOutcome(record_id, "removed") for record_id in gone]
+    """Delete the documents that came from these places and are not there any more."""
+    origins = {each.listing.origin for each in listed} - {None}
+    roots = tuple(root for each in listed for root in each.listing.roots)
 
+    def came_from_here(mark: DocumentMark) -> bool:
+        return mark.origin in origins if mark.origin is not None else mark.source.startswith(roots)
 
-async def _known(ingestor: Ingestor, collection: str, context: RequestContext) -> list[tuple[str, str]]:
-    """Id and source of every document of the collection."""
-    found: list[tuple[str, str]] = []
-    after: str | None = None
-    while True:
-        try:
-            page = await ingestor.documents(collection, context, limit=_PAGE, after=after)
-        except UnknownCollection:
-            return found
-        found.extend((record.id, record.source) for record in page.records)
-        after = page.next_after
-        if after is None:
-            return found
+    gone = [mark.id for mark in known.values() if mark.id not in kept and shard.holds(mark.id) and came_from_here(mark)]
+    for document_id in gone:
+        await ingestor.delete(collection, document_id, context)
+    return [IngestOutcome(document_id, "removed") for document_id in gone]

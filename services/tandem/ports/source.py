@@ -1,4 +1,4 @@
-"""Where many documents come from: a folder, a file, a web page."""
+"""Where many documents come from: a folder, a repository, a bucket, a site."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -20,8 +20,16 @@ class DocumentRef(Protocol):
         """Bytes, None when unknown."""
         ...
 
-    async def read(self) -> RawDocument:
-        """Its bytes. Raises `DocumentRejected` when it cannot be had, is too large, or is gone."""
+    @property
+    def version(self) -> str | None:
+        """Other bytes have another version; None when that cannot be told without reading it."""
+        ...
+
+    async def read(self, unless: str | None = None) -> RawDocument | None:
+        """Its bytes; None when the place says that it still is the version `unless`, which is then not sent again.
+
+        Raises `DocumentRejected` when it cannot be had, is too large, or is gone.
+        """
         ...
 
 
@@ -29,9 +37,10 @@ class DocumentRef(Protocol):
 class Listing:
     """Everything a source holds, in a stable order.
 
-    `roots` are folders, ending in a slash: the source speaks for all documents whose `source` begins so. `faults` are entries that could not
-    even be listed; `skipped` counts, per suffix, files that hold no text. Only a `complete` listing proves that what is
-    not in it is gone.
+    `origin` is what documents of this very place are known by: the source speaks for all that carry it. `roots` are
+    folders, ending in a slash: it speaks as well for documents without an origin whose `source` begins so, as earlier
+    releases wrote them. `faults` are entries that could not even be listed; `skipped` counts, per suffix, files that
+    hold no text. Only a `complete` listing proves that what is not in it is gone.
     """
 
     refs: tuple[DocumentRef, ...]
@@ -39,10 +48,16 @@ class Listing:
     faults: tuple[IngestOutcome, ...] = ()
     skipped: Mapping[str, int] = field(default_factory=dict)
     complete: bool = True
+    origin: str | None = None
 
 
 class Source(Protocol):
     """A place named by the user."""
+
+    @property
+    def place(self) -> str:
+        """How the user can name it again, from anywhere on this machine; passwords left out."""
+        ...
 
     async def listing(self) -> Listing:
         """Raises `InvalidRequest` when there is no such place, or nothing of it may be read."""

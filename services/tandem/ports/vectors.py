@@ -5,10 +5,13 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from tandem.domain.document import Chunk, CollectionInfo, DocumentPage, DocumentRecord, Recipe, StoredDocument
-from tandem.domain.filters import Filter
+from tandem.domain.filters import Filter, FilterField
 from tandem.domain.lineage import UNTOLD, Lineage, Version
 from tandem.domain.passage import Passage
+from tandem.domain.syncing import StreamPosition
+from tandem.domain.viewer import Viewer
 from tandem.ports.embedder import DenseVector, SparseVector
+from tandem.ports.remembering import Remembering
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +25,10 @@ class EmbeddedChunk:
 
 @dataclass(frozen=True, slots=True)
 class VectorQuery:
-    """One hybrid search. `limit` bounds each leg and the fused list. Tenant is mandatory: no path searches without it.
+    """One hybrid search. `limit` bounds each leg and the fused list.
+
+    Tenant and groups are no filter that could be left out: what has an access list is found by members of one of its
+    groups only. Without `groups` nothing is found that has one.
 
     A leg whose vector is empty finds nothing. `within_s`: after so many seconds nobody waits any more, and a store that
     can tell beforehand that it will take longer refuses at once.
@@ -34,6 +40,7 @@ class VectorQuery:
     limit: int
     filters: Filter = ()
     within_s: float | None = None
+    groups: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +53,7 @@ class SearchHits:
     fused: tuple[Passage, ...]
 
 
-class Vectors(Protocol):
+class Vectors(Remembering, Protocol):
     """All calls raise `UnknownCollection` for a collection that was never opened for writing.
 
     `docs` names a collection, `docs@3` a version of it; every call takes either, and `docs` stands for the version that
@@ -54,12 +61,19 @@ class Vectors(Protocol):
 
     Writes to one document are ordered so that a crash at any moment leaves its record with the old fingerprint
     (or none): ingesting it again completes it. After `replace_document` returned, the document is durable and searchable.
+
+    What reads takes the caller's `groups` beside its tenant, and treats a document whose access list names none of them as
+    if it did not exist. Without groups that is every document with an access list; with `EVERY_GROUP` it is none.
     """
 
     async def resolve(self, name: str) -> str:
         """The version that serves under this name; a version's name is its own. What others promoted is seen within a
         second, and costs a store that is a server no round trip more often than that.
         """
+        ...
+
+    def changes(self, version: str) -> int:
+        """How often this process has written to documents of the version since it began; others' writes are not known."""
         ...
 
     async def ensure_collection(self, name: str, recipe: Recipe, lineage: Lineage = UNTOLD) -> str:
@@ -95,8 +109,8 @@ class Vectors(Protocol):
         """Everyone who has a document in it, in order."""
         ...
 
-    async def collections(self, tenant: str) -> list[CollectionInfo]:
-        """All collections that serve, ordered by name, with this tenant's counts."""
+    async def collections(self, tenant: str, *, groups: tuple[str, ...] = ()) -> list[CollectionInfo]:
+        """All collections that serve, ordered by name, with counts of what this caller sees."""
         ...
 
     async def drop_collection(self, name: str, tenant: str) -> None:
@@ -104,33 +118,80 @@ class Vectors(Protocol):
         ...
 
     async def replace_document(
-        self, collection: str, tenant: str, record: DocumentRecord, chunks: Sequence[EmbeddedChunk]
+        self,
+        collection: str,
+        tenant: str,
+        record: DocumentRecord,
+        chunks: Sequence[EmbeddedChunk],
+        position: StreamPosition | None = None,
     ) -> None:
-        """Write the document; whatever an earlier version of it left is gone afterwards. `chunks` is not empty."""
+        """Write the document; whatever an earlier version of it left is gone afterwards, and so is its failure.
+
+        `chunks` is not empty. With a `position`, that takes effect in the very moment in which the record does.
+        """
+        ...
+
+    async def embedded(self, collection: str, tenant: str, document_id: str) -> tuple[EmbeddedChunk, ...]:
+        """The document's chunks in order, with their vectors; none when it is not there."""
+        ...
+
+    async def same_content(self, collection: str, viewer: Viewer, content: str) -> str | None:
+        """The id of a document with this `content`, None when there is none."""
         ...
 
     async def update_record(self, collection: str, tenant: str, record: DocumentRecord) -> bool:
         """Write what is remembered of a document whose chunks stay as they are. False when it is not there."""
         ...
 
-    async def delete_document(self, collection: str, tenant: str, document_id: str) -> bool:
-        """True when there was one."""
+    async def delete_document(
+        self,
+        collection: str,
+        tenant: str,
+        document_id: str,
+        position: StreamPosition | None = None,
+        *,
+        groups: tuple[str, ...] = (),
+    ) -> bool:
+        """True when there was one. Its failure is forgotten; with a `position`, that has taken effect then."""
         ...
 
-    async def record(self, collection: str, tenant: str, document_id: str) -> DocumentRecord | None:
+    async def record(
+        self, collection: str, tenant: str, document_id: str, *, groups: tuple[str, ...] = ()
+    ) -> DocumentRecord | None:
         """The document's record, None when it is not there."""
         ...
 
-    async def document(self, collection: str, tenant: str, document_id: str) -> StoredDocument | None:
+    async def document(
+        self, collection: str, tenant: str, document_id: str, *, groups: tuple[str, ...] = ()
+    ) -> StoredDocument | None:
         """The document's record and chunks, None when it is not there."""
         ...
 
-    async def documents(self, collection: str, tenant: str, *, limit: int, after: str | None = None) -> DocumentPage:
+    async def documents(
+        self, collection: str, tenant: str, *, limit: int, after: str | None = None, groups: tuple[str, ...] = ()
+    ) -> DocumentPage:
         """Records ordered by id, those after `after`."""
         ...
 
     async def search(self, collection: str, query: VectorQuery) -> SearchHits:
         """Both legs and their fusion in one round trip. Raises `UpstreamUnavailable` where the store is a server."""
+        ...
+
+    async def chunks(
+        self, collection: str, tenant: str, wanted: Sequence[tuple[str, int]], *, groups: tuple[str, ...] = ()
+    ) -> list[Chunk]:
+        """Those of the wanted documents and ordinals that are there, in no order."""
+        ...
+
+    async def values(self, collection: str, viewer: Viewer, field: FilterField, *, limit: int) -> tuple[str, ...]:
+        """The field's distinct values among the documents that the viewer may see, in order; the most frequent `limit`.
+
+        Of `path` also the folders above a document, with a slash at their end. Not for fields that have bounds.
+        """
+        ...
+
+    async def holds(self, collection: str, viewer: Viewer, filters: Filter) -> bool:
+        """True when some chunk that the viewer may see meets all conditions."""
         ...
 
     async def optimize(self, collection: str) -> None:

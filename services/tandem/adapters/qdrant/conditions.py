@@ -2,8 +2,9 @@
 
 from dataclasses import dataclass
 
-from tandem.adapters.qdrant.payload import PATHS, TENANT
+from tandem.adapters.qdrant.payload import ACL, PATHS, TENANT
 from tandem.domain.filters import Filter
+from tandem.domain.viewer import Viewer
 
 FIRST = 0
 
@@ -28,7 +29,15 @@ class Within:
     at_most: float | None = None
 
 
-Clause = OneOf | Within
+@dataclass(frozen=True, slots=True)
+class OpenTo:
+    """The list field is empty or not there, as in points from before there was one, or it holds one of `groups`."""
+
+    key: str
+    groups: tuple[str, ...]
+
+
+Clause = OneOf | Within | OpenTo
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,9 +51,9 @@ class Where:
 EVERYTHING = Where(())
 
 
-def of_tenant(tenant: str, filters: Filter = ()) -> Where:
-    """This tenant's points on which the conditions hold. Every query starts here."""
-    clauses: list[Clause] = [OneOf(TENANT, (tenant,))]
+def seen_by(viewer: Viewer, filters: Filter = ()) -> Where:
+    """The points that the viewer may see and on which the conditions hold. Everything that is read starts here."""
+    clauses = _seen(viewer)
     for condition in filters:
         if condition.any_of:
             key = PATHS if condition.field == "path" else condition.field
@@ -54,18 +63,39 @@ def of_tenant(tenant: str, filters: Filter = ()) -> Where:
     return Where(tuple(clauses))
 
 
+def seen_of_document(viewer: Viewer, document_id: str) -> Where:
+    """All chunks of one document, if the viewer may see it."""
+    return Where((*_seen(viewer), OneOf("document_id", (document_id,))))
+
+
+def seen_first_chunks(viewer: Viewer) -> Where:
+    """One point per document that the viewer may see: the one that carries its record."""
+    return Where((*_seen(viewer), OneOf("ordinal", (FIRST,))))
+
+
+def _seen(viewer: Viewer) -> list[Clause]:
+    """The one place where it is said who sees what."""
+    tenant: list[Clause] = [OneOf(TENANT, (viewer.tenant,))]
+    return tenant if viewer.sees_all else [*tenant, OpenTo(ACL, viewer.groups)]
+
+
+def of_tenant(tenant: str) -> Where:
+    """All of this tenant's points: to be dropped."""
+    return Where((OneOf(TENANT, (tenant,)),))
+
+
 def of_document(tenant: str, document_id: str) -> Where:
-    """All chunks of one document."""
+    """All chunks of one document, whoever may see it: to be written over or taken back."""
     return Where((OneOf(TENANT, (tenant,)), OneOf("document_id", (document_id,))))
 
 
 def first_chunk(tenant: str, document_id: str) -> Where:
-    """The point that carries the document's record."""
+    """The point that carries the document's record: to be written."""
     return Where((OneOf(TENANT, (tenant,)), OneOf("document_id", (document_id,)), OneOf("ordinal", (FIRST,))))
 
 
 def first_chunks(tenant: str) -> Where:
-    """One point per document: the one that carries its record."""
+    """One point per document, whoever may see it: for what decides about documents and shows none."""
     return Where((OneOf(TENANT, (tenant,)), OneOf("ordinal", (FIRST,))))
 
 

@@ -127,15 +127,20 @@ class EdgeEngine:
         shard = (await self._collection(name)).shard
         return await self._read(lambda: shard.retrieve(ids))
 
-    async def scroll(self, name: str, where: Where) -> list[Payload]:
+    async def scroll(self, name: str, where: Where, only: Sequence[str] = ()) -> list[Payload]:
         """See `Engine`."""
         shard = (await self._collection(name)).shard
-        return await self._read(lambda: shard.scroll(where))
+        return await self._read(lambda: shard.scroll(where, only))
 
-    async def values(self, name: str, key: str, where: Where) -> list[str]:
+    async def embedded(self, name: str, where: Where) -> list[tuple[Payload, DenseVector, SparseVector]]:
         """See `Engine`."""
         shard = (await self._collection(name)).shard
-        return await self._read(lambda: shard.values(key, where))
+        return await self._read(lambda: shard.embedded(where))
+
+    async def values(self, name: str, key: str, where: Where, limit: int | None = None) -> list[str]:
+        """See `Engine`."""
+        shard = (await self._collection(name)).shard
+        return await self._read(lambda: shard.values(key, where, limit))
 
     async def count(self, name: str, where: Where) -> int:
         """See `Engine`."""

@@ -85,12 +85,19 @@ class Engine(Protocol):
         """The payloads of those that exist, in no order."""
         ...
 
-    async def scroll(self, name: str, where: Where) -> list[Payload]:
-        """The payloads of all that match, in no order."""
+    async def scroll(self, name: str, where: Where, only: Sequence[str] = ()) -> list[Payload]:
+        """The payloads of all that match, in no order; `only` these fields of them, where some are named."""
         ...
 
-    async def values(self, name: str, key: str, where: Where) -> list[str]:
-        """The distinct values of a keyword field among all that match, in no order."""
+    async def embedded(self, name: str, where: Where) -> list[tuple[Payload, DenseVector, SparseVector]]:
+        """The same with their vectors; all that match must have some."""
+        ...
+
+    async def values(self, name: str, key: str, where: Where, limit: int | None = None) -> list[str]:
+        """The distinct values of a keyword field among all that match, in no order; with a limit the most frequent.
+
+        Without one only for fields that have one value at most.
+        """
         ...
 
     async def count(self, name: str, where: Where) -> int:

@@ -7,6 +7,7 @@ from typing import Any
 
 from tandem.domain.document import Chunk, DocumentRecord
 from tandem.domain.passage import Passage, Scores
+from tandem.domain.viewer import Viewer
 from tandem.ports.vectors import EmbeddedChunk
 
 DENSE = "dense"
@@ -15,7 +16,21 @@ SPARSE = "sparse"
 TENANT = "tenant"
 # The document's path and every folder above it, so that a prefix is found as a word is.
 PATHS = "paths"
-KEYWORD_FIELDS = ("document_id", "source", "title", "media_type", "language", "tags", "author", PATHS, "acl")
+# The groups that may see it; empty is everyone of the tenant.
+ACL = "acl"
+KEYWORD_FIELDS = (
+    "document_id",
+    "source",
+    "title",
+    "media_type",
+    "language",
+    "tags",
+    "author",
+    PATHS,
+    ACL,
+    "content",
+    "note_of",
+)
 INTEGER_FIELDS = ("ordinal", "page")
 FLOAT_FIELDS = ("created_at", "modified_at")
 
@@ -29,7 +44,7 @@ class NewPoint:
     """A point before an engine's own types."""
 
     id: str
-    chunk: EmbeddedChunk
+    chunk: EmbeddedChunk | None
     payload: dict[str, Any]
 
 
@@ -49,6 +64,11 @@ class Hit:
 def point_id(tenant: str, document_id: str, ordinal: int) -> str:
     """Always the same for the same chunk, so that writing it again replaces it."""
     return str(uuid.uuid5(_SPACE, f"{tenant}\x00{document_id}\x00{ordinal}"))
+
+
+def note_id(tenant: str, *words: str) -> str:
+    """Of what is remembered beside the documents; no chunk has such an id."""
+    return str(uuid.uuid5(_SPACE, "\x00".join((tenant, "", *words))))
 
 
 def new_point(tenant: str, record: DocumentRecord, embedded: EmbeddedChunk) -> NewPoint:
@@ -87,6 +107,9 @@ def record_payload(record: DocumentRecord) -> dict[str, Any]:
         "path": record.path,
         PATHS: path_prefixes(record.path),
         "acl": list(record.acl),
+        "content": record.content,
+        "source_version": record.source_version,
+        "origin": record.origin,
     }
 
 
@@ -97,6 +120,11 @@ def path_prefixes(path: str | None) -> list[str]:
     folders = path.split("/")[:-1]
     above = ["/".join(folders[:depth]) + "/" for depth in range(1, len(folders) + 1)]
     return above if path.endswith("/") else [*above, path]
+
+
+def shown(payload: Payload, viewer: Viewer) -> bool:
+    """Whether the viewer may see the point: asked of everything on its way out, whatever the engine was asked for."""
+    return payload[TENANT] == viewer.tenant and viewer.sees(payload.get(ACL) or ())
 
 
 def record_of(payload: Payload) -> DocumentRecord:
@@ -117,6 +145,9 @@ def record_of(payload: Payload) -> DocumentRecord:
         created_at=payload.get("created_at"),
         path=payload.get("path"),
         acl=tuple(payload.get("acl") or ()),
+        content=payload.get("content"),
+        source_version=payload.get("source_version"),
+        origin=payload.get("origin"),
     )
 
 

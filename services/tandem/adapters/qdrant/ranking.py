@@ -4,21 +4,21 @@ from collections.abc import Iterable
 from itertools import pairwise
 
 from tandem.adapters.qdrant.engine import Legs
-from tandem.adapters.qdrant.payload import TENANT, Payload, PointId, passage_of
+from tandem.adapters.qdrant.payload import Payload, PointId, passage_of, shown
 from tandem.domain.passage import Passage, Scores
+from tandem.domain.viewer import Viewer
 from tandem.ports.vectors import SearchHits
 
 RRF_K = 60
 
 
-def ranked(legs: Legs, tenant: str, limit: int) -> SearchHits:
+def ranked(legs: Legs, viewer: Viewer, limit: int) -> SearchHits:
     """Passages with the scores of every list they are in, ties ordered by chunk id."""
-    # A chunk may be deleted between being found and being read. One of another tenant is not shown, whatever the engine
-    # was asked for.
+    # A chunk may be deleted between being found and being read.
     payloads = {
         hit.id: hit.payload
         for hit in (*legs.dense, *legs.sparse)
-        if hit.payload is not None and hit.payload[TENANT] == tenant
+        if hit.payload is not None and shown(hit.payload, viewer)
     }
     dense, sparse = (
         _settled([(hit.id, hit.score) for hit in leg if hit.id in payloads], payloads)

@@ -10,7 +10,7 @@ from typing import Any, cast
 from pydantic import ValidationError
 from qdrant_client import AsyncQdrantClient, models
 
-from tandem.adapters.qdrant.conditions import Clause, OneOf, Where
+from tandem.adapters.qdrant.conditions import Clause, OneOf, OpenTo, Where
 from tandem.adapters.qdrant.connection import IN_MEMORY, Connection, connected
 from tandem.adapters.qdrant.engine import Legs
 from tandem.adapters.qdrant.lineages import lineage_of, lineage_text
@@ -171,21 +171,30 @@ class ServerEngine:
         )
         return [point.payload or {} for point in found]
 
-    async def scroll(self, name: str, where: Where) -> list[Payload]:
+    async def scroll(self, name: str, where: Where, only: Sequence[str] = ()) -> list[Payload]:
         """See `Engine`."""
-        payloads: list[Payload] = []
+        return [point.payload or {} for point in await self._points(name, where, list(only) or True)]
+
+    async def embedded(self, name: str, where: Where) -> list[tuple[Payload, DenseVector, SparseVector]]:
+        """See `Engine`."""
+        return [_embedded(point) for point in await self._points(name, where, True, with_vectors=True)]
+
+    async def _points(
+        self, name: str, where: Where, fields: bool | list[str], *, with_vectors: bool = False
+    ) -> list[models.Record]:
+        points: list[models.Record] = []
         offset: Any = None
         while True:
-            found, offset = await self._connection.read(partial(_page, name, where, offset), name)
-            payloads += [point.payload or {} for point in found]
+            found, offset = await self._connection.read(partial(_page, name, where, offset, fields, with_vectors), name)
+            points += found
             if offset is None:
-                return payloads
+                return points
 
-    async def values(self, name: str, key: str, where: Where) -> list[str]:
+    async def values(self, name: str, key: str, where: Where, limit: int | None = None) -> list[str]:
         """See `Engine`."""
-        limit = max(1, await self.count(name, where))
+        most = limit or max(1, await self.count(name, where))
         response = await self._connection.read(
-            lambda client: client.facet(name, key, facet_filter=_filter(where), limit=limit, exact=True), name
+            lambda client: client.facet(name, key, facet_filter=_filter(where), limit=most, exact=True), name
         )
         return [str(hit.value) for hit in response.hits]
 
@@ -253,9 +262,22 @@ async def qdrant_vectors(
 
 
 async def _page(
-    name: str, where: Where, offset: Any, client: AsyncQdrantClient
+    name: str, where: Where, offset: Any, fields: bool | list[str], with_vectors: bool, client: AsyncQdrantClient
 ) -> tuple[list[models.Record], models.ExtendedPointId | None]:
-    return await client.scroll(name, scroll_filter=_filter(where), limit=_PAGE, offset=offset, with_payload=True)
+    return await client.scroll(
+        name,
+        scroll_filter=_filter(where),
+        limit=_PAGE,
+        offset=offset,
+        with_payload=fields,
+        with_vectors=with_vectors,
+    )
+
+
+def _embedded(point: models.Record) -> tuple[Payload, DenseVector, SparseVector]:
+    vectors = cast("dict[str, Any]", point.vector)
+    words: models.SparseVector = vectors[SPARSE]
+    return point.payload or {}, vectors[DENSE], SparseVector(tuple(words.indices), tuple(words.values))
 
 
 def _point(point: NewPoint) -> models.PointStruct:
@@ -273,10 +295,20 @@ def _filter(where: Where) -> models.Filter:
     return models.Filter(must=[_condition(clause) for clause in where.must])
 
 
-def _condition(clause: Clause) -> models.FieldCondition:
+def _condition(clause: Clause) -> models.Condition:
+    if isinstance(clause, OpenTo):
+        return _open_to(clause)
     if isinstance(clause, OneOf):
         return models.FieldCondition(key=clause.key, match=models.MatchAny(any=cast("list[str]", list(clause.values))))
     return models.FieldCondition(key=clause.key, range=models.Range(gte=clause.at_least, lte=clause.at_most))
+
+
+def _open_to(clause: OpenTo) -> models.Condition:
+    nobody_s = models.IsEmptyCondition(is_empty=models.PayloadField(key=clause.key))
+    if not clause.groups:
+        return nobody_s
+    shared = models.FieldCondition(key=clause.key, match=models.MatchAny(any=list(clause.groups)))
+    return models.Filter(should=[nobody_s, shared])
 
 
 def _hits(response: models.QueryResponse) -> list[Hit]:

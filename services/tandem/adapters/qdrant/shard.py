@@ -8,9 +8,10 @@ from typing import Any, cast
 
 import qdrant_edge as edge
 
-from tandem.adapters.qdrant.conditions import Clause, OneOf, Values, Where
+from tandem.adapters.qdrant.conditions import Clause, OneOf, OpenTo, Values, Where
 from tandem.adapters.qdrant.engine import Legs
 from tandem.adapters.qdrant.payload import (
+    ACL,
     DENSE,
     FLOAT_FIELDS,
     INTEGER_FIELDS,
@@ -46,16 +47,19 @@ BUSY_HINT = "Stop the other process, or talk to it: `--url http://127.0.0.1:8000
 class Shard:
     """A collection's points. Reads may run side by side; writes come from one thread at a time."""
 
-    def __init__(self, path: Path, shard: Any, tenants: set[str]) -> None:
+    def __init__(self, path: Path, shard: Any, tenants: set[str], *, restricted: bool) -> None:
         self._path = path
         self._shard = shard
-        # Everyone who ever had a chunk here, before it is written; this process alone writes.
+        # Everyone who ever had a chunk here, and whether one ever had an access list, before it is written; this process
+        # alone writes.
         self._tenants = tenants
+        self._restricted = restricted
 
     def upsert(self, points: Sequence[NewPoint]) -> None:
         """Durable when it returns."""
         _require_room(self._path)
-        self._tenants.update(point.payload[TENANT] for point in points)
+        self._tenants.update(point.payload[TENANT] for point in points if point.chunk is not None)
+        self._restricted = self._restricted or any(point.payload.get(ACL) for point in points)
         with _translated(self._path):
             self._shard.update(edge.UpdateOperation.upsert_points([_point(point) for point in points]))
             self._shard.flush()
@@ -63,6 +67,7 @@ class Shard:
     def set_payload(self, where: Where, payload: Payload) -> None:
         """One entry of the engine's log: all or nothing."""
         _require_room(self._path)
+        self._restricted = self._restricted or bool(payload.get(ACL))
         with _translated(self._path):
             self._shard.update(edge.UpdateOperation.set_payload_by_filter(_filter(where), dict(payload)))
             self._shard.flush()
@@ -80,23 +85,36 @@ class Shard:
             found = self._shard.retrieve(list(ids), with_payload=True, with_vector=False)
         return [point.payload for point in found]
 
-    def scroll(self, where: Where) -> list[Payload]:
-        """The payloads of all that match."""
-        payloads: list[Payload] = []
+    def scroll(self, where: Where, only: Sequence[str] = ()) -> list[Payload]:
+        """The payloads of all that match, or some of their fields."""
+        return [point.payload for point in self._points(where, with_payload=list(only) or True)]
+
+    def embedded(self, where: Where) -> list[tuple[Payload, DenseVector, SparseVector]]:
+        """The same with their vectors."""
+        return [
+            (
+                point.payload,
+                point.vector[DENSE],
+                SparseVector(tuple(point.vector[SPARSE].indices), tuple(point.vector[SPARSE].values)),
+            )
+            for point in self._points(where, with_payload=True, with_vector=True)
+        ]
+
+    def _points(self, where: Where, **wanted: Any) -> Iterator[Any]:
         offset: Any = None
         while True:
-            request = edge.ScrollRequest(offset=offset, limit=_PAGE, filter=_filter(where), with_payload=True)
+            request = edge.ScrollRequest(offset=offset, limit=_PAGE, filter=_filter(where), **wanted)
             with _translated(self._path):
                 found, offset = self._shard.scroll(request)
-            payloads += [point.payload for point in found]
+            yield from found
             if offset is None:
-                return payloads
+                return
 
-    def values(self, key: str, where: Where) -> list[str]:
+    def values(self, key: str, where: Where, limit: int | None = None) -> list[str]:
         """Distinct values of a keyword field."""
-        limit = max(1, self.count(where))
+        most = limit or max(1, self.count(where))
         with _translated(self._path):
-            response = self._shard.facet(edge.FacetRequest(key=key, limit=limit, exact=True, filter=_filter(where)))
+            response = self._shard.facet(edge.FacetRequest(key=key, limit=most, exact=True, filter=_filter(where)))
         return [str(hit.value) for hit in response.hits]
 
     def count(self, where: Where) -> int:
@@ -135,13 +153,18 @@ class Shard:
         )
 
     def _selective(self, where: Where) -> Any:
-        """The filter; without the tenant's clause where the shard holds nobody else's chunks.
+        """The filter; without the tenant's clause where the shard holds nobody else's chunks, and without that of the
+        access lists where it holds none.
 
-        It would be true of every point, and checking that is half the cost of a search. Who is found is checked again
+        They would be true of every point, and checking that is half the cost of a search. Who is found is checked again
         on the way out.
         """
         vacuous = OneOf(TENANT, tuple(self._tenants)) if len(self._tenants) == 1 else None
-        clauses = tuple(clause for clause in where.must if clause != vacuous)
+        clauses = tuple(
+            clause
+            for clause in where.must
+            if clause != vacuous and (self._restricted or not isinstance(clause, OpenTo))
+        )
         return _filter(Where(clauses)) if clauses else None
 
     def _fused(self, nearest: list[Any], found: list[set[Any]], limit: int) -> dict[PointId, float]:
@@ -185,7 +208,7 @@ def create_shard(path: Path, dimensions: int) -> Shard:
         for field, schema in _indexes():
             shard.update(edge.UpdateOperation.create_field_index(field, schema))
         shard.flush()
-    return Shard(path, shard, set())
+    return Shard(path, shard, set(), restricted=False)
 
 
 def load_shard(path: Path) -> Shard:
@@ -193,7 +216,8 @@ def load_shard(path: Path) -> Shard:
     with _translated(path):
         shard = edge.EdgeShard.load(str(path))
         tenants = shard.facet(edge.FacetRequest(key=TENANT, limit=_PAGE, exact=True))
-    return Shard(path, shard, {str(hit.value) for hit in tenants.hits})
+        restricted = shard.facet(edge.FacetRequest(key=ACL, limit=1, exact=True))
+    return Shard(path, shard, {str(hit.value) for hit in tenants.hits}, restricted=bool(restricted.hits))
 
 
 def _indexes() -> Iterator[tuple[str, Any]]:
@@ -204,6 +228,8 @@ def _indexes() -> Iterator[tuple[str, Any]]:
 
 
 def _point(point: NewPoint) -> Any:
+    if point.chunk is None:
+        return edge.Point(point.id, {}, point.payload)
     words = edge.SparseVector(list(point.chunk.sparse.indices), list(point.chunk.sparse.values))
     return edge.Point(point.id, {DENSE: list(point.chunk.dense), SPARSE: words}, point.payload)
 
@@ -215,7 +241,16 @@ def _filter(where: Where) -> Any:
 def _condition(clause: Clause) -> Any:
     if isinstance(clause, OneOf):
         return edge.FieldCondition(clause.key, match=_match(clause.values))
+    if isinstance(clause, OpenTo):
+        return _open_to(clause)
     return edge.FieldCondition(clause.key, range=edge.RangeFloat(gte=clause.at_least, lte=clause.at_most))
+
+
+def _open_to(clause: OpenTo) -> Any:
+    nobody_s = edge.IsEmptyCondition(clause.key)
+    if not clause.groups:
+        return nobody_s
+    return edge.Filter(should=[nobody_s, edge.FieldCondition(clause.key, match=_match(clause.groups))])
 
 
 def _match(values: Values) -> Any:

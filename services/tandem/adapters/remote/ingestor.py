@@ -1,15 +1,20 @@
 """Documents at another Tandem."""
 
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from urllib.parse import quote
 
+import orjson
+
 from tandem.adapters.remote.peer import Peer, peer
+from tandem.adapters.remote.syncing import InFailures, InForgotten, InMarks, InPositions, position_query
+from tandem.adapters.remote.versions import RemoteVersions
 from tandem.adapters.remote.wire import InCollections, InDocument, InPage, InPut, read
 from tandem.domain.context import RequestContext
 from tandem.domain.document import CollectionInfo, DocumentPage, IngestOutcome, RawDocument, StoredDocument
 from tandem.domain.errors import UnknownDocument
+from tandem.domain.syncing import Failure, FailurePage, MarkPage, StreamPosition
 
 
 class RemoteIngestor:
@@ -19,6 +24,7 @@ class RemoteIngestor:
         self._peer = peer
         self._timeout_s = timeout_s
         self._put_timeout_s = put_timeout_s
+        self.versions = RemoteVersions(peer, put_timeout_s)
 
     async def put(self, collection: str, document: RawDocument, context: RequestContext) -> IngestOutcome:
         """What became of it there."""
@@ -38,15 +44,22 @@ class RemoteIngestor:
                 "path": document.path,
                 "created_at": None if document.created_at is None else repr(document.created_at),
                 "modified_at": None if document.modified_at is None else repr(document.modified_at),
+                "version": document.version,
+                "origin": document.origin,
+                "place": document.place,
+                "changed_at": None if document.changed_at is None else repr(document.changed_at),
+                **position_query(document.position),
             },
             body=document.body,
             media_type=document.media_type,
         )
         return read(InPut, answer).outcome()
 
-    async def delete(self, collection: str, document_id: str, context: RequestContext) -> bool:
+    async def delete(
+        self, collection: str, document_id: str, context: RequestContext, position: StreamPosition | None = None
+    ) -> bool:
         """True when there was one there."""
-        query = {"collection": collection}
+        query = {"collection": collection, **position_query(position)}
         try:
             await self._peer.call(
                 "DELETE", _document_path(document_id), context, timeout_s=self._timeout_s, query=query
@@ -72,6 +85,55 @@ class RemoteIngestor:
             "GET", "/v1/documents", context, timeout_s=self._timeout_s, query=query, reads=True
         )
         return read(InPage, answer).page()
+
+    async def marks(
+        self, collection: str, context: RequestContext, *, limit: int, after: str | None = None
+    ) -> MarkPage:
+        """A page of the peer's; a large one takes as long as a large write."""
+        path, query = f"{_collection_path(collection)}/marks", {"limit": limit, "after": after}
+        answer = await self._peer.call("GET", path, context, timeout_s=self._put_timeout_s, query=query, reads=True)
+        return read(InMarks, answer).page()
+
+    async def note_failure(self, collection: str, failure: Failure, context: RequestContext) -> None:
+        """Remembered there."""
+        said = {
+            "document_id": failure.document_id,
+            "reason": failure.reason,
+            "message": failure.message,
+            "source": failure.source,
+            "place": failure.place,
+        }
+        await self._peer.call(
+            "POST",
+            f"{_collection_path(collection)}/failures",
+            context,
+            timeout_s=self._timeout_s,
+            body=orjson.dumps(said),
+            media_type="application/json",
+        )
+
+    async def failures(
+        self, collection: str, context: RequestContext, *, limit: int, after: str | None = None
+    ) -> FailurePage:
+        """A page of the peer's."""
+        path, query = f"{_collection_path(collection)}/failures", {"limit": limit, "after": after}
+        answer = await self._peer.call("GET", path, context, timeout_s=self._timeout_s, query=query, reads=True)
+        return read(InFailures, answer).page()
+
+    async def forget_failure(self, collection: str, document_id: str, context: RequestContext) -> bool:
+        """Forgotten there."""
+        path, query = f"{_collection_path(collection)}/failures", {"document_id": document_id}
+        answer = await self._peer.call("DELETE", path, context, timeout_s=self._timeout_s, query=query)
+        return read(InForgotten, answer).forgotten
+
+    async def positions(
+        self, collection: str, stream: str, partitions: Sequence[int], context: RequestContext
+    ) -> Mapping[int, int]:
+        """As the peer has them."""
+        path = f"{_collection_path(collection)}/positions"
+        query = {"stream": stream, "partition": list(partitions)}
+        answer = await self._peer.call("GET", path, context, timeout_s=self._timeout_s, query=query, reads=True)
+        return read(InPositions, answer).positions
 
     async def collections(self, context: RequestContext) -> list[CollectionInfo]:
         """The peer's collections."""

@@ -123,13 +123,16 @@ class InCollection(In):
     """A collection."""
 
     name: str
+    version: str = ""
     documents: int
     chunks: int
     recipe: InRecipe
 
     def info(self) -> CollectionInfo:
         """The domain's."""
-        return CollectionInfo(self.name, self.documents, self.chunks, Recipe(**dict(self.recipe)))
+        return CollectionInfo(
+            self.name, self.documents, self.chunks, Recipe(**dict(self.recipe)), version=self.version
+        )
 
 
 class InCollections(In):

@@ -6,11 +6,14 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from operator import mul
 
+from tandem.adapters.scripted.remembering import Memory
 from tandem.domain.document import Chunk, CollectionInfo, DocumentPage, DocumentRecord, Recipe, StoredDocument
 from tandem.domain.errors import InvalidRequest, StoreMismatch, UnknownCollection, VersionConflict
-from tandem.domain.filters import Condition
+from tandem.domain.filters import Condition, Filter, FilterField
 from tandem.domain.lineage import UNTOLD, Lineage, Version, base_of, is_version, told, valid_base, version_named
 from tandem.domain.passage import Passage, Scores
+from tandem.domain.syncing import DocumentMark, Failure, FailurePage, StreamPosition
+from tandem.domain.viewer import Viewer
 from tandem.ports.embedder import DenseVector, SparseVector
 from tandem.ports.vectors import EmbeddedChunk, SearchHits, VectorQuery
 
@@ -30,6 +33,7 @@ class _Collection:
     recipe: Recipe
     lineage: Lineage = UNTOLD
     documents: dict[_Key, _Entry] = field(default_factory=dict)
+    memory: Memory = field(default_factory=Memory)
 
 
 class MemoryVectors:
@@ -40,6 +44,11 @@ class MemoryVectors:
         self._serving: dict[str, str] = {}
         self._spent: dict[str, int] = {}
         self.writes = 0
+
+    def changes(self, version: str) -> int:
+        """Of all versions together: no fewer than there were."""
+        del version
+        return self.writes
 
     async def resolve(self, name: str) -> str:
         """Raises `UnknownCollection`."""
@@ -97,9 +106,9 @@ class MemoryVectors:
         """In order."""
         return sorted({tenant for tenant, _ in self._known(await self.resolve(name)).documents})
 
-    async def collections(self, tenant: str) -> list[CollectionInfo]:
+    async def collections(self, tenant: str, *, groups: tuple[str, ...] = ()) -> list[CollectionInfo]:
         """Ordered by name."""
-        return [self._info(name, tenant) for name in sorted(self._serving)]
+        return [self._info(name, Viewer(tenant, groups)) for name in sorted(self._serving)]
 
     async def drop_collection(self, name: str, tenant: str) -> None:
         """Raises `UnknownCollection`."""
@@ -108,6 +117,7 @@ class MemoryVectors:
         for documents in (self._collections[each].documents for each in versions):
             for key in [key for key in documents if key[0] == tenant]:
                 del documents[key]
+                self.writes += 1
         if not any(self._collections[each].documents for each in versions):
             if not is_version(name):
                 del self._serving[name], self._spent[name]
@@ -118,11 +128,57 @@ class MemoryVectors:
                     del self._collections[each]
 
     async def replace_document(
-        self, collection: str, tenant: str, record: DocumentRecord, chunks: Sequence[EmbeddedChunk]
+        self,
+        collection: str,
+        tenant: str,
+        record: DocumentRecord,
+        chunks: Sequence[EmbeddedChunk],
+        position: StreamPosition | None = None,
     ) -> None:
         """Atomic, as there is no await in it."""
-        self._known(collection).documents[tenant, record.id] = _Entry(record, tuple(chunks))
+        known = self._known(collection)
+        known.documents[tenant, record.id] = _Entry(record, tuple(chunks))
+        known.memory.forget(tenant, record.id)
+        known.memory.reach(tenant, position)
         self.writes += 1
+
+    async def embedded(self, collection: str, tenant: str, document_id: str) -> tuple[EmbeddedChunk, ...]:
+        """As they were put."""
+        entry = self._known(collection).documents.get((tenant, document_id))
+        return () if entry is None else entry.chunks
+
+    async def same_content(self, collection: str, viewer: Viewer, content: str) -> str | None:
+        """The first by id."""
+        seen = self._seen(collection, viewer).items()
+        return min((id_ for id_, one in seen if one.record.content == content), default=None)
+
+    async def marks(self, collection: str, viewer: Viewer) -> list[DocumentMark]:
+        """One per document."""
+        every = [one.record for (owner, _), one in self._known(collection).documents.items() if owner == viewer.tenant]
+        records = [one for one in every if viewer.sees(one.acl)]
+        return [DocumentMark(one.id, one.source, one.chunks, one.origin, one.source_version) for one in records]
+
+    async def note_failure(
+        self, collection: str, tenant: str, failure: Failure, position: StreamPosition | None = None
+    ) -> None:
+        """See `Memory`."""
+        self._known(collection).memory.note(tenant, failure, position)
+
+    async def failures(self, collection: str, viewer: Viewer, *, limit: int, after: str | None = None) -> FailurePage:
+        """See `Memory`."""
+        return self._known(collection).memory.page(viewer, limit, after)
+
+    async def forget_failure(self, collection: str, tenant: str, document_id: str) -> bool:
+        """See `Memory`."""
+        return self._known(collection).memory.forget(tenant, document_id)
+
+    async def positions(self, collection: str, tenant: str, stream: str, partitions: Sequence[int]) -> dict[int, int]:
+        """See `Memory`."""
+        return self._known(collection).memory.reached(tenant, stream, partitions)
+
+    async def note_position(self, collection: str, tenant: str, position: StreamPosition) -> None:
+        """See `Memory`."""
+        self._known(collection).memory.reach(tenant, position)
 
     async def update_record(self, collection: str, tenant: str, record: DocumentRecord) -> bool:
         """False when it is not there."""
@@ -134,28 +190,47 @@ class MemoryVectors:
         self.writes += 1
         return True
 
-    async def delete_document(self, collection: str, tenant: str, document_id: str) -> bool:
+    async def delete_document(
+        self,
+        collection: str,
+        tenant: str,
+        document_id: str,
+        position: StreamPosition | None = None,
+        *,
+        groups: tuple[str, ...] = (),
+    ) -> bool:
         """True when there was one."""
-        gone = self._known(collection).documents.pop((tenant, document_id), None)
+        known = self._known(collection)
+        hidden = known.documents.get((tenant, document_id))
+        if hidden is not None and not Viewer(tenant, groups).sees(hidden.record.acl):
+            return False
+        gone = known.documents.pop((tenant, document_id), None)
+        known.memory.forget(tenant, document_id)
+        known.memory.reach(tenant, position)
         self.writes += gone is not None
         return gone is not None
 
-    async def record(self, collection: str, tenant: str, document_id: str) -> DocumentRecord | None:
+    async def record(
+        self, collection: str, tenant: str, document_id: str, *, groups: tuple[str, ...] = ()
+    ) -> DocumentRecord | None:
         """None when it is not there."""
-        entry = self._known(collection).documents.get((tenant, document_id))
+        entry = self._seen(collection, Viewer(tenant, groups)).get(document_id)
         return entry.record if entry is not None else None
 
-    async def document(self, collection: str, tenant: str, document_id: str) -> StoredDocument | None:
+    async def document(
+        self, collection: str, tenant: str, document_id: str, *, groups: tuple[str, ...] = ()
+    ) -> StoredDocument | None:
         """None when it is not there."""
-        entry = self._known(collection).documents.get((tenant, document_id))
+        entry = self._seen(collection, Viewer(tenant, groups)).get(document_id)
         return None if entry is None else StoredDocument(entry.record, tuple(each.chunk for each in entry.chunks))
 
-    async def documents(self, collection: str, tenant: str, *, limit: int, after: str | None = None) -> DocumentPage:
+    async def documents(
+        self, collection: str, tenant: str, *, limit: int, after: str | None = None, groups: tuple[str, ...] = ()
+    ) -> DocumentPage:
         """Ordered by id."""
-        ids = sorted(id_ for owner, id_ in self._known(collection).documents if owner == tenant)
-        rest = [id_ for id_ in ids if after is None or id_ > after]
-        documents = self._known(collection).documents
-        page = tuple(documents[tenant, id_].record for id_ in rest[:limit])
+        documents = self._seen(collection, Viewer(tenant, groups))
+        rest = [id_ for id_ in sorted(documents) if after is None or id_ > after]
+        page = tuple(documents[id_].record for id_ in rest[:limit])
         return DocumentPage(page, page[-1].id if page and len(rest) > limit else None)
 
     async def search(self, collection: str, query: VectorQuery) -> SearchHits:
@@ -189,6 +264,35 @@ class MemoryVectors:
 
         return SearchHits(passages(legs[0]), passages(legs[1]), passages(best))
 
+    async def chunks(
+        self, collection: str, tenant: str, wanted: Sequence[tuple[str, int]], *, groups: tuple[str, ...] = ()
+    ) -> list[Chunk]:
+        """Those that are there."""
+        entries = self._seen(collection, Viewer(tenant, groups))
+        places = set(wanted)
+        found = (each.chunk for id_ in {id_ for id_, _ in places} & entries.keys() for each in entries[id_].chunks)
+        return [chunk for chunk in found if (chunk.document_id, chunk.ordinal) in places]
+
+    async def values(self, collection: str, viewer: Viewer, field: FilterField, *, limit: int) -> tuple[str, ...]:
+        """In order."""
+        found: set[str] = set()
+        for entry in self._seen(collection, viewer).values():
+            value = getattr(entry.record, "id" if field == "document_id" else field)
+            found.update(value if isinstance(value, tuple) else () if value is None else (value,))
+            if field == "path":
+                parts = (value or "").split("/")[:-1]
+                found.update("/".join(parts[:count]) + "/" for count in range(1, len(parts) + 1))
+        return tuple(sorted(found)[:limit])
+
+    async def holds(self, collection: str, viewer: Viewer, filters: Filter) -> bool:
+        """As a search would find it."""
+        every = self._seen(collection, viewer).values()
+        return any(
+            all(_holds(entry.record, each.chunk, condition) for condition in filters)
+            for entry in every
+            for each in entry.chunks
+        )
+
     async def optimize(self, collection: str) -> None:
         """Nothing to index."""
         self._known(collection)
@@ -199,18 +303,22 @@ class MemoryVectors:
         except KeyError:
             raise UnknownCollection(f"There is no collection {name}.", param="collection") from None
 
-    def _info(self, name: str, tenant: str) -> CollectionInfo:
+    def _seen(self, collection: str, viewer: Viewer) -> dict[str, _Entry]:
+        """By id what the viewer may see."""
+        every = self._known(collection).documents.items()
+        return {id_: entry for (owner, id_), entry in every if owner == viewer.tenant and viewer.sees(entry.record.acl)}
+
+    def _info(self, name: str, viewer: Viewer) -> CollectionInfo:
         known = self._known(name)
-        mine = [entry for (owner, _), entry in known.documents.items() if owner == tenant]
+        mine = self._seen(name, viewer).values()
         chunks = sum(len(entry.chunks) for entry in mine)
         return CollectionInfo(name, len(mine), chunks, known.recipe, version=self._serving[name])
 
     def _matching(self, collection: str, query: VectorQuery) -> Iterator[tuple[_Entry, EmbeddedChunk]]:
-        for (owner, _), entry in self._known(collection).documents.items():
-            if owner == query.tenant:
-                for each in entry.chunks:
-                    if all(_holds(entry.record, each.chunk, condition) for condition in query.filters):
-                        yield entry, each
+        for entry in self._seen(collection, Viewer(query.tenant, query.groups)).values():
+            for each in entry.chunks:
+                if all(_holds(entry.record, each.chunk, condition) for condition in query.filters):
+                    yield entry, each
 
 
 def _ranked(scores: dict[str, float], limit: int) -> list[str]:

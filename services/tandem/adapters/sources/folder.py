@@ -5,6 +5,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from tandem.adapters.sources.origin import origin
 from tandem.adapters.sources.walk import walk
 from tandem.domain.document import IngestOutcome, RawDocument
 from tandem.domain.errors import DocumentRejected, InvalidRequest
@@ -13,26 +14,30 @@ from tandem.ports.source import Listing
 
 @dataclass(frozen=True, slots=True)
 class FileRef:
-    """A file that was found; `source` is its absolute path. Read only when its turn comes."""
+    """A file that was found. Read only when its turn comes."""
 
     id: str
     path: Path
-    source: str
     max_bytes: int
+    origin: str | None = None
     size: int | None = None
+    version: str | None = None
 
-    async def read(self) -> RawDocument:
+    async def read(self, unless: str | None = None) -> RawDocument | None:
         """Raises `DocumentRejected`: `too_large` (without reading it), `unreadable`."""
         try:
-            return await asyncio.to_thread(self._read)
+            return await asyncio.to_thread(self._read, unless)
         except OSError as error:
             raise DocumentRejected(
                 f"The file cannot be read: {error.strerror or error}.", reason="unreadable"
             ) from error
 
-    def _read(self) -> RawDocument:
+    def _read(self, unless: str | None) -> RawDocument | None:
         with open(self.path, "rb", opener=_open_without_waiting) as file:
             stat = os.fstat(file.fileno())
+            version = _version(stat)
+            if version == unless:
+                return None
             if stat.st_size > self.max_bytes:
                 raise DocumentRejected(
                     f"The file has {stat.st_size:,} bytes; {self.max_bytes:,} are allowed.",
@@ -40,7 +45,16 @@ class FileRef:
                     hint="Split it, or raise ingestion.max_document_bytes.",
                 )
             body = file.read(self.max_bytes + 1)
-        return RawDocument(self.id, body, self.source, modified_at=stat.st_mtime)
+            # Written to while it was read: nobody knows of which version that is.
+            whole = _version(os.fstat(file.fileno())) == version
+        return RawDocument(
+            self.id,
+            body,
+            self.id,
+            modified_at=stat.st_mtime,
+            version=version if whole else None,
+            origin=self.origin,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +63,11 @@ class FolderSource:
 
     path: Path
     max_document_bytes: int = 50_000_000
+
+    @property
+    def place(self) -> str:
+        """The absolute path."""
+        return os.path.normpath(self.path.expanduser().absolute())
 
     async def listing(self) -> Listing:
         """Raises `InvalidRequest` when the path is missing, unreadable, or neither file nor folder."""
@@ -65,7 +84,7 @@ class FolderSource:
             ) from error
         root = Path(os.path.normpath(root))
         if kind == "file":
-            return Listing((self._ref(root, root.parent),))
+            return Listing((self._ref(root, root.parent, None),))
         return self._folder(root)
 
     def _folder(self, root: Path) -> Listing:
@@ -74,9 +93,9 @@ class FolderSource:
             raise InvalidRequest(
                 f"The folder {self.path} may not be read.", hint="Check its permissions.", param="path"
             )
-        base = root.parent
+        base, mark = root.parent, origin("folder", _shown(str(root)))
         return Listing(
-            refs=tuple(self._ref(path, base) for path in found.files),
+            refs=tuple(self._ref(path, base, mark) for path in found.files),
             roots=(str(root).rstrip("/") + "/",),
             faults=tuple(
                 IngestOutcome(
@@ -86,14 +105,20 @@ class FolderSource:
             ),
             skipped=found.skipped,
             complete=not found.unreadable,
+            origin=mark,
         )
 
-    def _ref(self, path: Path, base: Path) -> FileRef:
+    def _ref(self, path: Path, base: Path, mark: str | None) -> FileRef:
         try:
-            size = path.stat().st_size
+            stat = path.stat()
         except OSError:
-            size = None
-        return FileRef(_id(path, base), path, _shown(str(path)), self.max_document_bytes, size)
+            return FileRef(_id(path, base), path, self.max_document_bytes, mark)
+        return FileRef(_id(path, base), path, self.max_document_bytes, mark, stat.st_size, _version(stat))
+
+
+def _version(stat: os.stat_result) -> str:
+    """Any write gives a file another time, and so does anything that takes its place."""
+    return f"{stat.st_mtime_ns:x}-{stat.st_ctime_ns:x}-{stat.st_size:x}-{stat.st_ino:x}"
 
 
 def _kind(path: Path) -> str:

@@ -23,8 +23,9 @@ class WebRef:
     max_bytes: int
     timeout_s: float
     size: int | None = None
+    version: str | None = None
 
-    async def read(self) -> RawDocument:
+    async def read(self, unless: str | None = None) -> RawDocument | None:
         """Raises `DocumentRejected`: `unreachable`, `too_large`, `timeout`."""
         timeout = aiohttp.ClientTimeout(total=self.timeout_s, sock_connect=_CONNECT_S)
         try:
@@ -61,6 +62,11 @@ class WebSource:
     url: str
     max_document_bytes: int = 50_000_000
     timeout_s: float = 60.0
+
+    @property
+    def place(self) -> str:
+        """The URL."""
+        return self.url
 
     async def listing(self) -> Listing:
         """Raises `InvalidRequest` for what is no URL; the page itself is fetched when its turn comes."""

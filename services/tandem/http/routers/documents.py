@@ -9,14 +9,16 @@ from starlette.responses import Response
 from tandem.domain.context import RequestContext
 from tandem.domain.document import IngestOutcome, RawDocument
 from tandem.domain.errors import DocumentRejected, UnknownDocument
+from tandem.domain.groups import MAX_GROUPS
 from tandem.http.exchange import context_of
 from tandem.http.json_route import JsonRoute
 from tandem.http.reply import json_reply
 from tandem.http.wire import documents as wire
+from tandem.http.wire import syncing
 from tandem.http.wire.errors import BEHIND, faults
 from tandem.http.wire.text import CollectionName, ShortText
 from tandem.ingestion.identifiers import check_document_id
-from tandem.ingestion.labels import MAX_GROUPS, MAX_TAGS
+from tandem.ingestion.labels import MAX_TAGS
 from tandem.ports.ingestor import Ingestor
 
 # curl and browsers say these when nobody told them what they send.
@@ -70,6 +72,13 @@ def documents_router(ingestor: Ingestor, *, collection: str) -> APIRouter:
         language: Annotated[wire.Language | None, Query(description=wire.LANGUAGE_IS)] = None,
         path: Annotated[wire.DocumentPath | None, Query(description=wire.PATH_IS)] = None,
         acl: Annotated[list[wire.GroupName], Query(max_length=MAX_GROUPS, description=wire.ACL_IS)] = [],  # noqa: B006
+        version: Annotated[ShortText | None, Query(description=syncing.VERSION_IS)] = None,
+        origin: Annotated[ShortText | None, Query(description=syncing.ORIGIN_IS)] = None,
+        place: Annotated[ShortText | None, Query(description=syncing.PLACE_IS)] = None,
+        changed_at: Annotated[FiniteFloat | None, Query(description=syncing.CHANGED_IS)] = None,
+        stream: Annotated[ShortText | None, Query(description=syncing.STREAM_IS)] = None,
+        partition: Annotated[syncing.Whole | None, Query()] = None,
+        position: Annotated[syncing.Whole | None, Query()] = None,
     ) -> Response:
         document = RawDocument(
             id=check_document_id(document_id),
@@ -84,12 +93,23 @@ def documents_router(ingestor: Ingestor, *, collection: str) -> APIRouter:
             language=language,
             path=path,
             acl=tuple(acl),
+            version=version,
+            origin=origin,
+            place=place,
+            changed_at=changed_at,
+            position=syncing.position_of(stream, partition, position),
         )
         target = collection or default
         outcome = _accepted(await ingestor.put(target, document, context_of(request)))
         return json_reply(
             wire.PutOutcome.model_validate(
-                {"id": outcome.document_id, "status": outcome.status, "chunks": outcome.chunks, "collection": target}
+                {
+                    "id": outcome.document_id,
+                    "status": outcome.status,
+                    "chunks": outcome.chunks,
+                    "reused": outcome.reused,
+                    "collection": target,
+                }
             )
         )
 
@@ -121,9 +141,17 @@ def documents_router(ingestor: Ingestor, *, collection: str) -> APIRouter:
         responses={200: {"model": wire.Deleted}, **faults(404, *BEHIND)},
         summary="Delete a document",
     )
-    async def delete(document_id: str, request: Request, collection: Collection = None) -> Response:
+    async def delete(
+        document_id: str,
+        request: Request,
+        collection: Collection = None,
+        stream: Annotated[ShortText | None, Query(description=syncing.STREAM_IS)] = None,
+        partition: Annotated[syncing.Whole | None, Query()] = None,
+        position: Annotated[syncing.Whole | None, Query()] = None,
+    ) -> Response:
         check_document_id(document_id)
-        if not await ingestor.delete(collection or default, document_id, context_of(request)):
+        event = syncing.position_of(stream, partition, position)
+        if not await ingestor.delete(collection or default, document_id, context_of(request), event):
             raise UnknownDocument(f"There is no document {document_id!r}.", param="id")
         return json_reply(wire.Deleted(id=document_id))
 

@@ -5,11 +5,10 @@ from typing import Annotated, Literal
 from pydantic import Field, FiniteFloat, model_validator
 
 from tandem.domain.document import Chunk, CollectionInfo, DocumentPage, DocumentRecord, StoredDocument
+from tandem.domain.groups import MAX_GROUP_CHARS, MAX_GROUPS
 from tandem.http.wire.text import CollectionName, Ours, Out, ShortText, Text, absent
 from tandem.ingestion.labels import (
     MAX_AUTHOR_CHARS,
-    MAX_GROUP_CHARS,
-    MAX_GROUPS,
     MAX_PATH_CHARS,
     MAX_TAG_CHARS,
     MAX_TAGS,
@@ -67,6 +66,7 @@ class PutOutcome(Out):
     id: str
     status: Literal["added", "updated", "unchanged"]
     chunks: int
+    reused: int = Field(description="Chunks whose vectors were there already.")
     collection: str
 
 
@@ -150,9 +150,10 @@ class WireRecipe(Out):
 
 
 class WireCollection(Out):
-    """One collection, with this tenant's counts."""
+    """One collection, with this tenant's counts; `version` is the one that serves."""
 
     name: str
+    version: str
     documents: int
     chunks: int
     recipe: WireRecipe
@@ -200,6 +201,7 @@ def wire_collection(info: CollectionInfo) -> WireCollection:
     recipe = info.recipe
     return WireCollection(
         name=info.name,
+        version=info.version,
         documents=info.documents,
         chunks=info.chunks,
         recipe=WireRecipe(
