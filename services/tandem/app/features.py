@@ -1,6 +1,6 @@
 """The feature pipeline in the settings: how documents become vectors, and how questions find them."""
 
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, SecretStr, model_validator
 
@@ -72,6 +72,27 @@ class Reranker(Group):
     """Upper bound of one call."""
 
 
+class Expand(Group):
+    """Other words for a question, by the predictor."""
+
+    mode: Literal["off", "multi_query", "hyde"] = "multi_query"
+    """`multi_query` asks for the question in other words, `hyde` for a passage that would answer it; `off`: never, whatever a request asks for."""
+    always: bool = False
+    """Expand unless the request says otherwise; else only when it asks for it."""
+    queries: int = Field(default=3, ge=1, le=8)
+    """Other words of `multi_query`, at most."""
+    weight: float = Field(default=0.5, gt=0, le=10)
+    """How much the ranks of what other words found count, beside 1 for the question's own."""
+    max_tokens: int = Field(default=96, ge=16, le=1024)
+    """The most that the model writes."""
+    timeout_s: float = Field(default=3.0, gt=0)
+    """Longest time for it; the request's deadline may be nearer."""
+    multi_query_prompt: str = "multi-query@1"
+    """Template of `multi_query`; your own lie in `prompts_dir`/rewrites."""
+    hyde_prompt: str = "hyde@1"
+    """Template of `hyde`."""
+
+
 class Retrieval(Group):
     """From question to passages."""
 
@@ -83,14 +104,35 @@ class Retrieval(Group):
     """Passages handed to the prompt."""
     candidates: int = Field(default=30, ge=1, le=200)
     """Passages recalled by each leg before fusion."""
+    dense_weight: float = Field(default=1.0, gt=0, le=100)
+    """How much the ranks of the search by meaning count in the fusion."""
+    sparse_weight: float = Field(default=1.0, gt=0, le=100)
+    """How much the ranks of the search by words count."""
+    fusion_k: int = Field(default=60, ge=1, le=1000)
+    """Reciprocal rank fusion adds `weight / (k + rank)`: the smaller, the more the first places count."""
     threshold: float | None = Field(default=None, ge=0, le=1)
     """Relevance below which Tandem says that it does not know; unset: the measured default of the embedder."""
     rerank: bool = True
     """Rerank unless the request says otherwise."""
+    diversity: float = Field(default=0.0, ge=0, le=1)
+    """How much variety among the passages counts; 0 ranks them by relevance alone."""
+    neighbours: Annotated[int, Field(ge=0, le=5)] | Literal["section"] = 0
+    """Chunks added before and after each passage, or `section` for all of its section, as far as `max_passage_tokens` allows."""
     max_passage_tokens: int = Field(default=1500, ge=64)
     """Token budget of all passages in one prompt."""
     budget_share: float = Field(default=0.5, gt=0, le=1)
     """Share of a request's time, as it is left when retrieval begins, that retrieval may take; the rest is the model's."""
+    standalone: Literal["rules", "model"] = "rules"
+    """Who makes a follow-up stand alone: rules, or the predictor with the rules as its fallback."""
+    standalone_prompt: str = "standalone@1"
+    """Template of `standalone: model`."""
+    self_query: Literal["off", "rules", "model"] = "rules"
+    """Who reads conditions on documents out of a question: rules, or the predictor beside them. `off`: only when a request asks for it, by rules."""
+    self_query_prompt: str = "self-query@1"
+    """Template of `self_query: model`."""
+    model_timeout_s: float = Field(default=2.0, gt=0)
+    """Longest time for each of those two; the request's deadline may be nearer."""
+    expand: Expand = Expand()
     on_failure: Literal["fail", "answer_without"] = "fail"
     """When nothing can be searched: `fail` answers 503 or 504; `answer_without` lets the model answer by itself, and says so."""
 

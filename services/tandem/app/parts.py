@@ -12,6 +12,7 @@ from tandem.app.embedding import embedding_server
 from tandem.app.settings import Settings
 from tandem.app.speaking import predictor_client
 from tandem.app.traffic import Endpoint, Pool
+from tandem.app.wording import planner
 from tandem.generation.streaming import Patience
 from tandem.pipeline.retrieving import RetrievalDefaults, Retrieving
 from tandem.ports.embedder import Embedder
@@ -131,7 +132,9 @@ async def local_features(
             chunk_tokens=settings.ingestion.chunk_tokens,
             chunk_overlap=settings.ingestion.chunk_overlap,
         )
-        retrieving = Retrieving(embed, sparse, store, scorer, clock, retrieval_defaults(settings))
+        retrieving = Retrieving(
+            embed, sparse, store, scorer, clock, retrieval_defaults(settings), planner(settings, store, clock)
+        )
         yield remembering(retrieving, store), ingesting
 
 

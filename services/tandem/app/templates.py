@@ -7,6 +7,7 @@ from pathlib import Path
 from tandem.domain.errors import ConfigurationError
 
 _SUFFIX = ".jinja"
+_REWRITES = "rewrites"
 
 
 def template_sources(own: Path | None) -> dict[str, str]:
@@ -17,6 +18,12 @@ def template_sources(own: Path | None) -> dict[str, str]:
             raise ConfigurationError(f"prompts_dir {own} is not a directory.", hint="Create it, or unset prompts_dir.")
         found |= _read(own)
     return found
+
+
+def rewrite_sources(own: Path | None) -> dict[str, str]:
+    """The same for what a model writes before a search: the user's own lie in the folder `rewrites` below the others."""
+    found = _read(resources.files("tandem.prompting") / _REWRITES)
+    return found | (_read(own / _REWRITES) if own is not None and (own / _REWRITES).is_dir() else {})
 
 
 def _read(folder: Traversable) -> dict[str, str]:

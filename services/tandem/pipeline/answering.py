@@ -16,11 +16,13 @@ from tandem.pipeline.admitted import Admitted
 from tandem.pipeline.caching import AnswerCache, KeptAnswer, no_answers
 from tandem.pipeline.dispatching import Asked, Dispatch
 from tandem.pipeline.grounding import unavailable
+from tandem.pipeline.rewording import Rewording, by_rules
+from tandem.pipeline.rewriting import SlotRewriter
 from tandem.ports.clock import Clock
 from tandem.ports.retriever import Retriever
+from tandem.ports.rewriter import Rewriter
 from tandem.prompting.citations import cite
 from tandem.prompting.templates import Templates
-from tandem.retrieval.standalone import standalone
 
 ABSTENTION = "I don't know from these documents."
 # Said by a model that has nothing to say either.
@@ -58,6 +60,7 @@ class Answering:
         defaults: AnswerDefaults | None = None,
         quotas: Quotas | None = None,
         answers: AnswerCache | None = None,
+        rewording: Rewording | None = None,
     ) -> None:
         self._retriever = retriever
         self._dispatch = dispatch
@@ -66,6 +69,7 @@ class Answering:
         self._defaults = defaults or AnswerDefaults()
         self._quotas = quotas
         self._answers = answers or no_answers()
+        self._rewording = rewording or by_rules(clock)
 
     @asynccontextmanager
     async def answer(self, question: Question, context: RequestContext) -> AsyncIterator[AsyncIterator[AnswerEvent]]:
@@ -80,7 +84,7 @@ class Answering:
         context.progress.stage = "queue"
         async with self._reserved(asked, context) as bill, self._dispatch.admit(asked, context) as admitted:
             timings = {"queue": self._clock.monotonic_s() - began_s}
-            ground = await self._ground(question, template, context, timings)
+            ground = await self._ground(question, template, context, timings, SlotRewriter(admitted, bill))
             if ground.prompt is None:
                 yield self._abstain(await ground.found(admitted), timings)
                 return
@@ -103,16 +107,23 @@ class Answering:
                 admitted.charge(Usage(bill.prompt_tokens, bill.used - bill.prompt_tokens) if bill.used else None)
 
     async def _ground(
-        self, question: Question, template: str, context: RequestContext, timings: dict[str, float]
+        self,
+        question: Question,
+        template: str,
+        context: RequestContext,
+        timings: dict[str, float],
+        rewriter: Rewriter,
     ) -> "_Ground":
         """What the answer will stand on: passages in a prompt, nothing relevant, or the conversation alone."""
         if not self._defaults.retrieves:
             prompt = Prompt((*question.conversation, Message("user", question.text)), NO_TEMPLATE)
             return _Ground(Retrieval((), 0.0), question.text, NO_TEMPLATE, prompt)
         began_s = self._clock.monotonic_s()
-        asked = standalone(question.text, question.conversation)
+        asked, options = await self._rewording.worded(
+            question.text, question.conversation, question.retrieval, context, rewriter
+        )
         async with self._stage("retrieval", context):
-            retrieval = await self._retriever.retrieve(asked, question.retrieval, context)
+            retrieval = await self._retriever.retrieve(asked, options, context)
         timings["retrieval"] = self._clock.monotonic_s() - began_s
         if unavailable(retrieval):
             alone = self._templates.render(UNAIDED, question.text, (), question.conversation)
@@ -131,11 +142,14 @@ class Answering:
     def _asked(self, question: Question) -> Asked:
         """What the request may take, before any work is done for it."""
         told = _characters(question.conversation) + len(question.text)
-        passages = self._defaults.passage_tokens if self._defaults.retrieves else 0
+        passages = reworded = 0
+        if self._defaults.retrieves:
+            passages = self._defaults.passage_tokens
+            reworded = self._rewording.tokens(question.text, question.conversation, question.retrieval)
         first = question.conversation[0].content if question.conversation else question.text
         return Asked(
             collection=question.retrieval.collection,
-            prompt_tokens=told // _CHARS_PER_TOKEN + passages,
+            prompt_tokens=told // _CHARS_PER_TOKEN + passages + reworded,
             answer_tokens=question.sampling.max_tokens or self._defaults.max_tokens,
             opening=first,
             follows=bool(question.conversation),

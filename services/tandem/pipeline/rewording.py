@@ -69,9 +69,6 @@ class Rewording:
         self._clock = clock
         self._defaults = defaults or RewordingDefaults()
         self._pace = Pace()
-        chosen = self._defaults
-        for name in (chosen.standalone_prompt, chosen.self_query_prompt, chosen.multi_query_prompt, chosen.hyde_prompt):
-            rewrites.known(name)
 
     def stages(self, conversation: Sequence[Message], options: RetrievalOptions) -> tuple[Stage, ...]:
         """Those for which a model is asked, in their order. None when somebody worded the question already."""
@@ -128,11 +125,15 @@ class Rewording:
         today = datetime.fromtimestamp(self._clock.epoch_s(), UTC).strftime("%Y-%m-%d, a %A")
         return self._rewrites.render(name, question, conversation, count=self._defaults.queries, today=today)
 
-    def _course(self, context: RequestContext) -> Course:
-        now_s = self._clock.monotonic_s()
+    def hurried(self, context: RequestContext) -> RequestContext:
+        """The context until its share of the time is over."""
         if context.deadline_s is None:
-            return Course(self._pace, self._clock, None)
-        return Course(self._pace, self._clock, now_s + self._defaults.share * (context.deadline_s - now_s))
+            return context
+        now_s = self._clock.monotonic_s()
+        return replace(context, deadline_s=now_s + self._defaults.share * (context.deadline_s - now_s))
+
+    def _course(self, context: RequestContext) -> Course:
+        return Course(self._pace, self._clock, self.hurried(context).deadline_s)
 
     @staticmethod
     async def _available(
@@ -149,6 +150,11 @@ class Rewording:
         if SELF_QUERY in stages and options.self_query:
             course.note(NO_SELF_QUERY)
         return False
+
+
+def by_rules(clock: Clock) -> Rewording:
+    """Without a model."""
+    return Rewording(Rewrites({}), clock, RewordingDefaults())
 
 
 class _Work:
