@@ -8,6 +8,7 @@ from charts.rendering import APIS, CHART, Case, cases, objects, refusal, rendere
 
 OPEN: dict[str, Any] = {"config": {"server": {"allow_unauthenticated": True}}}
 SMALLEST = CHART / "ci/smallest-values.yaml"
+WORK: dict[str, Any] = {"config": {"ingestion": {"sources": [{"name": "a", "place": "https://a.example.com"}]}}}
 KEYS: dict[str, Any] = {"existingSecrets": {"keysFile": {"name": "keys"}}}
 QDRANT = {"vectors": {"url": "http://qdrant.qdrant:6333"}}
 # The parts of a 30B model's budget, on a GPU that has 24 GB.
@@ -59,7 +60,22 @@ REFUSED: dict[str, tuple[dict[str, Any], str, str]] = {
         "existingSecrets.quotas",
         "networkPolicy.extraEgress.gateway",
     ),
-    "a worker, which is not there yet": ({"worker": {"enabled": True}}, "worker.enabled", "through the gateway's API"),
+    "a worker without work": ({"worker": {"enabled": True}}, "nothing to do", "config.ingestion.sources"),
+    "a worker that follows requests": (
+        {**WORK, "worker": {"enabled": True, "autoscaling": {"enabled": True, "type": "keda"}}},
+        "worker.autoscaling.type",
+        "it follows cpu",
+    ),
+    "a worker without a place for documents": (
+        {**WORK, "worker": {"enabled": True}, "gateway": {"enabled": False}, "retriever": {"enabled": False}},
+        "A worker needs a place for documents",
+        "config.vectors.url",
+    ),
+    "two schedules of a name": (
+        {"ingestion": {"schedules": [{"name": "a", "schedule": "@daily", "places": ["https://a"]}] * 2}},
+        "ingestion.schedules",
+        '"a"',
+    ),
     "a minimum above the maximum": (
         {"gateway": {"autoscaling": {"enabled": True, "minReplicas": 5, "maxReplicas": 3}}},
         "gateway.autoscaling.minReplicas is 5",

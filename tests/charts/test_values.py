@@ -23,6 +23,7 @@ GIVEN: dict[Path, dict[str, Any]] = {path: yaml.safe_load(path.read_text()) for 
 OTHERWISE: dict[str, Any] = {
     "config": {"log": {"level": "debug"}},
     "imagePullSecrets": [{"name": "changed"}],
+    "ingestion.schedules": [{"name": "changed", "schedule": "@daily", "places": ["https://a.example.com"]}],
     "existingSecrets.pools": {"far": {"name": "changed", "key": "changed"}},
 }
 
@@ -44,8 +45,8 @@ def _shape(path: tuple[str, ...]) -> dict[str, Any]:
     return shape if "$ref" not in shape else {}
 
 
-# Of the workloads one, as they share a template; a worker can't be deployed yet.
-LEAVES = [(path, value) for path, value in _leaves(VALUES) if path[0] not in WORKLOADS and path[-1] != "worker"]
+# Of the workloads one, as they share a template.
+LEAVES = [(path, value) for path, value in _leaves(VALUES) if path[0] not in WORKLOADS]
 
 
 def _changed(path: tuple[str, ...], value: Any) -> Any:

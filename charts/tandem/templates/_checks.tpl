@@ -5,6 +5,7 @@
 {{- range (include "tandem.workloads" . | fromYaml).names }}
 {{- include "tandem.check.workload" (dict "root" $ "component" .) }}
 {{- end }}
+{{- include "tandem.check.schedules" .Values }}
 {{- include "tandem.check.apis" . }}
 {{- end }}
 
@@ -70,7 +71,7 @@
 {{- $values := .root.Values }}
 {{- with get $values $name }}
 {{- if eq $name "worker" }}
-{{- fail "worker.enabled: this version has no worker target; documents come through the gateway's API." }}
+{{- include "tandem.check.worker" $values }}
 {{- end }}
 {{- with .autoscaling }}
 {{- if and .enabled (gt (int .minReplicas) (int .maxReplicas)) }}
@@ -100,6 +101,28 @@
 {{- if lt (float64 .terminationGracePeriodSeconds) $drain }}
 {{- fail (printf "%s.terminationGracePeriodSeconds is %d, but a pod may drain for %v: give more, or lower config.server.drain_timeout_s." $name (int .terminationGracePeriodSeconds) $drain) }}
 {{- end }}
+{{- end }}
+{{- end }}
+
+{{- define "tandem.check.schedules" -}}
+{{- $names := list }}
+{{- range .ingestion.schedules }}
+{{- if has .name $names }}
+{{- fail (printf "Two of ingestion.schedules have the name %q." .name) }}
+{{- end }}
+{{- $names = append $names .name }}
+{{- end }}
+{{- end }}
+
+{{- define "tandem.check.worker" -}}
+{{- if not (.config.ingestion).sources }}
+{{- fail "worker.enabled: a worker has nothing to do: list places in config.ingestion.sources, or set worker.enabled to false." }}
+{{- end }}
+{{- if and (not .retriever.enabled) (not (.config.retriever).url) (not (.config.vectors).url) }}
+{{- fail "A worker needs a place for documents: set retriever.enabled to true, or config.vectors.url to a Qdrant server." }}
+{{- end }}
+{{- if and .worker.autoscaling.enabled (ne .worker.autoscaling.type "cpu") }}
+{{- fail "worker.autoscaling.type: nobody sends requests to a worker; it follows cpu." }}
 {{- end }}
 {{- end }}
 

@@ -15,12 +15,28 @@
 {{- $config := .root.Values.config }}
 {{- $urls := list }}
 {{- if or (eq .component "retriever") (not .root.Values.retriever.enabled) }}
-{{- $urls = concat $urls (list ($config.retriever).url ($config.vectors).url ($config.reranker).url) }}
+{{- $urls = concat $urls (list ($config.retriever).url ($config.vectors).url ($config.reranker).url ($config.embedder).url) }}
 {{- if and ($config.vectors).url ($config.vectors).grpc_port }}
 {{- $urls = append $urls (printf "%s:%d" (regexReplaceAll ":[0-9]+/?$|/$" $config.vectors.url "") (int $config.vectors.grpc_port)) }}
 {{- end }}
 {{- end }}
-{{- if ne .component "retriever" }}
+{{- if has .component (list "worker" "ingest") }}
+{{- range ($config.ingestion).sources }}
+{{- if regexMatch "^https?://" .place }}
+{{- $urls = append $urls .place }}
+{{- end }}
+{{- end }}
+{{- end }}
+{{- if eq .component "ingest" }}
+{{- range .root.Values.ingestion.schedules }}
+{{- range .places }}
+{{- if regexMatch "^https?://" . }}
+{{- $urls = append $urls . }}
+{{- end }}
+{{- end }}
+{{- end }}
+{{- end }}
+{{- if eq .component "gateway" }}
 {{- $urls = concat $urls (list .root.Values.predictor.external.url ($config.predictor).url ((($config.auth).jwt).jwks_url)) }}
 {{- range $config.pools }}
 {{- range .endpoints }}
@@ -85,7 +101,7 @@ the cluster leads to no policy can know: it opens its port to public addresses. 
 {{- if .root.Values.retriever.enabled }}
 {{ include "tandem.egress.own" (dict "root" .root "component" "retriever" "port" 8000) }}
 {{- end }}
-{{- if include "tandem.predictor.deployed" .root }}
+{{- if and (eq .component "gateway") (include "tandem.predictor.deployed" .root) }}
 - to:
     - podSelector:
         matchLabels:
@@ -98,7 +114,7 @@ the cluster leads to no policy can know: it opens its port to public addresses. 
 {{- range (include "tandem.egress.urls" . | fromYaml).urls }}
 {{- include "tandem.egress.url" (dict "root" $.root "url" .) }}
 {{- end }}
-{{- with get .root.Values.networkPolicy.extraEgress .component }}
+{{- with get .root.Values.networkPolicy.extraEgress (ternary "worker" .component (eq .component "ingest")) }}
 {{ toYaml . }}
 {{- end }}
 {{- end }}

@@ -29,7 +29,17 @@
 {{- include "tandem.secretEnv" (list "TANDEM_RETRIEVER__API_KEY" $values.existingSecrets.retriever) }}
 {{- end }}
 {{- include "tandem.secretEnv" (list "TANDEM_VECTORS__API_KEY" $values.existingSecrets.vectors) }}
-{{- if not $inner }}
+{{- include "tandem.secretEnv" (list "TANDEM_EMBEDDER__API_KEY" $values.existingSecrets.embedder) }}
+{{- if eq .component "worker" }}
+# Each finds its share by the addresses of all.
+- name: TANDEM_WORKER__PEERS
+  value: {{ include "tandem.objectname" . }}.{{ .root.Release.Namespace }}.svc
+- name: TANDEM_WORKER__ADDRESS
+  valueFrom:
+    fieldRef:
+      fieldPath: status.podIP
+{{- end }}
+{{- if eq .component "gateway" }}
 {{- with include "tandem.predictor.env" .root | trim }}
 {{ . }}
 {{- end }}
@@ -75,15 +85,21 @@ which the kubelet fills in: the key itself is in no object but its Secret.
 
 {{/* The Secret with a workload's keys file, as `name` and `key`; empty: none. */}}
 {{- define "tandem.keysFile" -}}
+{{- if has .component (list "gateway" "retriever") }}
 {{- with .root.Values.existingSecrets }}
 {{- $chosen := ternary .retrieverKeysFile .keysFile (and (eq $.component "retriever") (ne .retrieverKeysFile.name "")) }}
 {{- if $chosen.name }}{{ toYaml $chosen }}{{ end }}
 {{- end }}
 {{- end }}
+{{- end }}
 
-{{/* keys: where there is a keys file, unless tokens are wanted. A retriever is called by its peers only, so never by token. */}}
+{{/*
+keys: where there is a keys file, unless tokens are wanted. A retriever is called by its peers only, so never by token; what
+ingests is called by nobody, and is given no keys.
+*/}}
 {{- define "tandem.authMode" -}}
 {{- $jwt := eq ((.root.Values.config.auth).mode | default "none") "jwt" -}}
-{{- if eq .component "retriever" }}{{ if or $jwt (include "tandem.keysFile" .) }}keys{{ end }}
+{{- if not (has .component (list "gateway" "retriever")) }}none
+{{- else if eq .component "retriever" }}{{ if or $jwt (include "tandem.keysFile" .) }}keys{{ end }}
 {{- else if and (include "tandem.keysFile" .) (not $jwt) }}keys{{ end }}
 {{- end }}

@@ -69,20 +69,17 @@ containers:
         mountPath: /etc/tandem-keys
         readOnly: true
       {{- end }}
+      {{- if eq .component "worker" }}
+      {{- include "tandem.pod.documentsMount" .root | nindent 6 }}
+      {{- end }}
 volumes:
-  - name: config
-    configMap:
-      name: {{ include "tandem.fullname" .root }}-config
-      items:
-        - key: tandem.yaml
-          path: tandem.yaml
-        {{- range $name, $_ := .root.Values.prompts }}
-        - key: {{ include "tandem.promptKey" $name }}
-          path: prompts/{{ $name }}.jinja
-        {{- end }}
+  {{- include "tandem.pod.configVolume" .root | nindent 2 }}
   - name: tmp
     emptyDir:
       sizeLimit: 1Gi
+  {{- if eq .component "worker" }}
+  {{- include "tandem.pod.documentsVolume" .root | nindent 2 }}
+  {{- end }}
   {{- with include "tandem.pod.data" . }}
   - name: data
     {{- . | nindent 4 }}
@@ -95,6 +92,38 @@ volumes:
         - key: {{ .key | quote }}
           path: keys.yaml
   {{- end }}
+{{- end }}
+
+{{/* tandem.yaml and templates. Takes the root. */}}
+{{- define "tandem.pod.configVolume" -}}
+- name: config
+  configMap:
+    name: {{ include "tandem.fullname" . }}-config
+    items:
+      - key: tandem.yaml
+        path: tandem.yaml
+      {{- range $name, $_ := .Values.prompts }}
+      - key: {{ include "tandem.promptKey" $name }}
+        path: prompts/{{ $name }}.jinja
+      {{- end }}
+{{- end }}
+
+{{/* Documents on a volume, for what ingests. Both take the root. */}}
+{{- define "tandem.pod.documentsMount" -}}
+{{- if .Values.ingestion.documentsClaim -}}
+- name: documents
+  mountPath: /documents
+  readOnly: true
+{{- end }}
+{{- end }}
+
+{{- define "tandem.pod.documentsVolume" -}}
+{{- with .Values.ingestion.documentsClaim -}}
+- name: documents
+  persistentVolumeClaim:
+    claimName: {{ . | quote }}
+    readOnly: true
+{{- end }}
 {{- end }}
 
 {{/* What every pod of ours may do, which is nothing. Takes the root. */}}

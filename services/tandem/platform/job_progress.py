@@ -52,6 +52,7 @@ def look(cluster: Cluster, name: str) -> JobState:
 def _shard(cluster: Cluster, index: int, pods: tuple[Object, ...], done: bool, failed: bool) -> ShardState:
     newest = pods[-1] if pods else {}
     phase = at(newest, "status", "phase", default="Pending")
+    done = done or phase == "Succeeded"
     state: State = "done" if done else "failed" if failed else "running" if phase == "Running" else "waiting"
     return ShardState(index, state, _said(cluster, newest), len(pods))
 
@@ -67,7 +68,8 @@ def _said(cluster: Cluster, pod: Object) -> str:
         log = cluster.log(cluster.namespace, name_of(pod), "ingest", previous=False, lines=5)
     except Refused:
         return ""
-    lines = [line.strip() for line in log.splitlines() if line.strip()]
+    # Said in the log's place while the container goes away.
+    lines = [line.strip() for line in log.splitlines() if line.strip() and not line.startswith("unable to retrieve")]
     return lines[-1] if lines else ""
 
 

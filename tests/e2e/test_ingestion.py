@@ -1,0 +1,152 @@
+"""Ingestion by Jobs: shards side by side, one of their pods killed, and the collection is that of a clean run."""
+
+import asyncio
+import json
+import os
+import random
+import subprocess
+import time
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+import yaml
+
+from component.deployments import TANDEM
+from e2e.cluster import Object
+from e2e.keys import CALLER
+from e2e.release import Release
+from e2e.space import Space
+from e2e.waiting import until
+
+pytestmark = pytest.mark.timeout(300)
+
+DOCUMENTS = 36
+SHARDS = 3
+_SMALL = {"requests": {"cpu": "20m", "memory": "128Mi"}, "limits": {"memory": "1Gi"}}
+
+
+@pytest.fixture(scope="module")
+def installed(release: Release, ours: Space) -> Release:
+    """Gateway and retriever; who generates does not matter here. The documents lie on a volume of the pods."""
+    ours.cluster.apply(
+        {
+            "apiVersion": "v1",
+            "kind": "ConfigMap",
+            "metadata": {"name": "corpus", "namespace": ours.name},
+            "data": {f"page-{number:02}.md": _page(number) for number in range(DOCUMENTS)},
+        }
+    )
+    release.up({"predictor": {"enabled": False, "external": {"url": "http://nobody.invalid"}}}, files=())
+    return release
+
+
+def _page(number: int) -> str:
+    parts = "\n\n".join(
+        f"## Part {part}\n\n" + f"Page {number} tells of part {part} in words of its own: {number * 7 + part}. " * 6
+        for part in range(3)
+    )
+    return f"# Page {number}\n\n{parts}\n"
+
+
+@pytest.fixture(scope="module")
+def values(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    file = tmp_path_factory.mktemp("values") / "values.yaml"
+    file.write_text(
+        yaml.safe_dump(
+            {
+                "resources": _SMALL,
+                "volumes": [{"name": "corpus", "configMap": {"name": "corpus"}}],
+                "volumeMounts": [{"name": "corpus", "mountPath": "/documents/corpus", "readOnly": True}],
+            }
+        ),
+        encoding="utf-8",
+    )
+    return file
+
+
+def _tandem(space: Space, release: Release, values: Path, *more: str) -> "subprocess.Popen[str]":
+    command = [str(TANDEM), "ingest", "--on", "kubernetes", "--release", release.name, "--namespace", space.name]
+    return subprocess.Popen(
+        [*command, "--values", str(values), *more, "/documents/corpus"],
+        env={**os.environ, **space.cluster.env},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def _ended(running: "subprocess.Popen[str]") -> tuple[str, str]:
+    out, err = running.communicate(timeout=150)
+    assert running.returncode == 0, out + err
+    return out, err
+
+
+async def test_a_killed_pod_of_a_job_loses_and_doubles_nothing(installed: Release, ours: Space, values: Path) -> None:
+    _ended(_tandem(ours, installed, values, "--collection", "clean"))
+    disturbed = _tandem(ours, installed, values, "--shards", str(SHARDS), "--collection", "disturbed")
+    try:
+        killed = await asyncio.to_thread(_kill_one, ours)
+        out, err = await asyncio.to_thread(_ended, disturbed)
+    finally:
+        disturbed.kill()
+    assert f"{SHARDS} of {SHARDS} shards done" in out
+    assert err.count(f"shard {killed}  running") > 1, err
+    with installed.forwarded() as url:
+        clean, found = await _content(url, "clean"), await _content(url, "disturbed")
+    assert len(clean) == DOCUMENTS
+    assert found == clean
+
+
+def _kill_one(space: Space) -> str:
+    """Kill a running pod at a random moment without a word, as a node does that dies; its index."""
+
+    def running() -> list[Object]:
+        pods = space.pods("ingest")
+        return [
+            pod
+            for pod in pods
+            if pod["status"]["phase"] == "Running" and "disturbed" in pod["spec"]["containers"][0]["args"]
+        ]
+
+    until("pods that ingest", lambda: len(running()) == SHARDS, within_s=60, every_s=0.2)
+    time.sleep(random.SystemRandom().uniform(0.5, 3.0))
+    victim = random.SystemRandom().choice(running())
+    space.kubectl("delete", "pod", victim["metadata"]["name"], "--force", "--grace-period=0")
+    index: str = victim["metadata"]["labels"]["batch.kubernetes.io/job-completion-index"]
+    return index
+
+
+async def _content(url: str, collection: str) -> dict[str, Any]:
+    """Every document with its chunks; without the time when it was made."""
+    async with aiohttp.ClientSession(headers={"authorization": f"Bearer {CALLER}"}) as session:
+        listing = session.get(f"{url}/v1/documents", params={"collection": collection, "limit": 1000})
+        async with listing as reply:
+            listed = (await reply.json())["data"]
+        found: dict[str, Any] = {}
+        for record in listed:
+            path = f"{url}/v1/documents/{record['id']}"
+            async with session.get(path, params={"collection": collection}) as reply:
+                document = await reply.json()
+            document.pop("ingested_at", None)
+            found[record["id"]] = document
+    return found
+
+
+def test_a_schedule_is_taken_in_by_the_cluster(installed: Release, ours: Space, values: Path) -> None:
+    out, _ = _ended(_tandem(ours, installed, values, "--shards", "2", "--schedule", "15 3 * * *"))
+    name = out.partition(" ")[0]
+    found = json.loads(ours.kubectl("get", name, "-o", "json"))
+    assert found["spec"]["schedule"] == "15 3 * * *"
+    spec = found["spec"]["jobTemplate"]["spec"]
+    assert (spec["completionMode"], spec["completions"]) == ("Indexed", 2)
+    # What it makes is taken in as well: pod security is enforced here.
+    ours.kubectl("create", "job", "once", f"--from={name}")
+    until("a pod of the schedule", lambda: _running(ours, "once"), within_s=60)
+
+
+def _running(space: Space, job: str) -> bool:
+    pods = space.items("pods", "--selector", f"batch.kubernetes.io/job-name={job}")
+    return any(pod["status"]["phase"] in {"Running", "Succeeded"} for pod in pods)
