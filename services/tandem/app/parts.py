@@ -12,7 +12,6 @@ from tandem.app.embedding import embedding_server
 from tandem.app.settings import Settings
 from tandem.app.speaking import predictor_client
 from tandem.app.traffic import Endpoint, Pool
-from tandem.app.wording import planner
 from tandem.generation.streaming import Patience
 from tandem.pipeline.retrieving import RetrievalDefaults, Retrieving
 from tandem.ports.embedder import Embedder
@@ -24,6 +23,7 @@ from tandem.ports.retriever import Retriever
 from tandem.ports.source import Source
 from tandem.ports.vectors import Vectors
 from tandem.retrieval.blend import Blend
+from tandem.retrieval.fusion import Weights
 from tandem.retrieval.relevance import THRESHOLD
 
 T = TypeVar("T")
@@ -132,9 +132,7 @@ async def local_features(
             chunk_tokens=settings.ingestion.chunk_tokens,
             chunk_overlap=settings.ingestion.chunk_overlap,
         )
-        retrieving = Retrieving(
-            embed, sparse, store, scorer, clock, retrieval_defaults(settings), planner(settings, store, clock)
-        )
+        retrieving = Retrieving(embed, sparse, store, scorer, clock, retrieval_defaults(settings))
         yield remembering(retrieving, store), ingesting
 
 
@@ -239,4 +237,7 @@ def retrieval_defaults(settings: Settings) -> RetrievalDefaults:
         threshold=THRESHOLD if chosen.threshold is None else chosen.threshold,
         rerank=chosen.rerank,
         max_tokens=chosen.max_passage_tokens,
+        diversity=chosen.diversity,
+        neighbours=chosen.neighbours,
+        weights=Weights(chosen.dense_weight, chosen.sparse_weight, chosen.fusion_k),
     )

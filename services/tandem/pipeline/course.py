@@ -48,9 +48,7 @@ class Course:
         """The same for a small part of the stage, from which nothing is learnt of how long it takes."""
         return await self._bounded(stage, work, nullcontext())
 
-    async def _bounded(
-        self, stage: Stage, work: Callable[[], Awaitable[T]], around: AbstractContextManager[None]
-    ) -> T:
+    async def _bounded(self, stage: Stage, work: Callable[[], Awaitable[T]], around: AbstractContextManager[None]) -> T:
         left_s = self.left_s()
         if left_s is not None and left_s <= 0:
             raise DeadlineExceeded(stage.name)

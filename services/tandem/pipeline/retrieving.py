@@ -1,24 +1,25 @@
 """A standalone question in, passages out: plan, search, rerank, judge, select; the trace tells every step."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from tandem.domain.context import RequestContext
 from tandem.domain.errors import TandemError, UpstreamFailed, UpstreamUnavailable
 from tandem.domain.passage import Legs, Passage, Retrieval, Trace
 from tandem.domain.query import QueryPlan
-from tandem.domain.question import RetrievalOptions
+from tandem.domain.question import Reach, RetrievalOptions
 from tandem.pipeline.course import Course
 from tandem.pipeline.planning import AsAsked, Planner
+from tandem.pipeline.reranking import Reranked, reranked
 from tandem.pipeline.searching import Search, Searched, Searching
 from tandem.ports.clock import Clock
 from tandem.ports.embedder import Embedder, SparseEmbedder
 from tandem.ports.reranker import Reranker
 from tandem.ports.vectors import Vectors
 from tandem.retrieval.fusion import Weights
+from tandem.retrieval.neighbours import wanted, widened
 from tandem.retrieval.pace import Pace
 from tandem.retrieval.phrases import holding
-from tandem.retrieval.plan import EMBED, FILTER_IGNORED, RERANK, SEARCH, SELECT
+from tandem.retrieval.plan import EMBED, FILTER_IGNORED, NEIGHBOURS, RERANK, SEARCH, SELECT, Stage
 from tandem.retrieval.relevance import THRESHOLD
 from tandem.retrieval.selection import Limits, Selection, judged, select
 
@@ -36,6 +37,7 @@ class RetrievalDefaults:
     rerank: bool = True
     max_tokens: int = 1500
     diversity: float = 0.0
+    neighbours: Reach = 0
     weights: Weights = field(default_factory=Weights)
 
 
@@ -63,6 +65,7 @@ class Retrieving:
         defaults: RetrievalDefaults | None = None,
         planner: Planner | None = None,
     ) -> None:
+        self._vectors = vectors
         self._searching = Searching(embedder, sparse, vectors)
         self._reranker = reranker
         self._clock = clock
@@ -74,6 +77,8 @@ class Retrieving:
         """See the port. What does not fit into the time left is left out, as `retrieval/plan.py` says."""
         course = Course(self._pace, self._clock, context.deadline_s)
         try:
+            # Promoted in between, another version would be read by the calls that follow.
+            options = replace(options, collection=await self._version(options.collection, course))
             plan = await self._planner.plan(question, options, context, course)
             best = await self._round(plan, options, context, course)
             # Conditions read out of the question may be wrong: they turn no answerable question into a refusal.
@@ -83,20 +88,26 @@ class Retrieving:
         except (UpstreamUnavailable, UpstreamFailed) as error:
             error.stage = error.stage or "retrieval"
             raise
+        best = replace(best, chosen=await self._widened(best.chosen, options, context, course))
         trace = self._trace(best, course) if options.explain else None
-        return Retrieval(best.chosen.passages, best.chosen.best, tuple(course.degraded), trace)
+        return Retrieval(best.chosen.passages, best.chosen.best, tuple(course.degraded), trace, options.collection)
+
+    async def _version(self, collection: str, course: Course) -> str:
+        return await course.within(SEARCH, lambda: self._vectors.resolve(collection))
 
     async def _round(
         self, plan: QueryPlan, options: RetrievalOptions, context: RequestContext, course: Course
     ) -> _Round:
         found = await self._found(plan, options, context, course)
         held, lacking = holding(plan.phrases, found.fused) if plan.phrases else (found.fused, ())
-        ranked, reranker = await self._reranked(plan.question, held, options, context, course)
+        ranked = Reranked(held)
+        if self._rerank(options):
+            ranked = await reranked(self._reranker, plan.question, held, context, course, self._after_rerank(options))
         with course.measured(SELECT):
-            candidates = judged(plan.question, ranked)
+            candidates = judged(plan.question, ranked.passages)
             chosen = select(candidates, self._limits(options))
         chosen = replace(chosen, dropped=(*lacking, *chosen.dropped))
-        return _Round(plan, found, tuple(candidates), reranker, chosen)
+        return _Round(plan, found, tuple(candidates), ranked.by, chosen)
 
     async def _found(
         self, plan: QueryPlan, options: RetrievalOptions, context: RequestContext, course: Course
@@ -108,34 +119,31 @@ class Retrieving:
             limit=max(self._defaults.candidates, self._limits(options).top_k, least),
             weights=self._defaults.weights,
         )
-        ahead = (RERANK, SELECT) if self._rerank(options) else (SELECT,)
+        rest = self._after_rerank(options)
+        ahead = (RERANK, *rest) if self._rerank(options) else rest
         return await self._searching.found(plan, search, context, course, ahead)
 
-    async def _reranked(
-        self,
-        question: str,
-        passages: Sequence[Passage],
-        options: RetrievalOptions,
-        context: RequestContext,
-        course: Course,
-    ) -> tuple[Sequence[Passage], str | None]:
-        """The passages in the reranker's order, and its name when it gave one."""
-        if not self._rerank(options) or not passages or not course.fits(RERANK, (SELECT,)):
-            return passages, None
+    async def _widened(
+        self, chosen: Selection, options: RetrievalOptions, context: RequestContext, course: Course
+    ) -> Selection:
+        """The passages with what stands around them, within the tokens that they left; as they are without the time."""
+        reach = self._reach(options)
+        places = wanted(chosen.passages, reach)
+        if not places or not course.fits(NEIGHBOURS, ()):
+            return chosen
         try:
-            scores = await course.attempt(RERANK, lambda: self._reranker.score(question, passages, context), (SELECT,))
+            around = await course.attempt(
+                NEIGHBOURS,
+                lambda: self._vectors.chunks(options.collection, context.tenant, places, groups=context.groups),
+                (),
+            )
         except TandemError:
-            # The fused order is good already: better that than no answer.
-            course.failed(RERANK)
-            return passages, None
-        if scores is None:
-            return passages, None
-        scored = [
-            replace(passage, scores=replace(passage.scores, rerank=score))
-            for passage, score in zip(passages, scores, strict=True)
-        ]
-        scored.sort(key=lambda passage: (-(passage.scores.rerank or 0.0), passage.chunk.id))
-        return scored, self._reranker.name
+            course.failed(NEIGHBOURS)
+            return chosen
+        if around is None:
+            return chosen
+        wide = widened(chosen.passages, around, reach, self._defaults.max_tokens - chosen.spent)
+        return replace(chosen, passages=wide.passages, dropped=(*chosen.dropped, *wide.dropped))
 
     def _trace(self, best: _Round, course: Course) -> Trace:
         first, *others = best.found.hits
@@ -158,6 +166,12 @@ class Retrieving:
 
     def _rerank(self, options: RetrievalOptions) -> bool:
         return self._defaults.rerank if options.rerank is None else options.rerank
+
+    def _reach(self, options: RetrievalOptions) -> Reach:
+        return self._defaults.neighbours if options.neighbours is None else options.neighbours
+
+    def _after_rerank(self, options: RetrievalOptions) -> tuple[Stage, ...]:
+        return (SELECT, NEIGHBOURS) if self._reach(options) else (SELECT,)
 
     def _limits(self, options: RetrievalOptions) -> Limits:
         return Limits(

@@ -61,6 +61,7 @@ class Searching:
                 limit=search.limit,
                 filters=search.filters,
                 within_s=course.left_s(),
+                groups=context.groups,
             )
             for meaning, words in zip(dense, sparse, strict=True)
         ]

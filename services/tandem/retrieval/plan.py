@@ -22,13 +22,14 @@ EMBED = Stage("embed", 0.05, skipped="dense_skipped", failed="dense_failed")
 SEARCH = Stage("search", 0.02)
 RERANK = Stage("rerank", 0.3, skipped="rerank_skipped", failed="rerank_failed")
 SELECT = Stage("select", 0.01)
+NEIGHBOURS = Stage("neighbours", 0.01, skipped="neighbours_skipped", failed="neighbours_failed")
 
 # What a model adds to the question before anything is searched.
 STANDALONE = Stage("standalone", 1.0, skipped="standalone_skipped", failed="standalone_failed")
 SELF_QUERY = Stage("self_query", 1.0, skipped="self_query_skipped", failed="self_query_failed")
 EXPAND = Stage("expand", 1.5, skipped="expand_skipped", failed="expand_failed")
 # What the rules read out of it, with a look at what the collection knows.
-UNDERSTAND = Stage("understand", 0.005)
+UNDERSTAND = Stage("understand", 0.005, failed=SELF_QUERY.failed)
 
 # Nothing was searched at all, and the model answered by itself: `retrieval.on_failure: answer_without`.
 UNAVAILABLE = "retrieval_unavailable"
@@ -39,9 +40,10 @@ NO_SELF_QUERY = "self_query_unavailable"
 FILTER_IGNORED = "filter_ignored"
 
 # What is worth least for its time goes first. A model's words cost seconds and add little to what the question says itself;
-# a follow-up has the rule's wording without them. Without the reranker the best passage is still among the first few, words
-# alone miss what is said in other words. The words' own leg costs nothing beside the embedding, so it always stays.
-ORDER = (EXPAND, SELF_QUERY, STANDALONE, RERANK, EMBED)
+# a follow-up has the rule's wording without them. What stands around a passage is read only once the passage is right.
+# Without the reranker the best passage is still among the first few, words alone miss what is said in other words. The
+# words' own leg costs nothing beside the embedding, so it always stays.
+ORDER = (EXPAND, SELF_QUERY, STANDALONE, NEIGHBOURS, RERANK, EMBED)
 WORDS = frozenset(
     {
         FILTER_IGNORED,

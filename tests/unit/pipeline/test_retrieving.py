@@ -19,6 +19,8 @@ from tandem.retrieval.relevance import THRESHOLD
 
 TEXTS = ("harbour opens seven", "harbour closes nine", "ferry ticket four crowns", "harbour opens seven")
 CONTEXT = RequestContext("r", tenant="acme")
+# A version, which stands for itself also where nothing was stored.
+VERSION = RetrievalOptions(collection="docs@1")
 EXPLAINED = RetrievalOptions(collection="docs", explain=True)
 
 
@@ -170,7 +172,7 @@ async def test_a_search_beyond_the_deadline_names_its_stage() -> None:
     flow = Retrieving(Words(), WordWeights(), Slow(), Blend(), ScriptedClock())
     for left_s in (-1.0, 0.0, 0.02):
         with pytest.raises(DeadlineExceeded) as caught:
-            await flow.retrieve("harbour", RetrievalOptions(), hurried(left_s))
+            await flow.retrieve("harbour", VERSION, hurried(left_s))
         assert caught.value.stage == "search"
 
 
@@ -240,7 +242,7 @@ async def test_a_failure_says_that_retrieval_needed_what_is_away(
     parts = {"embedder": Words(), "vectors": MemoryVectors()} | {place: Failing()}
     flow = Retrieving(sparse=WordWeights(), reranker=Blend(), clock=ScriptedClock(), **parts)  # type: ignore[arg-type]
     with pytest.raises(type(error)) as caught:
-        await flow.retrieve("harbour", RetrievalOptions(), CONTEXT)
+        await flow.retrieve("harbour", VERSION, CONTEXT)
     assert caught.value is error
     assert error.stage == "retrieval"
 
@@ -254,8 +256,8 @@ async def test_the_store_is_told_how_long_it_is_waited_for() -> None:
             return SearchHits((), (), ())
 
     flow = Retrieving(Words(), WordWeights(), Listening(), Blend(), ScriptedClock())
-    await flow.retrieve("harbour", RetrievalOptions(), CONTEXT)
-    await flow.retrieve("harbour", RetrievalOptions(), hurried(3.0))
+    await flow.retrieve("harbour", VERSION, CONTEXT)
+    await flow.retrieve("harbour", VERSION, hurried(3.0))
     assert Listening.within == [None, 3.0]
 
 
