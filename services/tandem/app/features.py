@@ -70,6 +70,18 @@ class Reranker(Group):
     """A server that speaks TEI's `/rerank`."""
     timeout_s: float = Field(default=5.0, gt=0)
     """Upper bound of one call."""
+    model: str | None = None
+    """A cross-encoder in this process instead: a folder with model.onnx and tokenizer.json, or hf://org/repo@revision."""
+    threads: int = Field(default=0, ge=0)
+    """Threads of one inference of the cross-encoder; 0 means one per core less one, at least one."""
+    max_tokens: int = Field(default=512, ge=16, le=8192)
+    """Longest pair of question and passage that the cross-encoder reads; the passage is cut."""
+
+    @model_validator(mode="after")
+    def _one_at_most(self) -> Self:
+        if self.url is not None and self.model is not None:
+            raise ValueError("reranker.url and reranker.model exclude each other")
+        return self
 
 
 class Expand(Group):

@@ -91,14 +91,20 @@ async def vectors(settings: Settings) -> AsyncIterator[Vectors]:
 
 @asynccontextmanager
 async def reranker(settings: Settings) -> AsyncIterator[Reranker]:
-    """A rerank server when one is configured, else the measured blend of the scores at hand."""
-    if settings.reranker.url is None:
-        yield Blend()
-        return
-    from tandem.adapters.rerankers.tei import tei_reranker
+    """A rerank server or a cross-encoder when one is configured, else the measured blend of the scores at hand."""
+    chosen = settings.reranker
+    if chosen.url is not None:
+        from tandem.adapters.rerankers.tei import tei_reranker
 
-    async with tei_reranker(settings.reranker.url, timeout_s=settings.reranker.timeout_s) as scorer:
-        yield scorer
+        async with tei_reranker(chosen.url, timeout_s=chosen.timeout_s) as scorer:
+            yield scorer
+    elif chosen.model is not None:
+        from tandem.adapters.rerankers.cross_encoder import cross_encoder
+
+        async with cross_encoder(chosen.model, threads=chosen.threads, max_tokens=chosen.max_tokens) as encoder:
+            yield encoder
+    else:
+        yield Blend()
 
 
 @asynccontextmanager
