@@ -8,16 +8,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape, unescape
 
+from tandem.domain.marks import defused, defused_passage
 from tandem.domain.passage import Passage
 from tandem.domain.question import Message
 
-# Blanks, and characters that take no room: neither makes it another tag to a model.
-_GAP = r"[\s\u00ad\u200b-\u200f\u2060-\u2064\ufeff]*"
-_TAG = re.compile(rf"<(?={_GAP}/?{_GAP}(?:passages?|question|conversation)(?![a-z]))", re.IGNORECASE)
-# The marks by which chat templates tell turns apart: engines read them as such wherever they stand in a message.
-_TURN = re.compile(r"<(?=\||/?s>|[be]os>|(?:start|end)_of_turn>|</?SYS>>)|\[(?=/?INST\])", re.IGNORECASE)
-# Looks the same to a reader, and is no tag to a parser or a model that was told about tags.
-_DEFUSED = "\N{SINGLE LEFT-POINTING ANGLE QUOTATION MARK}"
 _PASSAGE = re.compile(r'<passage n="(\d+)" title="([^"\n]*)">\n(.*?)\n</passage>', re.DOTALL)
 _PASSAGES = re.compile(r"<passages>\n(.*?)</passages>", re.DOTALL)
 _QUESTION = re.compile(r"<question>\n(.*?)\n</question>", re.DOTALL)
@@ -43,8 +37,8 @@ class Fenced:
 def fence_passages(passages: Sequence[Passage]) -> str:
     """The passages, numbered from 1."""
     fenced = "".join(
-        f'<passage n="{number}" title="{_attribute(" > ".join(passage.chunk.title_path) or passage.title)}">\n'
-        f"{_defused(passage.chunk.text)}\n</passage>\n"
+        f'<passage n="{number}" title="{_attribute(defused(" > ".join(passage.chunk.title_path) or passage.title))}">\n'
+        f"{defused_passage(passage.chunk.text)}\n</passage>\n"
         for number, passage in enumerate(passages, 1)
     )
     return f"<passages>\n{fenced}</passages>"
@@ -52,12 +46,12 @@ def fence_passages(passages: Sequence[Passage]) -> str:
 
 def fence_question(question: str) -> str:
     """The question."""
-    return f"<question>\n{_defused(question)}\n</question>"
+    return f"<question>\n{defused(question)}\n</question>"
 
 
 def fence_conversation(turns: Sequence[Message]) -> str:
     """What was said before, a turn a line."""
-    said = "\n".join(f"{turn.role}: {' '.join(_defused(turn.content).split())}" for turn in turns)
+    said = "\n".join(f"{turn.role}: {' '.join(defused(turn.content).split())}" for turn in turns)
     return f"<conversation>\n{said}\n</conversation>"
 
 
@@ -71,10 +65,6 @@ def unfence(prompt: str) -> Fenced | None:
         FencedPassage(int(number), unescape(title), text) for number, title, text in _PASSAGE.findall(passages[1])
     )
     return Fenced(found, question[1])
-
-
-def _defused(text: str) -> str:
-    return _TURN.sub(_DEFUSED, _TAG.sub(_DEFUSED, text))
 
 
 def _attribute(title: str) -> str:
