@@ -4,7 +4,7 @@ from tandem.domain.context import RequestContext
 from tandem.domain.errors import UpstreamFailed, UpstreamUnavailable
 from tandem.domain.query import Query, QueryPlan, Wording
 from tandem.domain.question import RetrievalOptions
-from tandem.domain.text import content_words
+from tandem.domain.text import says_something
 from tandem.domain.viewer import Viewer
 from tandem.pipeline.catalogue import Catalogue
 from tandem.pipeline.course import Course
@@ -62,7 +62,7 @@ class Understanding:
         kept = tuple(phrase for span, phrase in quoted if not overlaps(span, inferring.spans))
         text = without(plan.asked, inferring.spans) if inferring.spans else plan.asked
         # When nothing is left that says what is asked for, the conditions alone would find anything.
-        meant = text if _says_something(text) else plan.asked
+        meant = text if says_something(text) else plan.asked
         told = (*plan.told, *inferring.told, *(f'phrase: "{phrase}"' for phrase in kept))
         return QueryPlan((Query(meant), *plan.queries[1:]), tuple(inferring.filters), kept, told, plan.asked)
 
@@ -77,13 +77,3 @@ class Understanding:
             # `What did Jane Doe write in 2024`: the verb went with the name.
             await inferring.take(authored_dates(blanked(inferring.asked, quoted), now_s))
         await inferring.take(file_types(blanked(inferring.left, quoted)))
-
-
-def _says_something(text: str) -> bool:
-    # Without a content word all words are told, question words among them.
-    return any(word not in _ASKING for word in content_words(text)) if text else False
-
-
-_ASKING = frozenset(
-    "what which who whom whose where when why how is are was were do does did has have had there the a an of in on to it".split()
-)

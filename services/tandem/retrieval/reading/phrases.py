@@ -4,7 +4,7 @@ import re
 
 from tandem.retrieval.reading.hint import Span
 
-_QUOTED = re.compile(r"\"([^\"\n]{2,200})\"|“([^”\n]{2,200})”|«([^»\n]{2,200})»|„([^“”\n]{2,200})[“”]")
+_QUOTED = re.compile(r"(?<!\w)\"([^\"\n]{2,200})\"(?!\w)|“([^”\n]{2,200})”|«([^»\n]{2,200})»|„([^“”\n]{2,200})[“”]")
 # A single quoted word is more often a manner of speaking, unless the question says what it wants with it.
 _EXACTLY = re.compile(
     r"\b(?:exact(?:ly)?|literal(?:ly)?|verbatim|phrase|words?|term|string|text|message|error|contain(?:s|ing)?|"

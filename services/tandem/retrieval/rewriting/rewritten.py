@@ -4,7 +4,7 @@ import re
 from collections.abc import Sequence
 
 from tandem.domain.question import Message
-from tandem.domain.text import stems
+from tandem.domain.text import says_something, stems
 
 _QUOTES = "\"“”'‘’ "
 _LABEL = re.compile(r"^(?:standalone |rewritten |the )?question\s*:\s*", re.IGNORECASE)
@@ -26,4 +26,4 @@ def rewritten(written: str, question: str, conversation: Sequence[Message]) -> s
     if not words or len(words & said) / len(words) < _LEAST_SAID:
         return None
     # A question of its own words is not to become another one.
-    return text if not own or words & own else None
+    return text if words & own or not says_something(question) else None

@@ -39,7 +39,8 @@ SCHEMA = json.dumps({"type": "object", "properties": _PROPERTIES, "additionalPro
 # Words by which a question speaks of a time, of a kind of file, of a language: without one, the model made it up.
 _TIMES = re.compile(
     r"\b(?:19|20)\d\d\b|\b(?:today|yesterday|since|ago|last|past|this|recent(?:ly)?|week|month|quarter|year|before|after|"
-    r"jan\w*|feb\w*|mar(?:ch)?|apr\w*|may|june?|july?|aug\w*|sep\w*|oct\w*|nov\w*|dec\w*|"
+    r"jan(?:uary)?|feb(?:ruary)?|mar(?:ch)?|apr(?:il)?|(?-i:May)|june?|july?|aug(?:ust)?|sept?(?:ember)?|oct(?:ober)?|"
+    r"nov(?:ember)?|dec(?:ember)?|"
     r"monday|tuesday|wednesday|thursday|friday|saturday|sunday)\b",
     re.IGNORECASE,
 )
@@ -138,7 +139,8 @@ def _days(answer: dict[str, Any], question: str) -> list[Condition]:
         if found.get("at_least", float("-inf")) > found.get("at_most", float("inf")):
             raise ValueError(f"{field} ends before it begins")
     return [
-        Condition(field, at_least=found.get("at_least"), at_most=found.get("at_most")) for field, found in bounds.items()
+        Condition(field, at_least=found.get("at_least"), at_most=found.get("at_most"))
+        for field, found in bounds.items()
     ]
 
 
