@@ -63,8 +63,8 @@ async def remote_subject(settings: Settings, url: str, api_key: str | None, *, a
     timeout_s = settings.retriever.timeout_s
     async with (
         parts.embedder(settings) as dense,
-        remote_retriever(url, api_key=api_key, timeout_s=timeout_s) as retriever,
-        remote_ingestor(url, api_key=api_key, timeout_s=timeout_s) as ingestor,
+        remote_retriever(url, api_key=api_key, timeout_s=timeout_s, as_peer=False) as retriever,
+        remote_ingestor(url, api_key=api_key, timeout_s=timeout_s, as_peer=False) as ingestor,
         remote_answerer(url, api_key=api_key) as answerer,
     ):
         serve = with_answer(answerer, retriever) if answers else retrieval_alone(retriever)

@@ -87,7 +87,7 @@ def evaluate(
     """Measure retrieval, stage by stage, and answers on a labelled set, with 95 % confidence intervals; compare two ways."""
     # What measures brings numpy, a tenth of a second for every command that there is.
     from tandem.cli.evaluation import measured
-    from tandem.cli.evaluation_shown import shown
+    from tandem.cli.evaluation_shown import foreign, shown
     from tandem.cli.evaluation_sides import Request, Side
     from tandem.cli.thresholds import missed, thresholds
 
@@ -117,6 +117,12 @@ def evaluate(
     lines = missed((found.second or found.first).evaluation, wanted)
     if fail_if_worse and found.comparison is not None:
         lines += [found.comparison.told(name) for name in found.comparison.worse]
+    for side in (found.first, found.second):
+        if side is not None and foreign(side):
+            err.print(
+                "No document that the set names was found for any question: are these ids those of the collection?"
+            )
+        lines += [] if side is None else [f"{n} questions came to {code}" for code, n in side.evaluation.failed.items()]
     for line in lines:
         err.print(f"[bold red]failed:[/] {line}")
     if lines:

@@ -8,6 +8,7 @@ from tandem.cli.console import print_table
 from tandem.pipeline.evaluation.comparison import TITLES
 from tandem.pipeline.evaluation.outcome import Measured, Outcome
 from tandem.pipeline.evaluation.summary import Evaluation
+from tandem.retrieval.losses import NOT_RECALLED
 from tandem.retrieval.losses import STAGES as LOSSES
 from tandem.retrieval.metrics import NAMES
 
@@ -26,6 +27,12 @@ def shown(found: Outcome, out: Console) -> None:
         out.print(f"b has {difference}", markup=False, style="dim")
     for name in found.comparison.metrics:
         out.print(found.comparison.told(name), markup=False)
+
+
+def foreign(measured: Measured) -> bool:
+    """True when not one document that would answer a question was ever found: the set is about other ids, most likely."""
+    judged = [row for row in measured.rows if row.answerable and row.failed is None]
+    return bool(judged) and all(row.lost == NOT_RECALLED for row in judged)
 
 
 def _side(measured: Measured, out: Console, label: str) -> None:

@@ -2,12 +2,20 @@
 
 import asyncio
 import random
-from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Mapping
+from dataclasses import replace
 from typing import Protocol
 
 from tandem.domain.context import RequestContext
 from tandem.domain.document import RawDocument
-from tandem.domain.errors import InvalidRequest, UpstreamFailed
+from tandem.domain.errors import (
+    DeadlineExceeded,
+    InvalidRequest,
+    Overloaded,
+    TandemError,
+    UpstreamFailed,
+    UpstreamUnavailable,
+)
 from tandem.pipeline.evaluation.rows import Row
 from tandem.ports.ingestor import Ingestor
 from tandem.retrieval.labelled import LabelledSet
@@ -15,6 +23,8 @@ from tandem.retrieval.labelled import LabelledSet
 COLLECTION = "evaluation"
 # So many questions in a row that come to nothing say that the others will not either.
 _FAILURES = 5
+# What may be different the next time; anything else would fail for every question and ends the run.
+_PASSING = (UpstreamFailed, UpstreamUnavailable, DeadlineExceeded, Overloaded)
 Tell = Callable[[str, int, int], None]
 Keep = Callable[[Row], None]
 
@@ -22,8 +32,12 @@ Keep = Callable[[Row], None]
 class Asks(Protocol):
     """`evaluation/asking.py` is one."""
 
+    def blank(self, query: str) -> Row:
+        """The question with this id, before it is asked."""
+        ...
+
     async def row(self, query: str) -> Row:
-        """What the question with this id comes to."""
+        """What it comes to."""
         ...
 
 
@@ -68,35 +82,31 @@ async def evaluate(
 ) -> list[Row]:
     """The rows in the order of the set's questions. Those that are `known` are not asked again; `keep` gets each new one.
 
-    A question that failed is kept in mind, not `kept`: the next run asks it again. Raises `UpstreamFailed` when several
-    fail in a row, and what `asks` raises.
+    A question that failed is not kept: the next run asks it again. Raises the failure when several questions in a row, or
+    all of them, come to nothing, and what cannot be different the next time, such as `UnknownCollection`, at once.
     """
     rows = {query: known[query] for query in labelled.queries if query in known}
     queries = iter([query for query in labelled.queries if query not in rows])
-    failures: list[str] = []
+    failures: list[TandemError] = []
 
     async def work() -> None:
         for query in queries:
-            row = await asks.row(query)
-            rows[query] = row
-            if row.failed is None:
-                failures.clear()
-                keep(row)
+            try:
+                rows[query] = await asks.row(query)
+            except _PASSING as error:
+                rows[query] = replace(asks.blank(query), failed=error.code)
+                failures.append(error)
+                if len(failures) >= _FAILURES:
+                    raise
             else:
-                failures.append(row.failed)
-                _give_up(failures)
+                failures.clear()
+                keep(rows[query])
             tell("asking", len(rows), len(labelled.queries))
 
     await _side_by_side(work, concurrency)
+    if failures and all(row.failed for row in rows.values()):
+        raise failures[-1]
     return [rows[query] for query in labelled.queries]
-
-
-def _give_up(failures: Sequence[str]) -> None:
-    if len(failures) >= _FAILURES:
-        raise UpstreamFailed(
-            f"{len(failures)} questions in a row failed, the last one with {failures[-1]}.",
-            hint="What was answered so far is kept with --results; run the same command again to go on.",
-        )
 
 
 async def _side_by_side(work: Callable[[], Coroutine[None, None, None]], concurrency: int) -> None:

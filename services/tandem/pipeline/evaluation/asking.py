@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from tandem.domain.context import RequestContext
-from tandem.domain.errors import DeadlineExceeded, Overloaded, UpstreamFailed, UpstreamUnavailable
+from tandem.domain.errors import Overloaded
 from tandem.domain.passage import Passage, Retrieval, Trace
 from tandem.domain.question import Question, RetrievalOptions
 from tandem.pipeline.evaluation.answers import Expected, graded
@@ -22,8 +22,6 @@ T = TypeVar("T")
 # Chunks are mapped back to documents, so more of them than the ten documents that count.
 _DEPTH = 50
 _TRIES = 5
-# What may be different the next time; anything else would fail for every question and ends the run.
-PASSING = (UpstreamFailed, UpstreamUnavailable, DeadlineExceeded, Overloaded)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,16 +68,15 @@ class Asking:
     collection: str
     names: Mapping[str, str]
 
-    async def row(self, query: str) -> Row:
-        """What the question with this id comes to. Raises what cannot pass, such as `UnknownCollection`."""
-        expected = Expected(self.labelled.qrels.get(query, {}), self.labelled.answers.get(query, ()))
-        blank = Row(query, self.labelled.queries[query], bool(expected.relevant), relevant=tuple(expected.relevant))
-        try:
-            return await self._row(blank, expected)
-        except PASSING as error:
-            return replace(blank, failed=error.code)
+    def blank(self, query: str) -> Row:
+        """The question with this id, before it is asked."""
+        relevant = tuple(self.labelled.qrels.get(query, {}))
+        return Row(query, self.labelled.queries[query], bool(relevant), relevant=relevant)
 
-    async def _row(self, blank: Row, expected: Expected) -> Row:
+    async def row(self, query: str) -> Row:
+        """What the question with this id comes to. Raises what retriever and answerer raise."""
+        blank = self.blank(query)
+        expected = Expected(self.labelled.qrels.get(query, {}), self.labelled.answers.get(query, ()))
         options = RetrievalOptions(collection=self.collection, explain=True)
         # First what a user would get: what comes after it finds the question embedded already, and would tell wrong times.
         served = await _patiently(lambda: self.serve(blank.text, options, self.context))
