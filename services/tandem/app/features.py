@@ -20,6 +20,10 @@ class Vectors(Group):
     """Upper bound of one call, and of the wait for a turn."""
     max_concurrency: int = Field(default=32, ge=1)
     """Searches at a time; others wait for their turn, and who would wait longer than it has is refused at once."""
+    max_writes: int = Field(default=4, ge=1)
+    """Writes to the server at a time, by each process; other documents wait."""
+    write_patience_s: float = Field(default=30.0, ge=0)
+    """How long a write waits in all for a server that is full (429) or away; its Retry-After is honoured."""
 
 
 class Embedder(Group):

@@ -12,6 +12,7 @@ from tandem.app.embedding import embedding_server
 from tandem.app.settings import Settings
 from tandem.app.speaking import predictor_client
 from tandem.app.traffic import Endpoint, Pool
+from tandem.app.wording import planner
 from tandem.generation.streaming import Patience
 from tandem.pipeline.retrieving import RetrievalDefaults, Retrieving
 from tandem.ports.embedder import Embedder
@@ -69,6 +70,7 @@ async def vectors(settings: Settings) -> AsyncIterator[Vectors]:
     """The vector store: a Qdrant server by its URL, else Qdrant's engine in this process."""
     if settings.vectors.url is not None:
         from tandem.adapters.qdrant.server import qdrant_vectors
+        from tandem.adapters.qdrant.writing import Pressure
 
         async with qdrant_vectors(
             settings.vectors.url,
@@ -76,6 +78,7 @@ async def vectors(settings: Settings) -> AsyncIterator[Vectors]:
             grpc_port=settings.vectors.grpc_port,
             timeout_s=settings.vectors.timeout_s,
             max_concurrency=settings.vectors.max_concurrency,
+            pressure=Pressure(settings.vectors.max_writes, settings.vectors.write_patience_s),
         ) as store:
             yield store
     else:
@@ -114,6 +117,7 @@ async def local_features(
     """Retrieval and documents over a vector store that this process reaches itself."""
     from tandem.adapters.embeddings.bm25 import Bm25Embedder
     from tandem.adapters.sources.loader import document_loader
+    from tandem.app.versions import kept_versions
     from tandem.pipeline.ingesting import Ingesting
 
     clock = SystemClock()
@@ -129,6 +133,9 @@ async def local_features(
         ) as loader,
     ):
         embed = await dense()
+        retrieving = Retrieving(
+            embed, sparse, store, scorer, clock, retrieval_defaults(settings), planner(settings, store, clock)
+        )
         ingesting = Ingesting(
             loader,
             embed,
@@ -137,8 +144,10 @@ async def local_features(
             clock,
             chunk_tokens=settings.ingestion.chunk_tokens,
             chunk_overlap=settings.ingestion.chunk_overlap,
+            versions=kept_versions(
+                settings, store, retrieving, clock, embedder=embed, sparse=sparse, loader=loader.name
+            ),
         )
-        retrieving = Retrieving(embed, sparse, store, scorer, clock, retrieval_defaults(settings))
         yield remembering(retrieving, store), ingesting
 
 

@@ -31,6 +31,7 @@ from tandem.adapters.qdrant.server_aliases import ServerAliases
 from tandem.adapters.qdrant.store import QdrantVectors
 from tandem.adapters.qdrant.translation import translated
 from tandem.adapters.qdrant.turns import Turns
+from tandem.adapters.qdrant.writing import Pressure, Writing
 from tandem.domain.document import Recipe
 from tandem.domain.errors import ConfigurationError, StoreMismatch, UpstreamFailed
 from tandem.domain.lineage import Lineage, is_version, valid_base, version_named
@@ -47,10 +48,11 @@ _PAGE = 1_000
 class ServerEngine:
     """Every call is one round trip, unless it pages. See `Engine`."""
 
-    def __init__(self, connection: Connection, *, indexed: bool) -> None:
+    def __init__(self, connection: Connection, writing: Writing, *, indexed: bool) -> None:
         self._connection = connection
         self._client = connection.kept
         self._indexed = indexed
+        self._writing = writing
         self._aliases = ServerAliases(connection)
 
     async def serving(self, *, fresh: bool = False) -> Mapping[str, str]:
@@ -151,18 +153,18 @@ class ServerEngine:
 
     async def upsert(self, name: str, points: Sequence[NewPoint]) -> None:
         """See `Engine`."""
-        async with translated(name):
-            await self._client.upsert(name, [_point(point) for point in points], wait=True)
+        made = [_point(point) for point in points]
+        await self._writing.write(name, lambda: self._client.upsert(name, made, wait=True))
 
     async def set_payload(self, name: str, where: Where, payload: Payload) -> None:
         """See `Engine`."""
-        async with translated(name):
-            await self._client.set_payload(name, dict(payload), points=_filter(where), wait=True)
+        chosen = _filter(where)
+        await self._writing.write(name, lambda: self._client.set_payload(name, dict(payload), points=chosen, wait=True))
 
     async def delete(self, name: str, where: Where) -> None:
         """See `Engine`."""
-        async with translated(name):
-            await self._client.delete(name, models.FilterSelector(filter=_filter(where)), wait=True)
+        chosen = models.FilterSelector(filter=_filter(where))
+        await self._writing.write(name, lambda: self._client.delete(name, chosen, wait=True))
 
     async def retrieve(self, name: str, ids: Sequence[str]) -> list[Payload]:
         """See `Engine`."""
@@ -253,12 +255,15 @@ async def qdrant_vectors(
     grpc_port: int | None = None,
     timeout_s: float = 10.0,
     max_concurrency: int = 32,
+    pressure: Pressure = Pressure(),  # noqa: B008 - it is frozen
 ) -> AsyncIterator[QdrantVectors]:
     """The store on the server at `url`; connects when first used. gRPC costs the client a third of REST's CPU."""
     async with connected(
         url, api_key=api_key, grpc_port=grpc_port, timeout_s=timeout_s, max_kept=max_concurrency
     ) as connection:
-        yield QdrantVectors(ServerEngine(connection, indexed=url != IN_MEMORY), Turns(max_concurrency, timeout_s))
+        yield QdrantVectors(
+            ServerEngine(connection, Writing(pressure), indexed=url != IN_MEMORY), Turns(max_concurrency, timeout_s)
+        )
 
 
 async def _page(

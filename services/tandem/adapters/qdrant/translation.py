@@ -68,7 +68,8 @@ def _of_rest(collection: str, error: UnexpectedResponse) -> TandemError:
     if error.status_code == 429:
         return Overloaded("The Qdrant server limits requests.")
     if error.status_code in _GATEWAY_STATUSES:
-        return _away(f"status {error.status_code}")
+        told = error.headers.get("retry-after", "")
+        return _away(f"status {error.status_code}", float(told) if told.isdecimal() else None)
     return _failed(said, refused=error.status_code in {401, 403})
 
 
@@ -83,9 +84,11 @@ def _of_grpc(collection: str, error: AioRpcError) -> TandemError:
     return _failed(said, refused=error.code() in {StatusCode.UNAUTHENTICATED, StatusCode.PERMISSION_DENIED})
 
 
-def _away(said: str) -> UpstreamUnavailable:
+def _away(said: str, retry_after_s: float | None = None) -> UpstreamUnavailable:
     return UpstreamUnavailable(
-        f"The Qdrant server cannot be reached: {said}.", hint="Check vectors.url and that the server runs."
+        f"The Qdrant server cannot be reached: {said}.",
+        hint="Check vectors.url and that the server runs.",
+        retry_after_s=retry_after_s,
     )
 
 
