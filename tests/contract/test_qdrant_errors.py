@@ -144,7 +144,7 @@ async def test_a_server_that_is_too_old() -> None:
         if request.method in {"PUT", "DELETE"}:
             return JSONResponse({"result": True, "status": "ok", "time": 0.0})
         if request.url.path in LISTS:
-            result = {"aliases": []} if request.url.path == "/aliases" else {"collections": []}
+            result: dict[str, list[str]] = {request.url.path[1:]: []}
             return JSONResponse({"result": result, "status": "ok", "time": 0.0})
         if ("PUT", request.url.path) in asked:
             return JSONResponse({"result": COLLECTION, "status": "ok", "time": 0.0})

@@ -23,6 +23,7 @@ from tandem.http.routers.documents import documents_router
 from tandem.http.routers.models import models_router
 from tandem.http.routers.operations import operations_router
 from tandem.http.routers.retrieval import retrieval_router
+from tandem.http.routers.versions import versions_router
 from tandem.http.web import web_app
 from tandem.observe.metrics import Metrics
 
@@ -67,6 +68,7 @@ class Api:
                 retrieval_router(self.retriever, collection="docs", clock=self.clock),
                 documents_router(self.ingestor, collection="docs"),
                 collections_router(self.ingestor),
+                versions_router(self.ingestor),
                 operations_router(self.lifecycle, self.metrics.registry, version="0.0.0", target="test"),
             ],
             version="0.0.0",

@@ -20,10 +20,10 @@ from tandem.http.predictor.app import predictor_app
 from tandem.http.routers.chat import chat_router
 from tandem.http.routers.collections import collections_router
 from tandem.http.routers.documents import documents_router
-from tandem.http.routers.syncing import syncing_router
 from tandem.http.routers.models import models_router
 from tandem.http.routers.operations import operations_router
 from tandem.http.routers.retrieval import retrieval_router
+from tandem.http.routers.syncing import syncing_router
 from tandem.http.routers.versions import versions_router
 from tandem.http.ui.router import ui_router
 from tandem.http.web import web_app

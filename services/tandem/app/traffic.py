@@ -1,6 +1,7 @@
 """Settings of the traffic between the tiers: who may ask how much, which pools answer, how many at a time."""
 
 from datetime import time
+from pathlib import Path
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, SecretStr, model_validator
@@ -41,11 +42,32 @@ class TenantPolicy(Group):
         )
 
 
+class VersionGate(Group):
+    """What a version of a collection must pass before it is promoted."""
+
+    golden: Path | None = None
+    """Questions whose documents must be found: a golden.jsonl or a folder in BEIR's layout, on the machine that holds the store."""
+    metric: Literal["recall@1", "recall@5", "recall@10", "mrr@10", "ndcg@10"] = "recall@10"
+    """What the questions are graded by."""
+    min_measure: float = Field(default=0.0, ge=0, le=1)
+    """Least value of the metric."""
+    max_drop: float = Field(default=0.02, ge=0, le=1)
+    """How much less it may be than the serving version's."""
+    min_documents: float = Field(default=0.9, ge=0, le=1)
+    """Share of each tenant's documents that must still be there."""
+
+
 class CollectionPolicy(Group):
     """What holds for one collection."""
 
     regions: frozenset[Region] | None = None
     """Residency: only pools of these regions may see its passages; unset: any configured pool."""
+    gate: VersionGate = VersionGate()
+    """What a version must pass before it is promoted."""
+    keep_versions: int = Field(default=2, ge=0, le=100)
+    """Retired versions to keep; older ones are dropped by the next promotion."""
+    keep_retired_s: float = Field(default=600.0, ge=0)
+    """A version is dropped no sooner after it was retired: requests that began with it may still read it."""
 
 
 class Admission(Group):

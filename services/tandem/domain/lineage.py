@@ -48,6 +48,14 @@ class Origin:
 
 
 @dataclass(frozen=True, slots=True)
+class GoldenQuestion:
+    """A question, and the documents that answer it."""
+
+    question: str
+    document_ids: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Miss:
     """A golden question of which not every document was found. `regressed`: the serving version found them."""
 

@@ -9,6 +9,7 @@ from tandem.admission.turnstile import Claim
 from tandem.domain.context import RequestContext
 from tandem.domain.errors import Overloaded, ResidencyRefused, TandemError, UnknownModel
 from tandem.domain.generation import ModelCard
+from tandem.domain.lineage import base_of
 from tandem.domain.tenants import Tenants
 from tandem.generation.pools import Demand, PoolChoice, PoolView, conversation_key
 from tandem.pipeline.admitted import Admitted
@@ -126,7 +127,8 @@ class Dispatch:
             tenant=tenant,
             prompt_tokens=asked.prompt_tokens,
             answer_tokens=asked.answer_tokens,
-            regions=self._collections.get(asked.collection),
+            # A version's passages may go where its collection's may.
+            regions=self._collections.get(base_of(asked.collection)),
             conversation=conversation_key(tenant.name, asked.opening) if asked.opening else None,
             follows=asked.follows,
             pools=None if asked.model is None else await self._serving(asked.model),

@@ -6,7 +6,9 @@ from fastapi import APIRouter, Path, Request
 from starlette.responses import Response
 
 from tandem.domain.errors import UnknownCollection
+from tandem.domain.lineage import is_version
 from tandem.http.exchange import context_of
+from tandem.http.permissions import admin_only
 from tandem.http.reply import json_reply
 from tandem.http.wire import documents as wire
 from tandem.http.wire.errors import BEHIND, faults
@@ -17,7 +19,7 @@ Name = Annotated[CollectionName, Path()]
 
 
 def collections_router(ingestor: Ingestor) -> APIRouter:
-    """Everything is seen through the caller's tenant."""
+    """Everything is seen through the caller's tenant and groups; what concerns a whole collection takes an admin."""
     router = APIRouter(tags=["collections"])
 
     @router.get(
@@ -42,11 +44,15 @@ def collections_router(ingestor: Ingestor) -> APIRouter:
 
     @router.delete(
         "/v1/collections/{name}",
-        responses={200: {"model": wire.CollectionDeleted}, **faults(404, *BEHIND)},
-        summary="Drop a collection with everything in it",
+        responses={200: {"model": wire.CollectionDeleted}, **faults(403, 404, *BEHIND)},
+        summary="Drop a collection with everything in it, or a version that does not serve",
+        dependencies=admin_only,
     )
     async def drop(name: Name, request: Request) -> Response:
-        await ingestor.drop_collection(name, context_of(request))
+        if is_version(name):
+            await ingestor.versions.drop(name, context_of(request))
+        else:
+            await ingestor.drop_collection(name, context_of(request))
         return json_reply(wire.CollectionDeleted(name=name))
 
     @router.post(

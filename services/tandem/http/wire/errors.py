@@ -32,7 +32,7 @@ _MEANINGS = {
     401: "No known API key was sent.",
     404: "There is no such thing.",
     405: "The method is not allowed; Allow names those that are.",
-    409: "The collection was built with another recipe.",
+    409: "The collection was built with another recipe; or its version may not be promoted, or no longer.",
     403: "A policy forbids it.",
     413: "The body is larger than the limit.",
     415: "The body is not declared as JSON.",

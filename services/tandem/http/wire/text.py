@@ -5,7 +5,8 @@ from typing import Annotated
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 MAX_QUESTION_CHARS = 32_000
-_COLLECTION = r"^[a-z0-9][a-z0-9_-]{0,62}$"
+# A collection, or one of its versions.
+_COLLECTION = r"^[a-z0-9][a-z0-9_-]{0,62}(@[1-9][0-9]{0,8})?$"
 
 
 def _without_nul(text: str) -> str:

@@ -1,0 +1,1 @@
+"""Collections from one version to the next."""
