@@ -12,7 +12,7 @@ _TAG = re.compile(rf"{_LESS}(?=\s*/?\s*(?:passages?|question|conversation)(?![a-
 # The marks by which chat templates tell turns, tools and thoughts apart: ChatML, Llama, Mistral, Gemma, Phi, Qwen,
 # DeepSeek, Command R, GLM. Engines read them as such wherever they stand in a message.
 _ANGLED = (
-    rf"{_BAR}|/?s>|/?(?:bos|eos|pad|unk|mask|sep|cls|eot|eop|sop)(?:_token)?>|(?:start|end)_of_\w+>|/?{_LESS}/?sys"
+    rf"{_BAR}|/?s>|/?(?:bos|eos|eot|eop|sop)(?:_token)?>|(?:start|end)_of_\w+>|/?{_LESS}/?sys"
     r"|/?(?:think|tool_calls?|tool_response|system|assistant|instructions?)>|\w+_token\|?>|reserved_\w+>|unused\d+>"
     r"|extra_id_\d+>"
 )

@@ -24,9 +24,9 @@ Treatment = Literal["flag", "demote", "drop"]
 # Letters of other alphabets that look like Latin ones, within words that are otherwise Latin.
 _ALIKE = str.maketrans("аеорсухіјѕԁһԛԝАВЕКМНОРСТХІЈЅαορνικ", "aeopcyxijsdhqwABEKMHOPCTXIJSaopvik")
 _MIXED = re.compile(r"[A-Za-z]+[\u0370-\u04ff]|[\u0370-\u04ff]+[A-Za-z]")
-_DIGITS = str.maketrans("013457@$", "oieastas")
-_LEET = re.compile(r"\b(?=\w*[A-Za-z])(?=[\w@$]*[013457@$][A-Za-z])[A-Za-z013457@$]{4,}\b")
-_DIGIT_WITHIN = re.compile(r"[A-Za-z][013457@$][A-Za-z]")
+_DIGITS = str.maketrans("013457", "oieast")
+_LEET = re.compile(r"\b(?=\w*[A-Za-z])(?=\w*[013457][A-Za-z])[A-Za-z013457]{4,}\b")
+_DIGIT_WITHIN = re.compile(r"[A-Za-z][013457][A-Za-z]")
 _SPACED = re.compile(r"\b(?:\w[ .\-_]){5,}\w\b")
 _GAPS = re.compile(r"(?<!\w)\w[ .\-_]\w[ .\-_]\w[ .\-_]\w(?!\w)")
 _GAP = re.compile(r"(?<=\w)[ .\-_](?=\w)")
@@ -97,8 +97,8 @@ def _worded(plain: str) -> set[str]:
 
 
 def _said(text: str) -> str:
-    """Without code and quotations."""
-    return _QUOTED.sub(" ", text)
+    """Without what stands in code and quotations."""
+    return _QUOTED.sub(' "" ', text)
 
 
 def _spelled(seen: str) -> str:
