@@ -136,6 +136,8 @@ class Retrieval(Group):
     """Chunks added before and after each passage, or `section` for all of its section, as far as `max_passage_tokens` allows."""
     max_passage_tokens: int = Field(default=1500, ge=64)
     """Token budget of all passages in one prompt."""
+    suspicious: Literal["flag", "demote", "drop"] = "flag"
+    """What becomes of a passage that speaks to the model: told in its `flags`, put behind all others as well, or left out."""
     budget_share: float = Field(default=0.5, gt=0, le=1)
     """Share of a request's time, as it is left when retrieval begins, that retrieval may take; the rest is the model's."""
     standalone: Literal["rules", "model"] = "rules"

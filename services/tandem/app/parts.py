@@ -253,6 +253,7 @@ def retrieval_defaults(settings: Settings) -> RetrievalDefaults:
         rerank=chosen.rerank,
         max_tokens=chosen.max_passage_tokens,
         diversity=chosen.diversity,
+        suspicious=chosen.suspicious,
         neighbours=chosen.neighbours,
         weights=Weights(chosen.dense_weight, chosen.sparse_weight, chosen.fusion_k),
     )

@@ -1,5 +1,6 @@
 """A standalone question in, passages out: plan, search, rerank, judge, select; the trace tells every step."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from tandem.domain.context import RequestContext
@@ -22,6 +23,7 @@ from tandem.retrieval.phrases import holding
 from tandem.retrieval.plan import EMBED, FILTER_IGNORED, NEIGHBOURS, RERANK, SEARCH, SELECT, Stage
 from tandem.retrieval.relevance import THRESHOLD
 from tandem.retrieval.selection import Limits, Selection, judged, select
+from tandem.retrieval.suspicion import Screened, Treatment, flags_of, screened
 
 # A quoted phrase is looked for in what was found, so more is asked for.
 _WITH_PHRASES = 100
@@ -38,6 +40,7 @@ class RetrievalDefaults:
     max_tokens: int = 1500
     diversity: float = 0.0
     neighbours: Reach = 0
+    suspicious: Treatment = "flag"
     weights: Weights = field(default_factory=Weights)
 
 
@@ -88,7 +91,9 @@ class Retrieving:
         except (UpstreamUnavailable, UpstreamFailed) as error:
             error.stage = error.stage or "retrieval"
             raise
-        best = replace(best, chosen=await self._widened(best.chosen, options, context, course))
+        wide = await self._widened(best.chosen, options, context, course)
+        # A neighbour may bring what the passage itself was free of.
+        best = replace(best, chosen=replace(wide, passages=screened(wide.passages, "flag").passages))
         trace = self._trace(best, course) if options.explain else None
         return Retrieval(best.chosen.passages, best.chosen.best, tuple(course.degraded), trace, options.collection)
 
@@ -105,9 +110,16 @@ class Retrieving:
             ranked = await reranked(self._reranker, plan.question, held, context, course, self._after_rerank(options))
         with course.measured(SELECT):
             candidates = judged(plan.question, ranked.passages)
-            chosen = select(candidates, self._limits(options))
-        chosen = replace(chosen, dropped=(*lacking, *chosen.dropped))
+            looked_at = self._screened(candidates, options)
+            chosen = select(looked_at.passages, self._limits(options))
+        chosen = replace(chosen, dropped=(*lacking, *looked_at.dropped, *chosen.dropped))
         return _Round(plan, found, tuple(candidates), ranked.by, chosen)
+
+    def _screened(self, candidates: Sequence[Passage], options: RetrievalOptions) -> Screened:
+        """All candidates where that decides something or is to be told; else those that are chosen will do."""
+        if self._defaults.suspicious == "flag" and not options.explain:
+            return Screened(tuple(candidates))
+        return screened(candidates, self._defaults.suspicious)
 
     async def _found(
         self, plan: QueryPlan, options: RetrievalOptions, context: RequestContext, course: Course
@@ -142,6 +154,8 @@ class Retrieving:
             return chosen
         if around is None:
             return chosen
+        if self._defaults.suspicious == "drop":
+            around = [chunk for chunk in around if not flags_of(chunk.text)]
         wide = widened(chosen.passages, around, reach, self._defaults.max_tokens - chosen.spent)
         return replace(chosen, passages=wide.passages, dropped=(*chosen.dropped, *wide.dropped))
 
@@ -179,4 +193,5 @@ class Retrieving:
             max_tokens=self._defaults.max_tokens,
             threshold=self._defaults.threshold,
             diversity=self._defaults.diversity if options.diversity is None else options.diversity,
+            flagged_last=self._defaults.suspicious == "demote",
         )

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
 
 from tandem.domain.passage import Dropped, Passage
 from tandem.domain.text import stems
@@ -16,12 +17,16 @@ _UNKNOWN_COSINE = 0.35
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """How much is selected. `threshold` is the least relevance of the best candidate, `diversity` see `diversity.py`."""
+    """How much is selected. `threshold` is the least relevance of the best candidate, `diversity` see `diversity.py`.
+
+    `flagged_last`: no variety brings a suspicious passage before one that is not.
+    """
 
     top_k: int
     max_tokens: int
     threshold: float
     diversity: float = 0.0
+    flagged_last: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +74,11 @@ def select(candidates: Sequence[Passage], limits: Limits) -> Selection:
     best = max((passage.scores.relevance or 0.0 for passage in candidates), default=0.0)
     if best < limits.threshold:
         return Selection((), tuple(Dropped(passage, "below_threshold") for passage in candidates), best)
-    return _taken(diversified(candidates, limits.diversity), limits, best)
+    groups: tuple[Sequence[Passage], ...] = (candidates,)
+    if limits.flagged_last:
+        groups = tuple([each for each in candidates if bool(each.flags) is flagged] for flagged in (False, True))
+    ordered = chain.from_iterable(diversified(group, limits.diversity) for group in groups)
+    return _taken(ordered, limits, best)
 
 
 def _taken(candidates: Iterable[Passage], limits: Limits, best: float) -> Selection:

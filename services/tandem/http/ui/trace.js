@@ -15,6 +15,9 @@ const REASONS = {
   below_threshold: "below the relevance threshold",
   over_top_k: "beyond the number of passages asked for",
   over_token_budget: "no room left in the prompt",
+  lacks_phrase: "does not hold the quoted phrase",
+  merged: "became part of a neighbour",
+  suspicious: "looks like instructions to the model",
 };
 
 // Built when first opened: most readers never do.
@@ -29,10 +32,26 @@ export function traceView(result) {
 function content({ explain, timings_s: whole, question }) {
   return [
     el("section", {}, el("h4", {}, "Searched for"), el("ul.queries", {}, (explain.queries.length ? explain.queries : [question]).map((query) => el("li", {}, query)))),
+    told(explain.plan?.told ?? []),
     timings({ ...explain.timings_s, ...whole }),
     el("div.stages", {}, STAGES.map(([name, title, meaning, value = name]) => stage(title, meaning, explain[name] ?? [], value, explain))),
+    others(explain.others ?? []),
     dropped(explain),
   ];
+}
+
+function told(reasons) {
+  if (!reasons.length) return null;
+  return el("section", {}, el("h4", {}, "Understood"), el("ul.told", {}, reasons.map((reason) => el("li", {}, reason))));
+}
+
+// What the question's other wordings found: their scores are of another text, so only the ranks are told.
+function others(found) {
+  if (!found.length) return null;
+  return el("details.others", {}, el("summary", {}, `Found by ${plural(found.length, "other wording")}`),
+    found.map(({ query, dense, sparse }) => el("section", {}, el("h4", {}, query),
+      el("div.stages", {}, [["Dense", dense], ["Sparse", sparse]].filter(([, list]) => list.length).map(([title, list]) =>
+        stage(title, "", list, "", {}))))));
 }
 
 function timings(values) {
