@@ -213,7 +213,7 @@ async def test_nothing_of_the_environment_reaches_the_reader(
 
 _SHARED = Path(__file__).parents[2].parent / "shared"
 _EXPECTED = {
-    "MEDRPT-2024-PAT-3847_medical_report_scan.pdf": "no_text",
+    "MEDRPT-2024-PAT-3847_medical_report_scan.pdf": "scanned",
 }
 
 

@@ -28,6 +28,7 @@ _MARKDOWN_TYPES = frozenset(
         "application/epub+zip",
         "application/json",
         "application/jsonl",
+        "application/pdf",
         "application/rss+xml",
         "text/csv",
         "text/tab-separated-values",

@@ -21,11 +21,11 @@ Cell = object
 Row = Sequence[Cell]
 
 
-def markdown_tables(rows: Iterable[Row], most_chars: int) -> Iterator[str]:
+def markdown_tables(rows: Iterable[Row], most_chars: int, *, lettered: bool = True) -> Iterator[str]:
     """Blocks of Markdown, to be joined by blank lines. Raises `DocumentRejected`: `too_large`, before memory is.
 
-    Lines above the header that fill one cell of several are titles. Where no header can be told, columns have letters. Tables too
-    wide for their header to be repeated are written row by row, each cell with its column's name.
+    Lines above the header that fill one cell of several are titles. Where no header can be told, columns have letters, or
+    none when not `lettered`. Tables too wide for their header to be repeated are written row by row, each cell with its column's name.
     """
     waiting: list[list[str]] = []
     blank = False
@@ -43,11 +43,11 @@ def markdown_tables(rows: Iterable[Row], most_chars: int) -> Iterator[str]:
             blank = bool(waiting)
             continue
         if blank and _begins_anew(cells, waiting):
-            yield from _table(waiting)
+            yield from _table(waiting, lettered=lettered)
             waiting = []
         blank = False
         waiting.append(cells)
-    yield from _table(waiting)
+    yield from _table(waiting, lettered=lettered)
 
 
 def cells_of(row: Row) -> list[str]:
@@ -69,28 +69,33 @@ def _begins_anew(cells: list[str], above: list[list[str]]) -> bool:
     return named and any(_is_number(cell) for row in above[1:] for cell in row)
 
 
-def _table(rows: list[list[str]]) -> Iterator[str]:
+def _table(rows: list[list[str]], *, lettered: bool) -> Iterator[str]:
     width = max(map(len, rows), default=0)
     if width == 1:
-        yield from (row[0] for row in rows)
+        yield "\n".join(row[0] for row in rows)
         return
     while rows and sum(map(bool, rows[0])) == 1 and len(rows) > 1:
         yield " ".join(filter(None, rows[0]))
         rows = rows[1:]
     if not rows:
         return
-    header, body = _header(rows, width)
+    named = _header(rows, width)
+    if not named and not lettered:
+        yield "\n".join(" | ".join(filter(None, row)) for row in rows)
+        return
+    header = [name or (_letter(index) if lettered else "") for index, name in enumerate(named or [""] * width)]
+    body = rows[1:] if named else rows
     if weight(" | ".join(header)) > _WIDE_WEIGHT:
-        yield from (named for row in body if (named := _named(header, row)))
+        yield from filter(None, (_named(header, row) for row in body))
     else:
         yield from _blocks(header, body)
 
 
-def _header(rows: list[list[str]], width: int) -> tuple[list[str], list[list[str]]]:
+def _header(rows: list[list[str]], width: int) -> list[str]:
+    """The first row where it names most columns, in words and not as a form's label does; empty where it does not."""
     first = rows[0] + [""] * (width - len(rows[0]))
-    if len(rows) > 1 and not any(map(_is_number, first)) and sum(map(bool, first)) * 2 >= width:
-        return [name or _letter(index) for index, name in enumerate(first)], rows[1:]
-    return [_letter(index) for index in range(width)], rows
+    names = sum(map(bool, first)) * 2 >= width and not any(_is_number(cell) or cell.endswith(":") for cell in first)
+    return first if names and len(rows) > 1 else []
 
 
 def _blocks(header: list[str], body: list[list[str]]) -> Iterator[str]:
