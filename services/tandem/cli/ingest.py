@@ -10,6 +10,7 @@ import typer
 from tandem.cli.console import Output, OutputOption, err, out, print_json, run
 from tandem.cli.options import ApiKeyOption, CollectionOption, ConfigOption, DataDirOption, PeerUrlOption
 from tandem.domain.errors import ConfigurationError
+from tandem.ingestion.labels import Labels, checked
 from tandem.ingestion.progress import SyncReport
 
 
@@ -26,6 +27,14 @@ def ingest(
     prune: Annotated[
         bool, typer.Option("--prune", help="Delete documents of these places that are no longer there.")
     ] = False,
+    tag: Annotated[
+        list[str] | None, typer.Option("--tag", help="A tag for every document, beside its own; repeatable.")
+    ] = None,
+    acl: Annotated[
+        list[str] | None,
+        typer.Option("--acl", help="A group that may see the documents, nobody else then; repeatable."),
+    ] = None,
+    author: Annotated[str | None, typer.Option("--author", help="Of every document, whatever it says itself.")] = None,
     shard: Annotated[
         str | None,
         typer.Option(
@@ -80,7 +89,15 @@ def ingest(
         from tandem.cli.ingest_on_kubernetes import Where, ingest_on_kubernetes, ingestion_of
 
         ingest_on_kubernetes(
-            ingestion_of(places, shards, collection, prune=prune, parallel=parallel, schedule=schedule),
+            ingestion_of(
+                places,
+                shards,
+                collection,
+                prune=prune,
+                parallel=parallel,
+                schedule=schedule,
+                labels=Labels(tuple(tag or ()), tuple(acl or ()), author),
+            ),
             Where(release, namespace, context, kubeconfig, image, values),
             dry_run=dry_run,
             output=output,
@@ -95,8 +112,10 @@ def ingest(
     from tandem.cli import session
     from tandem.cli.progress import report_failures, report_line, sync_progress
     from tandem.ingestion.shards import WHOLE, Shard
+    from tandem.pipeline.labelling import labelled
     from tandem.pipeline.syncing import sync
 
+    labels = checked(Labels(tuple(tag or ()), tuple(acl or ()), author))
     share = WHOLE if shard is None else Shard.parse(shard)
     settings = session.settings_for(config, data_dir, url, api_key)
     into = collection or settings.retrieval.collection
@@ -106,7 +125,7 @@ def ingest(
             with sync_progress(lines=shard is not None) as watch:
                 return await sync(
                     ingestor,
-                    named,
+                    labelled(named, labels),
                     collection=into,
                     context=session.context(),
                     prune=prune,

@@ -14,6 +14,7 @@ import typer
 from tandem.app.clock import SystemClock
 from tandem.cli.console import Output, err, out, print_json
 from tandem.domain.errors import ConfigurationError, TandemError, UpstreamUnavailable
+from tandem.ingestion.labels import Labels, checked
 
 if TYPE_CHECKING:
     from tandem.platform.cluster import Cluster
@@ -46,6 +47,7 @@ def ingestion_of(
     prune: bool,
     parallel: int | None,
     schedule: str | None,
+    labels: Labels,
 ) -> "Ingestion":
     """What the flags say. Raises `ConfigurationError` for a schedule that is none."""
     from tandem.platform.ingest_job import Ingestion
@@ -54,7 +56,7 @@ def ingestion_of(
         raise ConfigurationError(
             f"{schedule!r} is no schedule.", hint='Five fields, as cron has them: "15 3 * * *" is 3:15 every night.'
         )
-    return Ingestion(tuple(places), shards, collection, prune, parallel, schedule)
+    return Ingestion(tuple(places), shards, collection, prune, parallel, schedule, checked(labels))
 
 
 def ingest_on_kubernetes(ingestion: "Ingestion", where: Where, *, dry_run: bool, output: Output) -> None:

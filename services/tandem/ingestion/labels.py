@@ -7,11 +7,10 @@ from urllib.parse import unquote, urlsplit
 
 from tandem.domain.document import DocumentRecord, LoadedDocument, RawDocument
 from tandem.domain.errors import InvalidRequest
+from tandem.domain.groups import groups_fault
 
 MAX_TAGS = 100
 MAX_TAG_CHARS = 200
-MAX_GROUPS = 100
-MAX_GROUP_CHARS = 200
 MAX_AUTHOR_CHARS = 400
 MAX_PATH_CHARS = 1_000
 
@@ -34,10 +33,22 @@ class Labels:
         )
 
 
+UNLABELLED = Labels()
+
+
+def checked(labels: Labels) -> Labels:
+    """The same; raises `InvalidRequest` for what no document may have, before one is read."""
+    check_labels(labels.on(RawDocument("any", b"", "any")))
+    return labels
+
+
 def check_labels(document: RawDocument) -> None:
     """Raises `InvalidRequest` for what could not be stored, found again, or told apart."""
     check_words(document.tags, "tags", most=MAX_TAGS, longest=MAX_TAG_CHARS)
-    check_words(document.acl, "acl", most=MAX_GROUPS, longest=MAX_GROUP_CHARS)
+    if fault := groups_fault(document.acl):
+        raise InvalidRequest(
+            f"acl: {fault}.", hint="Name groups as the keys and tokens of their members do.", param="acl"
+        )
     if document.author is not None:
         check_words((document.author,), "author", most=1, longest=MAX_AUTHOR_CHARS)
     if document.path is not None:

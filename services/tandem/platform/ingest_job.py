@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from tandem.ingestion.labels import UNLABELLED, Labels
 from tandem.platform.pod_of_release import COMPONENT_OF_JOBS, Workload, pod_template
 
 # A pod that was evicted or killed is made again; what it had done is unchanged then, and costs a look.
@@ -22,11 +23,15 @@ class Ingestion:
     prune: bool = False
     parallel: int | None = None
     schedule: str | None = None
+    labels: Labels = UNLABELLED
 
     def arguments(self) -> list[str]:
         """Of `tandem`, as a container's `args`: $(NAME) is Kubernetes's, so a $ of the user's is doubled."""
         chosen = ["--collection", self.collection] if self.collection else []
         flags = ["--prune"] if self.prune else []
+        flags += [word for tag in self.labels.tags for word in ("--tag", tag.replace("$", "$$"))]
+        flags += [word for group in self.labels.acl for word in ("--acl", group.replace("$", "$$"))]
+        flags += ["--author", self.labels.author.replace("$", "$$")] if self.labels.author else []
         places = [place.replace("$", "$$") for place in self.places]
         shard = f"$(JOB_COMPLETION_INDEX)/{self.shards}"
         return ["ingest", "--config", "/etc/tandem/tandem.yaml", "--shard", shard, *chosen, *flags, "--", *places]
