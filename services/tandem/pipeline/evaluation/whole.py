@@ -1,19 +1,32 @@
 """Answers of this process, heard to their end."""
 
-from tandem.domain.answer import Answered, Found
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager
+from typing import Protocol
+
+from tandem.domain.answer import Answered, AnswerEvent, Found
 from tandem.domain.context import RequestContext
 from tandem.domain.errors import UpstreamFailed
 from tandem.domain.generation import Token
 from tandem.domain.question import Question
-from tandem.pipeline.answering import Answering
 from tandem.ports.answerer import WholeAnswer
 from tandem.ports.clock import Clock
 
 
-class WholeAnswers:
-    """`ports/answerer.py` over the flow that every serving mode takes."""
+class Answers(Protocol):
+    """The flow that every serving mode takes, `pipeline/answering.py`."""
 
-    def __init__(self, answering: Answering, clock: Clock) -> None:
+    def answer(
+        self, question: Question, context: RequestContext
+    ) -> AbstractAsyncContextManager[AsyncIterator[AnswerEvent]]:
+        """`Found`, tokens, `Answered`."""
+        ...
+
+
+class WholeAnswers:
+    """`ports/answerer.py` over that flow."""
+
+    def __init__(self, answering: Answers, clock: Clock) -> None:
         self._answering = answering
         self._clock = clock
 
