@@ -196,6 +196,8 @@ class Ingestion(Group):
     """Largest chunk, in the embedder's tokens."""
     chunk_overlap: int = Field(default=32, ge=0)
     """Tokens that neighbouring chunks share."""
+    site_interval_s: float = Field(default=0.5, ge=0)
+    """Seconds between two requests to a site that is ingested by its sitemap; its robots.txt may ask for more."""
     max_document_bytes: int = Field(default=50_000_000, ge=1024)
     """Largest document."""
     max_text_chars: int = Field(default=10_000_000, ge=1024)

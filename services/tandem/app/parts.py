@@ -8,7 +8,7 @@ from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontext
 from typing import TypeVar
 
 from tandem.app.clock import SystemClock
-from tandem.app.embedding import embedding_server
+from tandem.app.embedding import embedding_peer, embedding_server
 from tandem.app.settings import Settings
 from tandem.app.speaking import predictor_client
 from tandem.app.traffic import Endpoint, Pool
@@ -22,6 +22,7 @@ from tandem.ports.ingestor import Ingestor
 from tandem.ports.reranker import Reranker
 from tandem.ports.retriever import Retriever
 from tandem.ports.source import Source
+from tandem.ports.stream import Stream
 from tandem.ports.vectors import Vectors
 from tandem.retrieval.blend import Blend
 from tandem.retrieval.fusion import Weights
@@ -63,6 +64,16 @@ async def embedder(settings: Settings) -> AsyncIterator[Embedder]:
     else:
         async with embedding_server(settings.embedder, settings.embedder.url) as remote:
             yield remote
+
+
+@asynccontextmanager
+async def embeddings(settings: Settings, dense: Opener[Embedder]) -> AsyncIterator[Opener[Embedder]]:
+    """What `/v1/embeddings` answers with: a retriever's model where that is a peer, so that there is one of it."""
+    if settings.retriever.url is None:
+        yield dense
+        return
+    async with shared(embedding_peer(settings)) as remote:
+        yield remote
 
 
 @asynccontextmanager
@@ -236,11 +247,23 @@ async def engine(settings: Settings, dense: Opener[Embedder]) -> AsyncIterator[E
 
 @asynccontextmanager
 async def sources(settings: Settings, places: Sequence[str]) -> AsyncIterator[list[Source]]:
-    """The files, folders and pages that a user named."""
-    from tandem.adapters.sources.place import source_of
+    """The folders, repositories, buckets and sites that a user named."""
+    from tandem.adapters.sources.place import opened, source_of
 
-    limit = settings.ingestion.max_document_bytes
-    yield [source_of(place, max_document_bytes=limit) for place in places]
+    chosen = settings.ingestion
+    named = [
+        source_of(place, max_document_bytes=chosen.max_document_bytes, interval_s=chosen.site_interval_s)
+        for place in places
+    ]
+    async with opened(named) as ready:
+        yield ready
+
+
+def stream(settings: Settings, place: str) -> Stream:
+    """The topic that a user named. Raises `ConfigurationError` when what speaks to brokers is not installed."""
+    from tandem.adapters.sources.place import stream_of
+
+    return stream_of(place, max_document_bytes=settings.ingestion.max_document_bytes)
 
 
 def retrieval_defaults(settings: Settings) -> RetrievalDefaults:

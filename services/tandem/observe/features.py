@@ -87,10 +87,16 @@ class MeasuredIngestor:
         """The inner ingestor's."""
         return await self._inner.marks(collection, context, limit=limit, after=after)
 
-    async def note_failure(self, collection: str, failure: Failure, context: RequestContext) -> None:
+    async def note_failure(
+        self,
+        collection: str,
+        failure: Failure,
+        context: RequestContext,
+        position: StreamPosition | None = None,
+    ) -> None:
         """The inner ingestor's, counted."""
         self._metrics.documents.labels("unread").inc()
-        await self._inner.note_failure(collection, failure, context)
+        await self._inner.note_failure(collection, failure, context, position)
 
     async def failures(
         self, collection: str, context: RequestContext, *, limit: int, after: str | None = None

@@ -188,11 +188,17 @@ class Ingesting:
         made_by, _, version = (mark.version or "").partition(":")
         return version if made_by == self._made_by else None
 
-    async def note_failure(self, collection: str, failure: Failure, context: RequestContext) -> None:
+    async def note_failure(
+        self,
+        collection: str,
+        failure: Failure,
+        context: RequestContext,
+        position: StreamPosition | None = None,
+    ) -> None:
         """See the port."""
         version = await self._version(collection)
         noted = replace(failure, failed_at=self._clock.epoch_s())
-        await finish(self._vectors.note_failure(version, context.tenant, noted))
+        await finish(self._vectors.note_failure(version, context.tenant, noted, position))
 
     async def failures(
         self, collection: str, context: RequestContext, *, limit: int, after: str | None = None

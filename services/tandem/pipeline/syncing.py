@@ -9,11 +9,13 @@ from tandem.domain.document import IngestOutcome
 from tandem.domain.syncing import DocumentMark
 from tandem.ingestion.progress import Indexing, Listed, Settled, SyncReport
 from tandem.ingestion.shards import WHOLE, Shard
-from tandem.pipeline.putting import Item, Putting
-from tandem.pipeline.putting import Watch as Watch
+from tandem.pipeline.putting import Item, Putting, Watch
 from tandem.pipeline.remembered import failures_of, marks_of
 from tandem.ports.ingestor import Ingestor
 from tandem.ports.source import DocumentRef, Listing, Source
+
+
+__all__ = ["Watch", "sync"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -48,8 +48,14 @@ class Ingestor(Protocol):
         """What a synchronisation compares with, ordered by id. Raises `UnknownCollection`."""
         ...
 
-    async def note_failure(self, collection: str, failure: Failure, context: RequestContext) -> None:
-        """Remember a document that could not even be put; when it failed and how often is counted here."""
+    async def note_failure(
+        self,
+        collection: str,
+        failure: Failure,
+        context: RequestContext,
+        position: StreamPosition | None = None,
+    ) -> None:
+        """Remember a document that could not even be put; when it failed and how often is counted here. See `put`."""
         ...
 
     async def failures(

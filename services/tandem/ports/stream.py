@@ -34,6 +34,11 @@ class Stream(Protocol):
         """What its positions are kept under; the same wherever the stream is followed from."""
         ...
 
+    @property
+    def place(self) -> str:
+        """How the user can name it again; passwords left out."""
+        ...
+
     def batches(
         self, positions: Positions, *, until_end: bool = False
     ) -> AbstractAsyncContextManager[AsyncIterator[Sequence[Event]]]:

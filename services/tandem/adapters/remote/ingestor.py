@@ -94,7 +94,13 @@ class RemoteIngestor:
         answer = await self._peer.call("GET", path, context, timeout_s=self._put_timeout_s, query=query, reads=True)
         return read(InMarks, answer).page()
 
-    async def note_failure(self, collection: str, failure: Failure, context: RequestContext) -> None:
+    async def note_failure(
+        self,
+        collection: str,
+        failure: Failure,
+        context: RequestContext,
+        position: StreamPosition | None = None,
+    ) -> None:
         """Remembered there."""
         said = {
             "document_id": failure.document_id,
@@ -102,6 +108,7 @@ class RemoteIngestor:
             "message": failure.message,
             "source": failure.source,
             "place": failure.place,
+            **position_query(position),
         }
         await self._peer.call(
             "POST",

@@ -106,11 +106,17 @@ class ScriptedIngestor:
         marks = [DocumentMark(one.id, one.source, one.chunks, one.origin, one.source_version) for one in page.records]
         return MarkPage(tuple(marks), page.next_after)
 
-    async def note_failure(self, collection: str, failure: Failure, context: RequestContext) -> None:
+    async def note_failure(
+        self,
+        collection: str,
+        failure: Failure,
+        context: RequestContext,
+        position: StreamPosition | None = None,
+    ) -> None:
         """Remembered, as of now."""
         self._collections.setdefault(collection, {})
         memory = self._memory.setdefault(collection, Memory())
-        memory.note(context.tenant, replace(failure, failed_at=self._epoch_s))
+        memory.note(context.tenant, replace(failure, failed_at=self._epoch_s), position)
 
     async def failures(
         self, collection: str, context: RequestContext, *, limit: int, after: str | None = None

@@ -32,6 +32,24 @@ class Walk:
     skipped: Counter[str] = field(default_factory=Counter)
 
 
+class Sieve:
+    """The same choice where names are all there is: a repository, a bucket."""
+
+    def __init__(self) -> None:
+        self.skipped: Counter[str] = Counter()
+
+    def takes(self, name: str) -> bool:
+        """False for what is hidden, made by tools, or holds no text; the latter is counted."""
+        *folders, last = name.split("/")
+        if any(part.startswith(".") or part in _IGNORED for part in (*folders, last)) or not last:
+            return False
+        suffix = Path(last).suffix.lower()
+        if suffix in _NO_TEXT:
+            self.skipped[suffix] += 1
+            return False
+        return True
+
+
 def walk(root: Path) -> Walk:
     """Blocking. Symbolic links are followed inside the root only; a folder is entered once however many links lead to it."""
     found = Walk()

@@ -42,7 +42,7 @@ def syncing_router(ingestor: Ingestor) -> APIRouter:
         summary="Remember a document that its source could not give",
     )
     async def note(name: Name, body: wire.NotedFailure, request: Request) -> Response:
-        await ingestor.note_failure(name, body.failure(), context_of(request))
+        await ingestor.note_failure(name, body.failure(), context_of(request), body.event())
         return json_reply(wire.FailureNoted(document_id=body.document_id))
 
     @router.delete(

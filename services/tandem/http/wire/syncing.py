@@ -70,10 +70,17 @@ class NotedFailure(Ours):
     message: Annotated[str, Field(max_length=4_000)]
     source: ShortText
     place: ShortText | None = None
+    stream: ShortText | None = None
+    partition: Whole | None = None
+    position: Whole | None = None
 
     def failure(self) -> Failure:
         """The domain's; when and how often is the ingestor's to say."""
         return Failure(self.document_id, self.reason, self.message, self.source, 0.0, self.place)
+
+    def event(self) -> StreamPosition | None:
+        """Which event that was, where it came in a stream."""
+        return position_of(self.stream, self.partition, self.position)
 
 
 class FailureForgotten(Out):
