@@ -11,6 +11,7 @@ from html import escape, unescape
 from tandem.domain.marks import defused, defused_passage
 from tandem.domain.passage import Passage
 from tandem.domain.question import Message
+from tandem.prompting.order import reading_order
 
 _PASSAGE = re.compile(r'<passage n="(\d+)" title="([^"\n]*)">\n(.*?)\n</passage>', re.DOTALL)
 _PASSAGES = re.compile(r"<passages>\n(.*?)</passages>", re.DOTALL)
@@ -35,11 +36,11 @@ class Fenced:
 
 
 def fence_passages(passages: Sequence[Passage]) -> str:
-    """The passages, numbered from 1."""
+    """The passages, numbered from 1 as they are ranked, in the order in which they are read."""
     fenced = "".join(
         f'<passage n="{number}" title="{_attribute(defused(" > ".join(passage.chunk.title_path) or passage.title))}">\n'
         f"{defused_passage(passage.chunk.text)}\n</passage>\n"
-        for number, passage in enumerate(passages, 1)
+        for number, passage in reading_order(passages)
     )
     return f"<passages>\n{fenced}</passages>"
 
