@@ -8,6 +8,7 @@ from starlette.testclient import TestClient
 
 from fakes.answers import OneModel, OneRetrieval, ScriptedAnswers
 from tandem.adapters.quotas.memory import MemoryQuotas
+from tandem.adapters.scripted.embedder import HashingEmbedder
 from tandem.adapters.scripted.ingestor import ScriptedIngestor
 from tandem.admission.identity import Identity
 from tandem.admission.keys import Key
@@ -20,6 +21,7 @@ from tandem.http.middleware.shedding import Refusal
 from tandem.http.routers.chat import chat_router
 from tandem.http.routers.collections import collections_router
 from tandem.http.routers.documents import documents_router
+from tandem.http.routers.embeddings import embeddings_router
 from tandem.http.routers.models import models_router
 from tandem.http.routers.operations import operations_router
 from tandem.http.routers.retrieval import retrieval_router
@@ -65,6 +67,7 @@ class Api:
                     keep_alive_s=keep_alive_s,
                 ),
                 models_router(served.models),
+                embeddings_router(_embedder, clock=self.clock),
                 retrieval_router(self.retriever, collection="docs", clock=self.clock),
                 documents_router(self.ingestor, collection="docs"),
                 collections_router(self.ingestor),
@@ -94,3 +97,7 @@ class Api:
         ids = (f"lease-{n}" for n in count())
         watch = StoreWatch(MemoryQuotas(self.clock), self.metrics)
         return Quotas(tenants, watch, self.clock, meter=self.metrics, new_id=lambda: next(ids))
+
+
+async def _embedder() -> HashingEmbedder:
+    return HashingEmbedder()

@@ -1,6 +1,6 @@
 """What each target serves: its parts behind routers, in one web application."""
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from importlib import metadata
 
@@ -20,6 +20,7 @@ from tandem.http.predictor.app import predictor_app
 from tandem.http.routers.chat import chat_router
 from tandem.http.routers.collections import collections_router
 from tandem.http.routers.documents import documents_router
+from tandem.http.routers.embeddings import embeddings_router
 from tandem.http.routers.models import models_router
 from tandem.http.routers.operations import operations_router
 from tandem.http.routers.retrieval import retrieval_router
@@ -35,11 +36,13 @@ from tandem.pipeline.answering import AnswerDefaults, Answering
 from tandem.pipeline.dispatching import Dispatch
 from tandem.pipeline.grounding import Grounding
 from tandem.pipeline.reworded import Reworded
+from tandem.ports.embedder import Embedder
 from tandem.ports.engine import Engine
 from tandem.ports.ingestor import Ingestor
 from tandem.ports.retriever import Retriever
 from tandem.prompting.templates import Templates
 
+OpenEmbedder = Callable[[], Awaitable[Embedder]]
 VERSION = metadata.version("tandem-rag")
 # The page is public: it asks for a key itself when the API wants one.
 _PAGE = ("/", "/ui/", "/favicon.ico")
@@ -55,7 +58,13 @@ class Surface:
     metrics: Metrics
 
     def answers(
-        self, retriever: Retriever, ingestor: Ingestor, dispatch: Dispatch, identity: Identity, quotas: Quotas
+        self,
+        retriever: Retriever,
+        ingestor: Ingestor,
+        dispatch: Dispatch,
+        identity: Identity,
+        quotas: Quotas,
+        embedder: OpenEmbedder,
     ) -> ASGIApp:
         """Page, OpenAI's API, retrieval and documents."""
         metrics, clock = self.metrics, SystemClock()
@@ -75,6 +84,7 @@ class Surface:
                     keep_alive_s=self.settings.server.stream_keep_alive_s,
                 ),
                 models_router(dispatch.models, created=int(clock.epoch_s())),
+                embeddings_router(embedder, clock=clock),
                 *self._features(CountedDegradation(reworded, metrics), MeasuredIngestor(ingestor, metrics), clock),
                 ui_router(),
             ],
@@ -104,11 +114,14 @@ class Surface:
             rewording(self.settings, clock),
         )
 
-    def retrieval(self, retriever: Retriever, ingestor: Ingestor, identity: Identity) -> ASGIApp:
+    def retrieval(
+        self, retriever: Retriever, ingestor: Ingestor, identity: Identity, embedder: OpenEmbedder
+    ) -> ASGIApp:
         """Retrieval and documents. Quotas are the gateways' business: here a request would count twice."""
         metrics, clock = self.metrics, SystemClock()
         finder, documents = MeasuredRetriever(retriever, metrics), MeasuredIngestor(ingestor, metrics)
-        return self._web(metrics, self._features(CountedDegradation(finder, metrics), documents, clock), identity)
+        features = self._features(CountedDegradation(finder, metrics), documents, clock)
+        return self._web(metrics, [*features, embeddings_router(embedder, clock=clock)], identity)
 
     def operations(self) -> ASGIApp:
         """Probes and metrics, for a process that nobody sends requests to. None of them needs a key."""

@@ -55,9 +55,10 @@ async def _answers(
         pools.dispatch(settings, dense, TrafficMetrics(front.metrics), measured) as dispatch,
         entry.identity(settings, front.target, front.metrics) as identity,
         entry.quotas(settings, front.metrics) as quotas,
+        parts.embeddings(settings, dense) as embed,
         beside(ingestor),
     ):
-        app = front.answers(retriever, ingestor, dispatch, identity, quotas)
+        app = front.answers(retriever, ingestor, dispatch, identity, quotas, embed)
         yield Opened(app, ingestor, await model_name(dispatch.models))
 
 
@@ -100,7 +101,7 @@ async def retriever(settings: Settings, lifecycle: Lifecycle) -> AsyncIterator[O
         parts.local_features(settings, dense, caching.retrieval(settings.cache, back.metrics)) as (finder, ingestor),
         entry.identity(settings, "retriever", back.metrics) as identity,
     ):
-        app = back.retrieval(finder, ingestor, identity)
+        app = back.retrieval(finder, ingestor, identity, dense)
         yield Opened(app, ingestor, None)
 
 
