@@ -13,10 +13,10 @@ from tandem.adapters.scripted.ingestor import ScriptedIngestor
 from tandem.domain import errors
 from tandem.domain.context import RequestContext
 from tandem.domain.document import RawDocument
-from tandem.domain.errors import TandemError
+from tandem.domain.errors import PermissionDenied, TandemError, UnknownDocument
 from tandem.ports.ingestor import Ingestor
 
-ME = RequestContext("req-1")
+ME = RequestContext("req-1", groups=("board", "hr", "staff"))
 OTHER = RequestContext("req-2", tenant="north")
 TEXT = "One line.\n\nAnother “ü” 🚢."
 DOCUMENT = RawDocument(
@@ -156,3 +156,23 @@ async def test_the_same_error_comes_out(standing_for: StandIn, error: TandemErro
     assert (told.message, told.hint) == (error.message, error.hint)
     for more in ("reason", "retry_after_s"):
         assert getattr(told, more, None) == getattr(error, more, None)
+
+
+async def test_what_a_caller_may_not_see_is_not_there(ingestor: Ingestor) -> None:
+    outsider = RequestContext("req-3", groups=("eng",))
+    await ingestor.put("docs", replace(DOCUMENT, acl=("hr",)), ME)
+    assert (await ingestor.documents("docs", outsider, limit=10)).records == ()
+    assert [(each.documents, each.chunks) for each in await ingestor.collections(outsider)] == [(0, 0)]
+    with pytest.raises(UnknownDocument) as hidden:
+        await ingestor.document("docs", DOCUMENT.id, outsider)
+    with pytest.raises(UnknownDocument) as unknown:
+        await ingestor.document("docs", "no/such.md", outsider)
+    assert hidden.value.message == unknown.value.message.replace("no/such.md", DOCUMENT.id)
+    assert await ingestor.delete("docs", DOCUMENT.id, outsider) is False
+    for change in ({}, {"body": b"mine now"}, {"acl": ("eng",)}, {"acl": ()}):
+        with pytest.raises(PermissionDenied) as refused:
+            await ingestor.put("docs", replace(DOCUMENT, **change), outsider)  # type: ignore[arg-type]
+        assert "hr" not in refused.value.message + (refused.value.hint or "")
+    assert (await ingestor.document("docs", DOCUMENT.id, ME)).record.acl == ("hr",)
+    everyone = RequestContext("req-4", groups=("*",))
+    assert await ingestor.delete("docs", DOCUMENT.id, everyone) is True

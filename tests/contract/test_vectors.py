@@ -94,19 +94,19 @@ async def test_a_document_comes_back_as_it_was_written(store: Store) -> None:
     written = record("guide.md", texts, tags=("a", "b"), language=None, modified_at=None, acl=("g 1", "g2"))
     chunks = embedded("guide.md", texts)
     await store.vectors.replace_document(store.name, T, written, chunks)
-    found = await store.vectors.document(store.name, T, "guide.md")
+    found = await store.vectors.document(store.name, T, "guide.md", groups=("g2",))
     assert found is not None
-    assert found.record == written == await store.vectors.record(store.name, T, "guide.md")
+    assert found.record == written == await store.vectors.record(store.name, T, "guide.md", groups=("g2",))
     assert found.chunks == tuple(each.chunk for each in chunks)
 
 
 async def test_a_record_is_rewritten_without_its_chunks(store: Store) -> None:
     texts = [f"green part {number}" for number in range(70)]
-    await store.put("guide.md", *texts, tags=("old",), author="Ann", acl=("staff",))
+    await store.put("guide.md", *texts, tags=("old",), author="Ann")
     await store.put("other.md", "green other", tags=("old",))
     await store.put("guide.md", "green rival", tenant="rival", tags=("old",))
     before = await store.vectors.document(store.name, T, "guide.md")
-    new = record("guide.md", texts, tags=("new",), author=None, acl=("board",), path="x/guide.md", fingerprint="f.2")
+    new = record("guide.md", texts, tags=("new",), author=None, path="x/guide.md", fingerprint="f.2")
     assert await store.vectors.update_record(store.name, T, new) is True
     found = await store.vectors.document(store.name, T, "guide.md")
     assert before is not None
@@ -386,6 +386,27 @@ async def test_another_recipe_is_refused(store: Store, other: Recipe) -> None:
     with pytest.raises(StoreMismatch) as caught:
         await store.vectors.ensure_collection(store.name, other)
     assert caught.value.hint
+
+
+async def test_every_write_to_a_document_counts_as_a_change(store: Store) -> None:
+    await store.put("guide.md", "green tea")
+    version = await store.vectors.resolve(store.name)
+    seen = [store.vectors.changes(version)]
+    record = await store.vectors.record(version, T, "guide.md")
+    assert record is not None
+    await store.put("guide.md", "black tea")
+    seen.append(store.vectors.changes(version))
+    await store.vectors.update_record(version, T, replace(record, title="Tea"))
+    seen.append(store.vectors.changes(version))
+    await store.vectors.delete_document(version, T, "guide.md")
+    seen.append(store.vectors.changes(version))
+    await store.put("other.md", "coffee")
+    seen.append(store.vectors.changes(version))
+    await store.vectors.drop_collection(store.name, T)
+    seen.append(store.vectors.changes(version))
+    assert sorted(set(seen)) == seen
+    await store.vectors.ensure_collection(store.name, RECIPE)
+    assert store.vectors.changes(version) == seen[-1]
 
 
 async def test_a_dropped_collection_can_be_made_anew(store: Store) -> None:

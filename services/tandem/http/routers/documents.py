@@ -8,7 +8,7 @@ from starlette.responses import Response
 
 from tandem.domain.context import RequestContext
 from tandem.domain.document import IngestOutcome, RawDocument
-from tandem.domain.errors import DocumentRejected, UnknownDocument
+from tandem.domain.errors import DocumentRejected, PermissionDenied, UnknownDocument
 from tandem.domain.groups import MAX_GROUPS
 from tandem.http.exchange import context_of
 from tandem.http.json_route import JsonRoute
@@ -54,7 +54,7 @@ def documents_router(ingestor: Ingestor, *, collection: str) -> APIRouter:
 
     @router.put(
         "/v1/documents/{document_id:path}",
-        responses={200: {"model": wire.PutOutcome}, **faults(409, 422, 507, *BEHIND)},
+        responses={200: {"model": wire.PutOutcome}, **faults(403, 409, 422, 507, *BEHIND)},
         openapi_extra=_RAW_BODY,
         summary="Put a document",
     )
@@ -180,6 +180,8 @@ async def _put_item(
     except DocumentRejected as error:
         # One bad document does not stop the others; a full disk or a wrong recipe does.
         return wire.BatchOutcome(id=item.id, status="failed", chunks=0, reason=error.reason, message=error.message)
+    except PermissionDenied as error:
+        return wire.BatchOutcome(id=item.id, status="failed", chunks=0, reason=error.code, message=error.message)
     return wire.BatchOutcome.model_validate({"id": item.id, "status": outcome.status, "chunks": outcome.chunks})
 
 
