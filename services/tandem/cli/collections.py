@@ -1,16 +1,18 @@
-"""`tandem collections list|show|delete`."""
+"""`tandem collections list|show|delete`; what concerns versions is in `versions.py`."""
 
 import dataclasses
 from typing import Annotated
 
 import typer
 
+from tandem.cli import failures, versions
 from tandem.cli.console import Output, OutputOption, out, print_json, print_table, run
 from tandem.cli.options import ApiKeyOption, ConfigOption, DataDirOption, PeerUrlOption
 from tandem.domain.document import CollectionInfo, DocumentRecord
 from tandem.domain.errors import UnknownCollection
+from tandem.domain.lineage import is_version
 
-app = typer.Typer(help="See and remove collections of documents.", no_args_is_help=True)
+app = typer.Typer(help="See, build, promote and remove collections of documents.", no_args_is_help=True)
 Name = Annotated[str, typer.Argument(help="The collection's name.")]
 _PAGE = 500
 
@@ -37,8 +39,8 @@ def list_collections(
         print_json({"data": [dataclasses.asdict(info) for info in found]})
     else:
         print_table(
-            ("name", "documents", "chunks", "embedder"),
-            [(info.name, info.documents, info.chunks, info.recipe.embedder) for info in found],
+            ("name", "version", "documents", "chunks", "embedder"),
+            [(info.name, info.version, info.documents, info.chunks, info.recipe.embedder) for info in found],
         )
 
 
@@ -59,6 +61,10 @@ def show(
     async def work() -> tuple[CollectionInfo, list[DocumentRecord]]:
         async with session.features(settings) as (_, ingestor):
             infos = {info.name: info for info in await ingestor.collections(session.context())}
+            if is_version(name):
+                every = {each.name: each for each in await ingestor.versions.versions(name, session.context())}
+                if name in every:
+                    infos[name] = CollectionInfo(name, 0, 0, every[name].recipe, version=name)
             if name not in infos:
                 raise UnknownCollection(
                     f"There is no collection {name!r}.", hint=f"Known: {', '.join(infos) or 'none'}."
@@ -70,7 +76,8 @@ def show(
                 records.extend(page.records)
                 after = page.next_after
                 if after is None:
-                    return infos[name], records
+                    counted = len(records), sum(record.chunks for record in records)
+                    return dataclasses.replace(infos[name], documents=counted[0], chunks=counted[1]), records
 
     info, records = run(work())
     if output is Output.json:
@@ -78,6 +85,7 @@ def show(
         return
     for key, value in {
         "name": info.name,
+        "version": info.version,
         "documents": info.documents,
         "chunks": info.chunks,
         **dataclasses.asdict(info.recipe),
@@ -109,3 +117,12 @@ def delete(
 
     run(work())
     out.print(f"Deleted {name}.")
+
+
+app.command("versions")(versions.versions)
+app.command("lineage")(versions.lineage)
+app.command("build")(versions.build)
+app.command("promote")(versions.promote)
+app.command("rollback")(versions.rollback)
+app.command("drop")(versions.drop)
+app.command("failures")(failures.failures)

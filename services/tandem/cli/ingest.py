@@ -10,7 +10,8 @@ import typer
 from tandem.cli.console import Output, OutputOption, err, out, print_json, run
 from tandem.cli.options import ApiKeyOption, CollectionOption, ConfigOption, DataDirOption, PeerUrlOption
 from tandem.domain.errors import ConfigurationError
-from tandem.ingestion.labels import Labels, checked
+from tandem.domain.lineage import Place, is_version
+from tandem.ingestion.labels import UNLABELLED, Labels, checked
 from tandem.ingestion.progress import SyncReport
 
 
@@ -22,10 +23,23 @@ class Platform(StrEnum):
 
 
 def ingest(
-    places: Annotated[list[str], typer.Argument(metavar="PATH|URL...", help="Files, folders and web pages.")],
+    places: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="PATH|URL...",
+            help="Files, folders, pages, git+URL@REF, s3://bucket/prefix, sitemap:URL, kafka://host/topic.",
+            show_default=False,
+        ),
+    ] = None,
     collection: CollectionOption = None,
     prune: Annotated[
         bool, typer.Option("--prune", help="Delete documents of these places that are no longer there.")
+    ] = False,
+    retry_failed: Annotated[
+        bool, typer.Option("--retry-failed", help="Try what failed again, of these places or of all.")
+    ] = False,
+    until_end: Annotated[
+        bool, typer.Option("--until-end", help="Of a topic: only what is there now, then stop.")
     ] = False,
     tag: Annotated[
         list[str] | None, typer.Option("--tag", help="A tag for every document, beside its own; repeatable.")
@@ -83,6 +97,9 @@ def ingest(
     output: OutputOption = Output.table,
 ) -> None:
     """Put documents into a collection; what has not changed is not written again. Exit code 1 when any document failed."""
+    places = places or []
+    if not places and not retry_failed:
+        raise ConfigurationError("Nothing is named to ingest.", hint="Name a folder, a file or a URL.")
     if on is Platform.kubernetes:
         if shard is not None:
             raise ConfigurationError("--shard is one of a Job's own.", hint="Say with --shards how many there are.")
@@ -108,8 +125,11 @@ def ingest(
             "--shards, --schedule, --image, --values and --dry-run are for --on kubernetes.",
             hint="Here, --shard I/N takes one share of the documents.",
         )
+    from tandem.adapters.sources.place import is_followed
     from tandem.app import parts
     from tandem.cli import session
+    from tandem.cli.following import follow_topic
+    from tandem.cli.retrying import retry
     from tandem.cli.progress import report_failures, report_line, sync_progress
     from tandem.ingestion.shards import WHOLE, Shard
     from tandem.pipeline.labelling import labelled
@@ -119,11 +139,23 @@ def ingest(
     share = WHOLE if shard is None else Shard.parse(shard)
     settings = session.settings_for(config, data_dir, url, api_key)
     into = collection or settings.retrieval.collection
+    if retry_failed:
+        retry(settings, into, places, labels, output)
+        return
+    followed = [place for place in places if is_followed(place)]
+    if followed:
+        if len(places) > 1 or share != WHOLE or prune or labels != UNLABELLED:
+            raise ConfigurationError(
+                "A topic is followed by itself: no other place, --shard, --prune or labels beside it.",
+                hint="Start one command per topic; records say their labels in headers.",
+            )
+        follow_topic(settings, into, followed[0], until_end=until_end, output=output)
+        return
 
     async def work() -> SyncReport:
         async with session.features(settings) as (_, ingestor), parts.sources(settings, places) as named:
             with sync_progress(lines=shard is not None) as watch:
-                return await sync(
+                done = await sync(
                     ingestor,
                     labelled(named, labels),
                     collection=into,
@@ -132,6 +164,11 @@ def ingest(
                     shard=share,
                     watch=watch,
                 )
+            if done.outcomes and not is_version(into):
+                # The next version is built from them, under the same labels.
+                read = [Place(source.place, labels.tags, labels.acl, labels.author) for source in named]
+                await ingestor.versions.came_from(into, read, session.context())
+            return done
 
     report = run(work())
     if output is Output.json:

@@ -40,11 +40,21 @@ def version_named(base: str, number: int) -> str:
 
 
 @dataclass(frozen=True, slots=True)
+class Place:
+    """Where documents are read from: a folder, a URL, as it was given; and what was said of all of them then."""
+
+    where: str
+    tags: tuple[str, ...] = ()
+    acl: tuple[str, ...] = ()
+    author: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Origin:
-    """A place that a tenant's documents were read from: a folder, a URL, as it was given."""
+    """A place that a tenant's documents were read from."""
 
     tenant: str
-    place: str
+    place: Place
 
 
 @dataclass(frozen=True, slots=True)

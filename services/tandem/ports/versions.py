@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from tandem.domain.context import RequestContext
-from tandem.domain.lineage import GoldenQuestion, Version
+from tandem.domain.lineage import GoldenQuestion, Place, Version
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,7 +13,7 @@ class Build:
     """A version that is being built, and the places that the caller's documents are to be read from."""
 
     version: Version
-    places: tuple[str, ...]
+    places: tuple[Place, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +60,7 @@ class Versions(Protocol):
         ...
 
     async def begin(
-        self, collection: str, context: RequestContext, *, places: Sequence[str] = (), anew: bool = False
+        self, collection: str, context: RequestContext, *, places: Sequence[Place] = (), anew: bool = False
     ) -> Build:
         """The next version, made with this process's recipe; the one that is being built so already, unless `anew`.
 
@@ -95,6 +95,6 @@ class Versions(Protocol):
         """Delete a version that does not serve, with everything in it."""
         ...
 
-    async def came_from(self, collection: str, places: Sequence[str], context: RequestContext) -> None:
+    async def came_from(self, collection: str, places: Sequence[Place], context: RequestContext) -> None:
         """Remember where the caller's documents in the serving version were read from."""
         ...

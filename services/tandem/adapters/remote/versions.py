@@ -1,6 +1,7 @@
 """Versions of collections at another Tandem."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from typing import Any, TypeVar
 from urllib.parse import quote
 
@@ -10,7 +11,7 @@ from pydantic import TypeAdapter, ValidationError
 from tandem.adapters.remote.peer import Peer
 from tandem.domain.context import RequestContext
 from tandem.domain.errors import UpstreamFailed
-from tandem.domain.lineage import Version
+from tandem.domain.lineage import Place, Version
 from tandem.ports.versions import NOTHING_LEFT, Build, Carried, Left, Promotion
 
 T = TypeVar("T")
@@ -36,10 +37,10 @@ class RemoteVersions:
         return _read(_VERSIONS, body)["data"]
 
     async def begin(
-        self, collection: str, context: RequestContext, *, places: Sequence[str] = (), anew: bool = False
+        self, collection: str, context: RequestContext, *, places: Sequence[Place] = (), anew: bool = False
     ) -> Build:
         """Made there."""
-        body = await self._post(collection, "builds", context, {"places": list(places), "anew": anew})
+        body = await self._post(collection, "builds", context, {"places": _places(places), "anew": anew})
         return _read(_BUILD, body)
 
     async def carry(
@@ -70,9 +71,9 @@ class RemoteVersions:
         path = f"/v1/collections/{quote(version, safe='')}"
         await self._peer.call("DELETE", path, context, timeout_s=self._timeout_s)
 
-    async def came_from(self, collection: str, places: Sequence[str], context: RequestContext) -> None:
+    async def came_from(self, collection: str, places: Sequence[Place], context: RequestContext) -> None:
         """Noted there."""
-        await self._post(collection, "sources", context, {"places": list(places)})
+        await self._post(collection, "sources", context, {"places": _places(places)})
 
     async def _post(self, name: str, what: str, context: RequestContext, said: Mapping[str, Any] | None) -> bytes:
         return await self._peer.call(
@@ -83,6 +84,10 @@ class RemoteVersions:
             body=None if said is None else orjson.dumps(said),
             media_type=None if said is None else "application/json",
         )
+
+
+def _places(places: Sequence[Place]) -> list[dict[str, Any]]:
+    return [asdict(each) for each in places]
 
 
 def _path(name: str, what: str) -> str:

@@ -6,7 +6,7 @@ from dataclasses import replace
 from tandem.domain.context import RequestContext
 from tandem.domain.document import Recipe
 from tandem.domain.errors import InvalidRequest, PromotionRefused, TandemError, UnknownCollection
-from tandem.domain.lineage import GateResult, Lineage, Miss, Origin, Version, base_of, told, version_named
+from tandem.domain.lineage import GateResult, Lineage, Miss, Origin, Place, Version, base_of, told, version_named
 from tandem.ports.versions import NOTHING_LEFT, Build, Carried, Left, Promotion
 
 RECIPE = Recipe(embedder="none", dimensions=1, sparse="none", chunker="paragraphs")
@@ -33,7 +33,7 @@ class ScriptedVersions:
         return told(found, self._serving.get(base))
 
     async def begin(
-        self, collection: str, context: RequestContext, *, places: Sequence[str] = (), anew: bool = False
+        self, collection: str, context: RequestContext, *, places: Sequence[Place] = (), anew: bool = False
     ) -> Build:
         """The one that is not finished, unless `anew`."""
         mine = [name for name in self._lineages if base_of(name) == collection]
@@ -101,7 +101,7 @@ class ScriptedVersions:
             raise InvalidRequest(f"{version} serves.", hint="Promote another one.", param="collection")
         del self._lineages[version]
 
-    async def came_from(self, collection: str, places: Sequence[str], context: RequestContext) -> None:
+    async def came_from(self, collection: str, places: Sequence[Place], context: RequestContext) -> None:
         """Noted for the one that serves."""
         found = await self._known(self._serving.get(collection, collection), context)
         origins = tuple(Origin(context.tenant, place) for place in places)

@@ -40,7 +40,8 @@ def collections_router(ingestor: Ingestor) -> APIRouter:
         for info in await ingestor.collections(context_of(request)):
             if info.name == name:
                 return json_reply(wire.wire_collection(info))
-        raise UnknownCollection(f"There is no collection {name!r}.", param="collection")
+        hint = f"/v1/collections/{name.partition('@')[0]}/versions lists its versions." if is_version(name) else None
+        raise UnknownCollection(f"There is no collection {name!r}.", hint=hint, param="collection")
 
     @router.delete(
         "/v1/collections/{name}",

@@ -39,7 +39,9 @@ def versions_router(ingestor: Ingestor) -> APIRouter:
         dependencies=admin_only,
     )
     async def begin(name: Name, body: wire.BuildBody, request: Request) -> Response:
-        build = await versions.begin(name, context_of(request), places=body.places, anew=body.anew)
+        build = await versions.begin(
+            name, context_of(request), places=[each.place() for each in body.places], anew=body.anew
+        )
         return json_reply(wire.wire_build(build))
 
     @router.post(
@@ -85,7 +87,7 @@ def versions_router(ingestor: Ingestor) -> APIRouter:
         summary="Note where documents were read from",
     )
     async def note(name: Name, body: wire.PlacesBody, request: Request) -> Response:
-        await versions.came_from(name, body.places, context_of(request))
-        return json_reply(wire.PlacesNoted(name=name, places=body.places))
+        await versions.came_from(name, [each.place() for each in body.places], context_of(request))
+        return json_reply(wire.PlacesNoted(name=name, places=len(body.places)))
 
     return router

@@ -4,26 +4,37 @@ from typing import Annotated
 
 from pydantic import Field
 
-from tandem.domain.lineage import GateResult, GoldenQuestion, Lineage, State, Version
+from tandem.domain.groups import MAX_GROUPS
+from tandem.domain.lineage import GateResult, GoldenQuestion, Lineage, Place, State, Version
 from tandem.http.wire.documents import WireRecipe
 from tandem.http.wire.text import MAX_QUESTION_CHARS, Ours, Out, ShortText, Text
+from tandem.ingestion.labels import MAX_TAGS
 from tandem.ports.versions import Build, Carried, Left, Promotion
 
 MAX_GOLDEN = 10_000
 MAX_PLACES = 100
 
-Place = Annotated[ShortText, Field(min_length=1)]
+Word = Annotated[ShortText, Field(min_length=1)]
 Reason = Annotated[
     ShortText, Field(min_length=3, description="Why to promote what the gate refuses; lineage keeps it.")
 ]
 VersionName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}@[1-9][0-9]{0,8}$")]
 
 
+class WirePlace(Out):
+    """Where documents are read from, and what was said of all of them."""
+
+    where: str
+    tags: list[str]
+    acl: list[str]
+    author: str | None
+
+
 class WireOrigin(Out):
     """A place that a tenant's documents were read from."""
 
     tenant: str
-    place: str
+    place: WirePlace
 
 
 class WireMiss(Out):
@@ -85,7 +96,7 @@ class WireBuild(Out):
     """Answer of `POST /v1/collections/{name}/builds`: where to put documents, and the places they are to be read from."""
 
     version: WireVersion
-    places: list[str]
+    places: list[WirePlace]
 
 
 class WireCarried(Out):
@@ -101,13 +112,26 @@ class PlacesNoted(Out):
     """Answer of `POST /v1/collections/{name}/sources`."""
 
     name: str
-    places: list[str]
+    places: int
+
+
+class SaidPlace(Ours):
+    """Where documents are read from, and what is said of all of them."""
+
+    where: Word
+    tags: list[Word] = Field(default=[], max_length=MAX_TAGS)
+    acl: list[Word] = Field(default=[], max_length=MAX_GROUPS, description="Groups that may see its documents.")
+    author: Word | None = None
+
+    def place(self) -> Place:
+        """The domain's."""
+        return Place(self.where, tuple(self.tags), tuple(self.acl), self.author)
 
 
 class BuildBody(Ours):
     """Body of `POST /v1/collections/{name}/builds`."""
 
-    places: list[Place] = Field(
+    places: list[SaidPlace] = Field(
         default=[], max_length=MAX_PLACES, description="Instead of those of the serving version."
     )
     anew: bool = Field(default=False, description="Begin another one, though one is being built.")
@@ -128,7 +152,7 @@ class CarryBody(Ours):
 class PlacesBody(Ours):
     """Body of `POST /v1/collections/{name}/sources`."""
 
-    places: list[Place] = Field(max_length=MAX_PLACES)
+    places: list[SaidPlace] = Field(max_length=MAX_PLACES)
 
 
 class Golden(Ours):
@@ -170,7 +194,7 @@ def wire_version(version: Version) -> WireVersion:
 
 def wire_build(build: Build) -> WireBuild:
     """A build."""
-    return WireBuild(version=wire_version(build.version), places=list(build.places))
+    return WireBuild(version=wire_version(build.version), places=[_place(each) for each in build.places])
 
 
 def wire_carried(carried: Carried) -> WireCarried:
@@ -178,9 +202,13 @@ def wire_carried(carried: Carried) -> WireCarried:
     return WireCarried(done=carried.done, total=carried.total, written=carried.written, next_after=carried.next_after)
 
 
+def _place(place: Place) -> WirePlace:
+    return WirePlace(where=place.where, tags=list(place.tags), acl=list(place.acl), author=place.author)
+
+
 def _lineage(lineage: Lineage) -> WireLineage:
     return WireLineage(
-        origins=[WireOrigin(tenant=each.tenant, place=each.place) for each in lineage.origins],
+        origins=[WireOrigin(tenant=each.tenant, place=_place(each.place)) for each in lineage.origins],
         parts=list(lineage.parts),
         built_from=lineage.built_from,
         replaced=lineage.replaced,

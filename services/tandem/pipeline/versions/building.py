@@ -7,7 +7,7 @@ from tandem.domain.context import RequestContext
 from tandem.domain.document import DocumentRecord, Recipe
 from tandem.domain.errors import InvalidRequest, UnknownCollection
 from tandem.domain.groups import EVERY_GROUP
-from tandem.domain.lineage import Lineage, Origin, Version, base_of, is_version, valid_base
+from tandem.domain.lineage import Lineage, Origin, Place, Version, base_of, is_version, valid_base
 from tandem.domain.viewer import overseer
 from tandem.pipeline.versions.carrying import Carrying
 from tandem.ports.clock import Clock
@@ -59,7 +59,7 @@ class Building:
             param="collection",
         )  # fmt: skip
 
-    async def begin(self, collection: str, context: RequestContext, places: Sequence[str], *, anew: bool) -> Build:
+    async def begin(self, collection: str, context: RequestContext, places: Sequence[Place], *, anew: bool) -> Build:
         """See the port."""
         known = await self.vectors.versions(collection)
         serving = next((each for each in known if each.state == "serving"), None)
@@ -175,12 +175,13 @@ class Building:
         await self.vectors.keep_lineage(version, lineage)
         return replace(found, lineage=lineage, state="ready")
 
-    async def came_from(self, collection: str, places: Sequence[str], context: RequestContext) -> None:
+    async def came_from(self, collection: str, places: Sequence[Place], context: RequestContext) -> None:
         """See the port. Those known before are kept."""
         name = await self.vectors.resolve(collection)
         version = next(each for each in await self.versions(name) if each.name == name)
         known = _places(version.lineage, context.tenant)
-        together = tuple(dict.fromkeys((*known, *places)))[:_MOST_PLACES]
+        # Read again with other labels, a place has those from now on.
+        together = tuple({place.where: place for place in (*known, *places)}.values())[:_MOST_PLACES]
         if together != known:
             await self.vectors.keep_lineage(name, _from(version.lineage, context.tenant, together))
 
@@ -189,19 +190,21 @@ def _lineage(version: Version | None) -> Lineage:
     return Lineage() if version is None else version.lineage
 
 
-def _places(lineage: Lineage, tenant: str) -> tuple[str, ...]:
+def _places(lineage: Lineage, tenant: str) -> tuple[Place, ...]:
     return tuple(origin.place for origin in lineage.origins if origin.tenant == tenant)
 
 
-def _from(lineage: Lineage, tenant: str, places: Sequence[str]) -> Lineage:
+def _from(lineage: Lineage, tenant: str, places: Sequence[Place]) -> Lineage:
     """The lineage with these places for the tenant's. Raises `InvalidRequest` for what is too much to keep."""
-    if len(places) > _MOST_PLACES or any(not place or len(place) > _LONGEST_PLACE for place in places):
+    if len(places) > _MOST_PLACES or any(not 0 < len(place.where) <= _LONGEST_PLACE for place in places):
         raise InvalidRequest(
             f"These cannot be a collection's places: at most {_MOST_PLACES}, of 1 to {_LONGEST_PLACE} characters each.",
             param="places",
         )
     others = tuple(origin for origin in lineage.origins if origin.tenant != tenant)
-    return replace(lineage, origins=(*others, *(Origin(tenant, place) for place in dict.fromkeys(places))))
+    return replace(
+        lineage, origins=(*others, *(Origin(tenant, place) for place in {each.where: each for each in places}.values()))
+    )
 
 
 def _stays(record: DocumentRecord, left: Left) -> bool:

@@ -17,6 +17,7 @@ from tandem.retrieval.metrics import Graded, grade
 _TOP_K = 50
 # As many as lineage keeps and an answer tells.
 _MOST_TOLD = 50
+_PAGE = 1_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +60,9 @@ class Gate:
         counts = await self.counts(candidate)
         before = {} if serving is None else await self.counts(serving)
         refusals = [*lost(before, counts, policy)]
+        if serving is not None:
+            refusals += [await self._opened(candidate, serving, tenant) for tenant in before if tenant in counts]
+        refusals = [refusal for refusal in refusals if refusal]
         asked = await self._asked(candidate, golden, context)
         rival = None if serving is None else await self._asked(serving, golden, context)
         if asked is not None:
@@ -79,6 +83,25 @@ class Gate:
         """Documents by tenant."""
         tenants = await self._vectors.tenants(version)
         return {tenant: len(await self._vectors.marks(version, overseer(tenant))) for tenant in tenants}
+
+    async def _opened(self, candidate: str, serving: str, tenant: str) -> str:
+        """A refusal when documents with an access list would have none; else empty."""
+        closed = {id_ for id_, acl in await self._acls(serving, tenant) if acl}
+        opened = sorted(id_ for id_, acl in await self._acls(candidate, tenant) if not acl and id_ in closed)
+        if not opened:
+            return ""
+        told = ", ".join(opened[:5]) + (f" and {len(opened) - 5} more" if len(opened) > 5 else "")
+        return f"{len(opened)} documents of {tenant} would lose their access list: {told}"
+
+    async def _acls(self, version: str, tenant: str) -> list[tuple[str, tuple[str, ...]]]:
+        found: list[tuple[str, tuple[str, ...]]] = []
+        after: str | None = None
+        while True:
+            page = await self._vectors.documents(version, tenant, limit=_PAGE, after=after, groups=(EVERY_GROUP,))
+            found += [(record.id, record.acl) for record in page.records]
+            after = page.next_after
+            if after is None:
+                return found
 
     async def _asked(self, version: str, golden: Sequence[GoldenQuestion], context: RequestContext) -> Asked | None:
         if not golden:
@@ -115,6 +138,9 @@ def worse(asked: Graded, rival: Graded | None, policy: GatePolicy) -> list[str]:
     """Refusals by the golden questions."""
     measure = asked.means[policy.metric]
     refusals = []
+    if not any(asked.means.values()):
+        # Then the questions are of other documents, and would let everything pass.
+        refusals.append("not one golden question finds a document of its own")
     if measure < policy.min_measure:
         refusals.append(f"{policy.metric} is {measure:.4f}, below {policy.min_measure:.4f}")
     if rival is not None and measure < rival.means[policy.metric] - policy.max_drop:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from tandem.domain.context import RequestContext
-from tandem.domain.lineage import Version
+from tandem.domain.lineage import Place, Version
 from tandem.pipeline.turns import finish
 from tandem.pipeline.versions.building import Building
 from tandem.pipeline.versions.promoting import Promoting
@@ -26,7 +26,7 @@ class KeptVersions:
         return await self.building.versions(collection)
 
     async def begin(
-        self, collection: str, context: RequestContext, *, places: Sequence[str] = (), anew: bool = False
+        self, collection: str, context: RequestContext, *, places: Sequence[Place] = (), anew: bool = False
     ) -> Build:
         """See the port."""
         return await finish(self.building.begin(collection, context, places, anew=anew))
@@ -58,6 +58,6 @@ class KeptVersions:
         await self.building.version(version)
         await finish(self.vectors.drop_version(version))
 
-    async def came_from(self, collection: str, places: Sequence[str], context: RequestContext) -> None:
+    async def came_from(self, collection: str, places: Sequence[Place], context: RequestContext) -> None:
         """See the port."""
         await finish(self.building.came_from(collection, places, context))

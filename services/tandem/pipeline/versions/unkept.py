@@ -5,7 +5,7 @@ from typing import NoReturn
 
 from tandem.domain.context import RequestContext
 from tandem.domain.errors import InvalidRequest
-from tandem.domain.lineage import Version
+from tandem.domain.lineage import Place, Version
 from tandem.ports.versions import NOTHING_LEFT, Build, Carried, Left, Promotion
 
 
@@ -18,7 +18,7 @@ class UnkeptVersions:
         _refuse(collection)
 
     async def begin(
-        self, collection: str, context: RequestContext, *, places: Sequence[str] = (), anew: bool = False
+        self, collection: str, context: RequestContext, *, places: Sequence[Place] = (), anew: bool = False
     ) -> Build:
         """None are kept."""
         del context, places, anew
@@ -51,7 +51,7 @@ class UnkeptVersions:
         del context
         _refuse(version)
 
-    async def came_from(self, collection: str, places: Sequence[str], context: RequestContext) -> None:
+    async def came_from(self, collection: str, places: Sequence[Place], context: RequestContext) -> None:
         """Forgotten."""
 
 

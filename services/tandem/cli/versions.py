@@ -1,0 +1,316 @@
+"""`tandem collections versions|lineage|build|promote|rollback|drop`."""
+
+import dataclasses
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from tandem.cli.console import Output, OutputOption, err, out, print_json, print_table, run
+from tandem.cli.options import ApiKeyOption, ConfigOption, DataDirOption, PeerUrlOption
+from tandem.domain.errors import PromotionRefused
+from tandem.domain.lineage import GateResult, Place, Version, base_of, is_version
+
+Name = Annotated[str, typer.Argument(help="The collection's name.")]
+VersionName = Annotated[str, typer.Argument(metavar="NAME@N", help="A version, such as docs@3.")]
+_SHOWN_MISSES = 20
+
+
+def versions(
+    name: Name,
+    url: PeerUrlOption = None,
+    api_key: ApiKeyOption = None,
+    config: ConfigOption = None,
+    data_dir: DataDirOption = None,
+    output: OutputOption = Output.table,
+) -> None:
+    """List a collection's versions, oldest first, and which of them serves."""
+    found = _versions(name, config, data_dir, url, api_key)
+    if output is Output.json:
+        print_json({"data": [dataclasses.asdict(each) for each in found]})
+        return
+    print_table(
+        ("version", "state", "documents", "chunks", "built", "promoted", "retired"),
+        [
+            (
+                each.name,
+                each.state,
+                _count(each.lineage.documents),
+                _count(each.lineage.chunks),
+                _when(each.lineage.finished_at),
+                _when(each.lineage.promoted_at),
+                _when(each.lineage.retired_at),
+            )
+            for each in found
+        ],
+    )
+
+
+def lineage(
+    name: Annotated[str, typer.Argument(metavar="NAME[@N]", help="A version; of a collection, the one that serves.")],
+    url: PeerUrlOption = None,
+    api_key: ApiKeyOption = None,
+    config: ConfigOption = None,
+    data_dir: DataDirOption = None,
+    output: OutputOption = Output.table,
+) -> None:
+    """Print how a version came to be: its places, its recipe, what it was built from, what its gate said."""
+    from tandem.domain.errors import UnknownCollection
+
+    found = _versions(base_of(name), config, data_dir, url, api_key)
+    wanted = [each for each in found if (each.name == name if is_version(name) else each.state == "serving")]
+    if not wanted:
+        raise UnknownCollection(
+            f"There is no version {name}.", hint=f"Known: {', '.join(each.name for each in found)}.", param="collection"
+        )
+    if output is Output.json:
+        print_json(dataclasses.asdict(wanted[0]))
+        return
+    _print_lineage(wanted[0])
+
+
+def build(
+    name: Name,
+    places: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--from", metavar="PATH|URL", help="Read this place instead of those it came from; may be repeated."
+        ),
+    ] = None,
+    stored: Annotated[
+        bool, typer.Option("--stored", help="Read no place: take all documents over as they are stored.")
+    ] = False,
+    anew: Annotated[bool, typer.Option("--anew", help="Begin another one, though one is being built.")] = False,
+    url: PeerUrlOption = None,
+    api_key: ApiKeyOption = None,
+    config: ConfigOption = None,
+    data_dir: DataDirOption = None,
+    output: OutputOption = Output.table,
+) -> None:
+    """Build the next version beside the one that serves. Stopped, it goes on when run again.
+
+    Documents of the places are read anew, others are taken over; with another embedder, chunker or sparse model all are
+    made anew. Exit code 1 when a document failed.
+    """
+    from tandem.app import parts
+    from tandem.cli import session
+    from tandem.cli.progress import report_failures, report_line, step_progress, sync_progress
+    from tandem.pipeline.versions.rebuilding import Rebuilt, rebuild
+
+    settings = session.settings_for(config, data_dir, url, api_key)
+
+    async def work() -> Rebuilt:
+        async with session.features(settings) as (_, ingestor), parts.sources(settings, places or ()) as named:
+            with sync_progress() as watch, step_progress() as tell:
+                return await rebuild(
+                    ingestor,
+                    name,
+                    session.context(),
+                    open_places=lambda known: parts.sources(settings, known),
+                    places=[Place(source.place) for source in named],
+                    stored=stored,
+                    anew=anew,
+                    watch=watch,
+                    tell=tell,
+                )
+
+    built = run(work())
+    if output is Output.json:
+        print_json(
+            {
+                **dataclasses.asdict(built.version),
+                "carried": built.carried,
+                "failures": [dataclasses.asdict(outcome) for outcome in built.report.failed],
+            }
+        )
+    else:
+        report_failures(built.report)
+        counted = built.version.lineage
+        out.print(
+            f"{built.version.name} is {built.version.state}: {counted.documents or 0} documents, "
+            f"{counted.chunks or 0} chunks; read {report_line(built.report)}; taken over {built.carried}."
+        )
+        if built.complete:
+            out.print(f"Promote it: tandem collections promote {name}")
+    if not built.complete:
+        err.print("It is not complete: some places could not be listed; run this again.", style="yellow")
+    raise typer.Exit(1 if built.report.failed or not built.complete else 0)
+
+
+def promote(
+    name: Annotated[
+        str, typer.Argument(metavar="NAME[@N]", help="A collection: its newest complete version; or a version.")
+    ],
+    golden: Annotated[
+        Path | None,
+        typer.Option(
+            "--golden", help="Golden questions: a .jsonl, or a folder.", show_default="collections.NAME.gate.golden"
+        ),
+    ] = None,
+    force: Annotated[
+        str | None,
+        typer.Option(
+            "--force", metavar="REASON", help="Promote what the gate refuses; the reason goes into its lineage."
+        ),
+    ] = None,
+    url: PeerUrlOption = None,
+    api_key: ApiKeyOption = None,
+    config: ConfigOption = None,
+    data_dir: DataDirOption = None,
+    output: OutputOption = Output.table,
+) -> None:
+    """Let a version serve, if its gate lets it: golden questions and counts against the version that serves."""
+    from tandem.app.versions import golden_questions
+    from tandem.cli import session
+    from tandem.ports.versions import Promotion
+
+    settings = session.settings_for(config, data_dir, url, api_key)
+    questions = None if golden is None else golden_questions(golden)
+    wish = Promotion(name if is_version(name) else None, questions, force)
+
+    async def work() -> tuple[Version | None, tuple[Version, ...], PromotionRefused | None]:
+        async with session.features(settings) as (_, ingestor):
+            kept, context = ingestor.versions, session.context()
+            try:
+                return await kept.promote(base_of(name), wish, context), (), None
+            except PromotionRefused as error:
+                return None, await kept.versions(base_of(name), context), error
+
+    promoted, found, refused = run(work())
+    if promoted is not None:
+        _print_promoted(promoted, output)
+        return
+    judged = [each for each in found if each.lineage.gates]
+    latest = max(judged, key=lambda each: each.lineage.gates[-1].at, default=None)
+    if output is Output.json and latest is not None:
+        print_json({"promoted": False, "version": latest.name, "gate": dataclasses.asdict(latest.lineage.gates[-1])})
+    elif latest is not None:
+        err.print(f"{latest.name} is held back.", style="red", markup=False)
+        _print_gate(latest.lineage.gates[-1])
+        err.print((refused.hint if refused is not None else "") or "", markup=False)
+    raise typer.Exit(1)
+
+
+def rollback(
+    name: Name,
+    url: PeerUrlOption = None,
+    api_key: ApiKeyOption = None,
+    config: ConfigOption = None,
+    data_dir: DataDirOption = None,
+    output: OutputOption = Output.table,
+) -> None:
+    """Go back to the version that the serving one replaced. Nothing is built or deleted."""
+    from tandem.cli import session
+
+    settings = session.settings_for(config, data_dir, url, api_key)
+
+    async def work() -> Version:
+        async with session.features(settings) as (_, ingestor):
+            return await ingestor.versions.rollback(name, session.context())
+
+    _print_promoted(run(work()), output)
+
+
+def drop(
+    name: VersionName,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    url: PeerUrlOption = None,
+    api_key: ApiKeyOption = None,
+    config: ConfigOption = None,
+    data_dir: DataDirOption = None,
+) -> None:
+    """Delete a version that does not serve, with everything in it."""
+    from tandem.cli import session
+
+    if not yes:
+        typer.confirm(f"Delete the version {name}, for all tenants?", abort=True)
+    settings = session.settings_for(config, data_dir, url, api_key)
+
+    async def work() -> None:
+        async with session.features(settings) as (_, ingestor):
+            await ingestor.versions.drop(name, session.context())
+
+    run(work())
+    out.print(f"Dropped {name}.")
+
+
+def _versions(
+    name: str, config: Path | None, data_dir: Path | None, url: str | None, api_key: str | None
+) -> tuple[Version, ...]:
+    from tandem.cli import session
+
+    settings = session.settings_for(config, data_dir, url, api_key)
+
+    async def work() -> tuple[Version, ...]:
+        async with session.features(settings) as (_, ingestor):
+            return await ingestor.versions.versions(name, session.context())
+
+    return run(work())
+
+
+def _print_promoted(version: Version, output: Output) -> None:
+    if output is Output.json:
+        print_json({"promoted": True, **dataclasses.asdict(version)})
+        return
+    out.print(f"{version.name} serves now.")
+    if version.lineage.gates and version.lineage.gates[-1].forced is not None:
+        err.print("The gate refused it; it was forced.", style="yellow")
+
+
+def _print_lineage(version: Version) -> None:
+    lines: dict[str, Any] = {
+        "version": version.name,
+        "state": version.state,
+        **dataclasses.asdict(version.recipe),
+        **dict(version.lineage.parts),
+        "built from": version.lineage.built_from or "its places alone",
+        "replaced": version.lineage.replaced or "nothing",
+        "documents": _count(version.lineage.documents),
+        "chunks": _count(version.lineage.chunks),
+        "begun": _when(version.lineage.created_at),
+        "finished": _when(version.lineage.finished_at),
+        "promoted": _when(version.lineage.promoted_at),
+        "retired": _when(version.lineage.retired_at),
+    }
+    for key, value in lines.items():
+        out.print(f"[dim]{key:>10}[/]  ", end="")
+        out.print(str(value), markup=False)
+    for origin in version.lineage.origins:
+        out.print("[dim]     place[/]  ", end="")
+        out.print(f"{origin.place.where} ({origin.tenant}{_labels(origin.place)})", markup=False)
+    for gate in version.lineage.gates:
+        out.print()
+        _print_gate(gate)
+
+
+def _print_gate(gate: GateResult) -> None:
+    measured = "no golden questions" if gate.measure is None else f"{gate.metric} {gate.measure:.4f}"
+    if gate.serving_measure is not None:
+        measured += f" (serving {gate.serving_measure:.4f})"
+    counted = f"{gate.documents} documents" + (
+        "" if gate.serving_documents is None else f" (serving {gate.serving_documents})"
+    )
+    out.print(f"gate of {_when(gate.at)}: {measured}, {counted}", markup=False)
+    for refusal in gate.refusals:
+        out.print(f"  refused: {refusal}", markup=False)
+    if gate.forced is not None:
+        out.print(f"  forced: {gate.forced}", markup=False)
+    for miss in gate.misses[:_SHOWN_MISSES]:
+        mark = "worse" if miss.regressed else "missed"
+        out.print(f"  {mark}: {miss.question}  lacks {', '.join(miss.missing)}", markup=False)
+    if len(gate.misses) > _SHOWN_MISSES:
+        out.print(f"  and {len(gate.misses) - _SHOWN_MISSES} more questions")
+
+
+def _labels(place: Place) -> str:
+    said = [*(f"tag {tag}" for tag in place.tags), *(f"group {group}" for group in place.acl)]
+    return "".join(f", {each}" for each in said)
+
+
+def _when(instant: float | None) -> str:
+    return "" if instant is None else datetime.fromtimestamp(instant, UTC).strftime("%Y-%m-%d %H:%M:%S")
+
+
+def _count(value: int | None) -> str:
+    return "" if value is None else str(value)
