@@ -46,6 +46,15 @@ async def steady_chat(request: web.Request, tokens: int, gap_s: float) -> web.St
     return reply
 
 
+async def chat_stream(request: web.Request, text: str) -> web.StreamResponse:
+    """This text, in one piece."""
+    await request.read()
+    reply = web.StreamResponse(headers={"content-type": "text/event-stream"})
+    await reply.prepare(request)
+    await reply.write(_chunk({"content": text}) + _chunk({}, "stop") + USAGE + b"data: [DONE]\n\n")
+    return reply
+
+
 async def steady_models(_: web.Request) -> web.Response:
     """The one model there is."""
     return web.json_response(

@@ -1,7 +1,7 @@
 """What a question says beside what it asks: conditions and phrases, read by rule or by a model, checked where the store is."""
 
 from tandem.domain.context import RequestContext
-from tandem.domain.errors import UpstreamFailed, UpstreamUnavailable
+from tandem.domain.errors import TandemError
 from tandem.domain.query import Query, QueryPlan, Wording
 from tandem.domain.question import RetrievalOptions
 from tandem.domain.text import says_something
@@ -45,7 +45,8 @@ class Understanding:
             found = await course.attempt(
                 UNDERSTAND, lambda: self._understood(plan, wording, options, context), (EMBED, SEARCH, SELECT)
             )
-        except (UpstreamFailed, UpstreamUnavailable):
+        except TandemError:
+            # What is wrong with the store or the collection is told by the search.
             course.failed(UNDERSTAND)
             return plan
         return found or plan

@@ -3,7 +3,7 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator
-from contextlib import AbstractAsyncContextManager
+from contextlib import _AsyncGeneratorContextManager
 
 import pytest
 
@@ -182,7 +182,7 @@ async def test_a_server_that_takes_no_schema_is_asked_without_it() -> None:
     class Plain(ScriptedGenerator):
         def stream(
             self, prompt: Prompt, sampling: Sampling, context: RequestContext
-        ) -> AbstractAsyncContextManager[AsyncIterator[GenerationEvent]]:
+        ) -> _AsyncGeneratorContextManager[AsyncIterator[GenerationEvent]]:
             asked.append(sampling.json_schema)
             self._error = InvalidRequest("no response_format here") if sampling.json_schema else None
             return super().stream(prompt, sampling, context)
