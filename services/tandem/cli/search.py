@@ -22,6 +22,13 @@ def search(
     diversity: Annotated[
         float | None, typer.Option("--diversity", min=0, max=1, help="How much variety among the passages counts.")
     ] = None,
+    expand: Annotated[
+        bool | None, typer.Option("--expand/--no-expand", help="Search for reworded questions too.")
+    ] = None,
+    self_query: Annotated[
+        bool | None,
+        typer.Option("--self-query/--no-self-query", help="Read conditions on documents out of the question."),
+    ] = None,
     explain: Annotated[
         bool, typer.Option("--explain", help="Print every stage, and what was dropped and why.")
     ] = False,
@@ -41,6 +48,8 @@ def search(
         top_k=top_k,
         neighbours=_reach(neighbours),
         diversity=diversity,
+        expand=expand,
+        self_query=self_query,
         explain=explain,
     )
 
@@ -74,6 +83,8 @@ def _print(found: Retrieval) -> None:
         out.print(f"[bold]\\[{number}][/] {passage.chunk.document_id}  [dim]{place}[/]", markup=True)
         out.print(passage.chunk.text, markup=False)
         out.print()
+    if found.degraded:
+        out.print(f"degraded: {', '.join(found.degraded)}", markup=False)
     if found.trace is None:
         return
     trace = found.trace
