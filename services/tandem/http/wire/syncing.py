@@ -4,7 +4,9 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from tandem.domain.groups import MAX_GROUPS
 from tandem.domain.syncing import DocumentMark, Failure, FailurePage, MarkPage, StreamPosition
+from tandem.http.wire.documents import GroupName
 from tandem.http.wire.text import Ours, Out, ShortText
 
 MAX_MARKS = 100_000
@@ -52,6 +54,7 @@ class WireFailure(Out):
     place: str | None
     failed_at: float
     attempts: int
+    acl: list[str]
 
 
 class WireFailures(Out):
@@ -70,13 +73,14 @@ class NotedFailure(Ours):
     message: Annotated[str, Field(max_length=4_000)]
     source: ShortText
     place: ShortText | None = None
+    acl: list[GroupName] = Field(default=[], max_length=MAX_GROUPS)
     stream: ShortText | None = None
     partition: Whole | None = None
     position: Whole | None = None
 
     def failure(self) -> Failure:
         """The domain's; when and how often is the ingestor's to say."""
-        return Failure(self.document_id, self.reason, self.message, self.source, 0.0, self.place)
+        return Failure(self.document_id, self.reason, self.message, self.source, 0.0, self.place, acl=tuple(self.acl))
 
     def event(self) -> StreamPosition | None:
         """Which event that was, where it came in a stream."""
@@ -140,4 +144,5 @@ def _failure(failure: Failure) -> WireFailure:
         place=failure.place,
         failed_at=failure.failed_at,
         attempts=failure.attempts,
+        acl=list(failure.acl),
     )
