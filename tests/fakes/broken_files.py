@@ -61,10 +61,11 @@ def pdf(*pages: str, title: str | None = None, encrypted: bool = False) -> bytes
     if encrypted:
         objects.append(f"<< /Filter /Standard /V 1 /R 2 /P -44 /O <{'ab' * 32}> /U <{'cd' * 32}> >>".encode())
         trailer += f" /Encrypt {len(objects)} 0 R /ID [<{'00' * 16}> <{'00' * 16}>]"
-    return _assembled(objects, trailer)
+    return assembled(objects, trailer)
 
 
-def _assembled(objects: list[bytes], trailer: str) -> bytes:
+def assembled(objects: list[bytes], trailer: str) -> bytes:
+    """A PDF of these objects, numbered from 1."""
     out, offsets = bytearray(b"%PDF-1.4\n"), []
     for number, content in enumerate(objects, 1):
         offsets.append(len(out))
