@@ -102,24 +102,28 @@ async def _rows(request: Request, asking: Asking, key: str, tell: Tell) -> list[
     if request.results is None:
         return await evaluate(asking.labelled, asking, {}, _no_keeping, tell, concurrency=request.concurrency)
     results = Results(request.results)
-    known = await _known(results, asking, key)
+    known, new = await _known(results, asking, key)
     with results.keeping(key) as keep:
+        for row in new:
+            keep(row)
         return await evaluate(asking.labelled, asking, known, keep, tell, concurrency=request.concurrency)
 
 
-async def _known(results: Results, asking: Asking, key: str) -> dict[str, Row]:
-    """What an interrupted run found out, unless what it asked has become another collection since."""
+async def _known(results: Results, asking: Asking, key: str) -> tuple[dict[str, Row], tuple[Row, ...]]:
+    """What an interrupted run found out, unless what it asked has become another collection since; and the new one of these
+    rows, by which that was seen.
+    """
     known = {query: row for query, row in results.unfinished(key).items() if query in asking.labelled.queries}
     left = [query for query in asking.labelled.queries if query not in known]
     if not known or not left:
-        return known
+        return known, ()
     now = await asking.row(left[0])
     if any(row.collection != now.collection for row in known.values()):
         results.forget(key)
         err.print("The collection has changed since an earlier run was interrupted: all questions are asked again.")
-        return {}
+        return {now.question: now}, (now,)
     err.print(f"Going on with an interrupted run: {len(known)} of {len(asking.labelled.queries)} questions are done.")
-    return known
+    return known | {now.question: now}, (now,)
 
 
 def _no_keeping(_: Row) -> None:
