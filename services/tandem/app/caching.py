@@ -6,6 +6,7 @@ from typing import TypeVar
 from tandem.adapters.cache.memory import MemoryCache
 from tandem.app.clock import SystemClock
 from tandem.app.features import Cache
+from tandem.domain.passage import Retrieval
 from tandem.observe.metrics import Metrics
 from tandem.pipeline.caching import AnswerCache, CachedRetrieval, KeptAnswer
 from tandem.ports.retriever import Retriever
@@ -20,7 +21,8 @@ def retrieval(settings: Cache, metrics: Metrics) -> Callable[[Retriever, Vectors
     def remembering(inner: Retriever, vectors: Vectors) -> Retriever:
         if not settings.retrieval:
             return inner
-        return CachedRetrieval(inner, vectors, _memory(settings, metrics, "retrieval"), settings.match, metrics)
+        kept: MemoryCache[Retrieval] = _memory(settings, metrics, "retrieval")
+        return CachedRetrieval(inner, vectors, kept, settings.match, metrics, SystemClock())
 
     return remembering
 

@@ -10,6 +10,7 @@ from tandem.domain.generation import FinishReason, Usage
 from tandem.domain.passage import Passage, Retrieval
 from tandem.domain.question import Question, RetrievalOptions
 from tandem.ports.cache import Cache
+from tandem.ports.clock import Clock
 from tandem.ports.retriever import Retriever
 from tandem.ports.vectors import Vectors
 from tandem.retrieval.sameness import folded, wording
@@ -18,6 +19,7 @@ Sameness = Literal["exact", "semantic"]
 Lookup = Literal["hit", "miss", "bypass"]
 # Which answers may be kept: `greedy` ones, or all when the request asks for it.
 _GREEDY = 0.0
+_DAY_S = 86_400
 
 
 class CacheMeter(Protocol):
@@ -47,6 +49,7 @@ class CachedRetrieval:
     kept: Cache[Retrieval]
     sameness: Sameness
     meter: CacheMeter
+    clock: Clock
 
     async def retrieve(self, question: str, options: RetrievalOptions, context: RequestContext) -> Retrieval:
         """See the port. Explained requests go the whole way, as they are about it."""
@@ -76,6 +79,8 @@ class CachedRetrieval:
             replace(options, collection=version, cache=None, wording=None),
             None if worded is None else (worded.queries, worded.filters),
             form(self.sameness)(question),
+            # "Last week" is another one tomorrow.
+            int(self.clock.epoch_s() // _DAY_S),
         )
 
 

@@ -50,8 +50,9 @@ class Kept:
     meter: Counted = field(default_factory=Counted)
 
     def __post_init__(self) -> None:
-        cache: MemoryCache[Retrieval] = MemoryCache(ScriptedClock(), max_bytes=100_000, ttl_s=60)
-        self.cached = CachedRetrieval(self.inner, self.shelf, cache, self.sameness, self.meter)  # type: ignore[arg-type]
+        self.clock = ScriptedClock()
+        cache: MemoryCache[Retrieval] = MemoryCache(self.clock, max_bytes=100_000, ttl_s=200_000)
+        self.cached = CachedRetrieval(self.inner, self.shelf, cache, self.sameness, self.meter, self.clock)  # type: ignore[arg-type]
 
     async def ask(
         self, question: str = ASKED, options: RetrievalOptions | None = None, context: RequestContext = ME
@@ -105,6 +106,13 @@ async def test_a_promotion_and_a_write_make_what_was_kept_unreachable() -> None:
     assert await kept.ask() == 2
     kept.shelf.writes += 1
     assert await kept.ask() == 3
+
+
+async def test_tomorrow_is_another_day() -> None:
+    kept = Kept()
+    await kept.ask("What changed last week?")
+    kept.clock.advance(86_400)
+    assert await kept.ask("What changed last week?") == 2
 
 
 async def test_what_changed_while_it_was_searched_for_is_not_kept() -> None:
