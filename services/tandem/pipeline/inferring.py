@@ -1,6 +1,7 @@
 """From what a question seems to say of documents to conditions that some document of the collection meets."""
 
 from collections.abc import Iterable
+from itertools import islice
 
 from tandem.domain.filters import Condition, Filter
 from tandem.pipeline.catalogue import Shelf
@@ -9,6 +10,8 @@ from tandem.retrieval.reading.told import shown
 
 # Compared with the collection's values; of the others it is asked whether any document meets them.
 _NAMED = ("author", "tags", "media_type", "language")
+# Of one kind; no question means more, and each may cost a look at the store.
+_MOST_HINTS = 16
 
 
 class Inferring:
@@ -36,7 +39,7 @@ class Inferring:
 
     async def take(self, hints: Iterable[Hint]) -> None:
         """What the rules found, surest first; of each field but the tags, one."""
-        for hint in hints:
+        for hint in islice(hints, _MOST_HINTS):
             if hint.field is not None:
                 await self._take_name(hint)
             else:

@@ -1,5 +1,7 @@
 """What a question says beside what it asks: conditions and phrases, read by rule or by a model, checked where the store is."""
 
+from dataclasses import replace
+
 from tandem.domain.context import RequestContext
 from tandem.domain.errors import TandemError
 from tandem.domain.query import Query, QueryPlan, Wording
@@ -19,6 +21,9 @@ from tandem.retrieval.reading.hint import Span, blanked, overlaps, without
 from tandem.retrieval.reading.phrases import phrases
 from tandem.retrieval.reading.places import places
 from tandem.retrieval.reading.tags import tags
+
+# A longer text is hardly a question, and the rules would take their time over it.
+_LONGEST = 2000
 
 
 class Understanding:
@@ -41,6 +46,8 @@ class Understanding:
         plan = QueryPlan((Query(question), *wording.queries), told=wording.told, asked=question)
         if not (self._rules if options.self_query is None else options.self_query):
             return plan
+        if len(question) > _LONGEST:
+            return replace(plan, told=(*plan.told, f"rules: not read, longer than {_LONGEST} characters"))
         try:
             found = await course.attempt(
                 UNDERSTAND, lambda: self._understood(plan, wording, options, context), (EMBED, SEARCH, SELECT)

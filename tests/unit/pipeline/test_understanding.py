@@ -161,6 +161,12 @@ async def test_a_store_that_takes_too_long_is_not_waited_for() -> None:
     assert bench.course.degraded == ["self_query_failed"]
 
 
+async def test_a_long_text_is_no_question_that_names_documents() -> None:
+    plan = await Bench().plan("notes by Jane Doe " * 200)
+    assert not plan.inferred
+    assert plan.told == ("rules: not read, longer than 2000 characters",)
+
+
 async def test_other_words_that_nobody_can_find_are_missed() -> None:
     bench = Bench()
     await bench.plan("What are the fees?", replace(OPTIONS, expand=True))

@@ -21,6 +21,7 @@ _DID = re.compile(
     re.IGNORECASE,
 )
 _OWNED = re.compile(rf"(?P<name>\b[A-Z][^\s,;:?!]*(?:\s+[A-Z][^\s,;:?!]*){{0,3}}?)['’]s\s+(?=(?:[\w-]+\s+){{0,2}}?(?i:{DOCUMENTS})\b)")  # fmt: skip
+_HAS_WRITTEN = re.compile(r"(?P<name>\b[A-Z][^\s,;:?!]*(?:\s+[A-Z][^\s,;:?!]*){0,3})\s+(?:(?:has|have|had)\s+(?:ever\s+)?written|wrote|writes)\b")  # fmt: skip
 _WORD_BEFORE = re.compile(r"([\w-]+)\s+$")
 _DONE = frozenset(
     "made built led run held paid won sold taught bought told sent kept left found given taken done seen known".split()
@@ -36,7 +37,7 @@ def authors(question: str) -> Iterator[Hint]:
         # `hired by`, `built by`: whoever stands behind it did that, and wrote nothing.
         if match["said"] or not _acted(question, match.start("cut")):
             yield _open(match, partial=bool(match["said"]))
-    for pattern in (_DID, _OWNED):
+    for pattern in (_DID, _HAS_WRITTEN, _OWNED):
         for match in pattern.finditer(question):
             yield Hint("author", match.span(), field="author", name=match["name"], partial=True)
     for match in _ACCORDING.finditer(question):

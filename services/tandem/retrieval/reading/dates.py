@@ -26,7 +26,7 @@ _OF_DOCUMENTS = re.compile(
 _OF_ALL = re.compile(
     r"\b(?:what|what['’]s|anything|everything|something|whatever|which\s+ones|only|ones|those)\s+"
     rf"(?:(?:was|were|is|has|have|been|got|that|which)\s+)*"
-    rf"(?P<cut>(?:(?P<made>{_MADE})|(?P<changed>{_CHANGED}|new))\s+(?:{_PREPOSITION}\s+)?)",
+    rf"(?P<cut>(?:(?P<made>{_MADE})|(?P<changed>{_CHANGED}|new))\s+(?:to\s+(?:the|our)\s+{DOCUMENTS}\s+)?(?:{_PREPOSITION}\s+)?)",
     re.IGNORECASE,
 )
 # With an author: `What did Jane Doe write in March`.
@@ -50,7 +50,7 @@ _RELATIVE = re.compile(r"(?:last|this|past|the\s+(?:last|past|previous|current)|
 
 def dates(question: str, now_s: float) -> Iterator[Hint]:
     """The first span of time that the question says of documents."""
-    if found := _first(question, (_OF_DOCUMENTS, _OF_ALL), now_s):
+    if found := _first(question, (_OF_ALL, _OF_DOCUMENTS), now_s):
         yield found
         return
     for match in _POSSESSIVE.finditer(question):

@@ -6,13 +6,15 @@ from collections.abc import Iterator
 from tandem.domain.filters import Condition
 from tandem.retrieval.reading.hint import Hint
 
-_IN = r"(?:in|under|from|inside|within|below|of)"
+_IN = r"(?:in|under|from|inside|within|below|of|according\s+to)"
 _PATH = r"(?P<path>(?:[\w.-]+/)+[\w.-]*|[\w-]+(?:\.[\w-]+)*\.[A-Za-z][A-Za-z0-9]{1,4})"
+_SAYS = r"(?:say|says|tell|tells|mention|mentions|state|states|explain|explains|contain|contains)"
 _FOLDER = r"(?:folders?|director(?:y|ies)|paths?)"
 _PATTERNS = (
     re.compile(rf"\b{_IN}\s+(?:the\s+)?{_FOLDER}\s+(?:(?:named|called)\s+)?[\"“'`]?(?P<path>[\w./-]+)[\"”'`]?(?:\s+only\b)?", re.IGNORECASE),
     re.compile(rf"\b{_IN}\s+the\s+[\"“'`]?(?P<path>[\w./-]+)[\"”'`]?\s+{_FOLDER}\b", re.IGNORECASE),
     re.compile(rf"\b{_IN}\s+(?:the\s+)?(?:files?\s+)?[\"“'`]?(?<![\w/:.]){_PATH}[\"”'`]?(?![\w/])", re.IGNORECASE),
+    re.compile(rf"\b(?:do|does|did)\s+(?:the\s+)?(?:files?\s+)?{_PATH}\s+{_SAYS}\b", re.IGNORECASE),
 )  # fmt: skip
 
 
