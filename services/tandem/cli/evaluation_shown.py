@@ -51,9 +51,11 @@ def _side(measured: Measured, out: Console, label: str) -> None:
         )
     _shares(found, out)
     for stage, count in found.lost.items():
-        out.print(f"lost, {stage}: {count}  ({(LOSSES | _BEHIND).get(stage, 'left out')})", markup=False)
+        out.print(f"lost, {stage}: {count}  ({{**LOSSES, **_BEHIND}.get(stage, 'left out')})", markup=False)
     for code, count in found.failed.items():
         out.print(f"failed, {code}: {count} questions, in no figure", markup=False, style="bold red")
+    if found.cached:
+        out.print(f"from the cache: {found.cached} answers", markup=False)
     for name, times in found.seconds.items():
         out.print(f"seconds, {name}: p50 {times['p50']:.3f}, p95 {times['p95']:.3f}", markup=False)
     for name, counts in found.tokens.items():

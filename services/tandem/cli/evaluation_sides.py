@@ -5,11 +5,12 @@ from pathlib import Path
 
 from tandem.app.features import Vectors
 from tandem.app.settings import RetrieverPeer, Settings, load_settings
+from tandem.cli import session
 from tandem.cli.overrides import differing, overrides
 from tandem.pipeline.evaluation.run import digest
 
 # They change nothing that is measured.
-_UNMEASURED = {"data_dir", "server", "log", "auth", "quotas", "tenants", "default_tenant"}
+_UNMEASURED = {"data_dir", "server", "retriever", "log", "auth", "quotas", "tenants", "default_tenant"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,8 +45,11 @@ class Side:
     def load(self) -> Settings:
         """Its configuration with what the command line sets. Raises `ConfigurationError`."""
         told = overrides(self.settings)
-        if not self.ingests:
+        if self.url is not None:
             return load_settings(self.config, **told)
+        if not self.ingests:
+            # A store that is being served is asked through the process that serves it.
+            return session.settings_for(self.config, None, None, None, **told)
         # Always in an embedded store of its own: a labelled set has no place on a server that serves people.
         own = {"vectors": Vectors(), "retriever": RetrieverPeer()}
         return load_settings(self.config, **told).model_copy(update=own)

@@ -104,6 +104,7 @@ class Asking:
             row,
             measures=measures,
             abstained=abstained,
+            cached=end.cached,
             lost=where,
             answer=answer.text,
             model=_model(answer),

@@ -11,7 +11,8 @@ STAGES = ("dense", "sparse", "fused", "reranked")
 class Row:
     """`stages` holds each stage's metrics and `measures` the answer's, see `answers.py`; both 0…1.
 
-    `refused`: nothing relevant was found. `abstained`: no answer was given, None where none was asked for. `lost` is the
+    `refused`: nothing relevant was found. `abstained`: no answer was given, None where none was asked for. `cached`: the answer
+    was kept from before. `lost` is the
     stage that lost what answers the question, see `retrieval/losses.py`, also `not_cited` and `abstained` behind it; None
     where it was not. `collection` is the version that was searched, where it is told. `seconds` by name. `failed` is the
     code of the error that came instead of all this.
@@ -24,6 +25,7 @@ class Row:
     measures: Mapping[str, float] = field(default_factory=dict)
     refused: bool = False
     abstained: bool | None = None
+    cached: bool = False
     lost: str | None = None
     relevant: tuple[str, ...] = ()
     found: tuple[str, ...] = ()

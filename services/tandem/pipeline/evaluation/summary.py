@@ -19,7 +19,8 @@ class Evaluation:
 
     `served.hit` is the share of answerable questions with a relevant document in the prompt. `answers` holds each measure's
     mean, interval and number of questions that it could be taken of; `abstained` shares are those of the answers. `lost`
-    counts the stages that lost what answers a question. `seconds` and `tokens` hold p50, p95 and mean by name. `failed`
+    counts the stages that lost what answers a question. `seconds` and `tokens` hold p50, p95 and mean by name. `cached`
+    answers were kept from before, so that their times say nothing of the model. `failed`
     counts error codes: these questions are in no figure.
     """
 
@@ -36,6 +37,7 @@ class Evaluation:
     lost: dict[str, int]
     seconds: dict[str, dict[str, float]]
     tokens: dict[str, dict[str, float]]
+    cached: int
     failed: dict[str, int]
 
     def body(self) -> dict[str, Any]:
@@ -69,6 +71,7 @@ def summarise(labelled: LabelledSet, rows: Sequence[Row]) -> Evaluation:
         lost=dict(Counter(row.lost for row in judged if row.lost).most_common()),
         seconds=_spread([row.seconds for row in told], 4),
         tokens=_spread([row.tokens for row in told if row.tokens], 1),
+        cached=sum(row.cached for row in told),
         failed=dict(Counter(row.failed for row in rows if row.failed).most_common()),
     )
 
