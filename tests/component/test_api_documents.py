@@ -18,7 +18,7 @@ def api() -> Api:
         "locked.pdf": DocumentRejected("It is locked.", reason="encrypted"),
         "last": StoreFull("No space is left."),
     }
-    return Api(ingestor=ScriptedIngestor(failures))
+    return Api(ingestor=ScriptedIngestor(failures), open_groups=("staff",))
 
 
 @pytest.fixture

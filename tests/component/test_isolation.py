@@ -245,13 +245,27 @@ def test_headers_that_mean_nothing_change_nothing(platform: Platform) -> None:
         assert f"{SECRET}-" not in platform.ask("bob", "GET", path).text
 
 
-@pytest.mark.parametrize("name", ["docs", "docs@1", "docs@2", "docs@01", "docs@", "DOCS", "docs@1@1", "../docs", "acme/docs", "docs%401"])
+@pytest.mark.parametrize(
+    "name", ["docs", "docs@1", "docs@2", "docs@01", "docs@", "DOCS", "docs@1@1", "../docs", "acme/docs", "docs%401"]
+)
 def test_a_version_s_name_opens_no_other_way(platform: Platform, name: str) -> None:
     for key in ("bob", "rival"):
         found = platform.find(key, "director salary last day", collection=name, explain=True)
-        assert found.status in {200, 400, 404}
+        assert found.status in {200, 400, 403, 404}
         assert SECRET not in found.text.replace(f"{SECRET}north", "")
         assert f"{SECRET}-" not in platform.ask(key, "GET", f"/v1/documents?collection={urllib.parse.quote(name)}").text
+
+
+def test_versions_by_their_number_are_an_admin_s(platform: Platform) -> None:
+    """A version that was replaced has the access lists of its time."""
+    for key, status in (("bob", 403), ("ann", 403), ("ingest", 200)):
+        assert platform.find(key, collection="docs@1").status == status
+        assert platform.chat(key, "When does the office open?", collection="docs@1").status == status
+        for path in ("/v1/documents", "/v1/documents/open.md"):
+            assert platform.ask(key, "GET", f"{path}?collection=docs%401").status == status
+        assert platform.ask(key, "GET", "/v1/collections/docs@1/failures").status == status
+    batch = {"collection": "docs@1", "documents": [{"id": "a.md", "text": "a"}]}
+    assert platform.ask("bob", "PUT", "/v1/documents", batch).status == 403
 
 
 def test_whole_collections_are_an_admin_s(platform: Platform) -> None:

@@ -1,19 +1,41 @@
 """What not every known caller may do: whatever concerns a collection as a whole, and so everybody who is in it."""
 
 from fastapi import Depends, Request
+from starlette.types import Scope
 
 from tandem.domain.errors import PermissionDenied
+from tandem.domain.lineage import is_version
 from tandem.http.exchange import exchange_of
+
+_HINT = "Mark the key with admin: true, or put the token's bearer into auth.jwt.admin_group."
 
 
 def require_admin(request: Request) -> None:
     """Raises `PermissionDenied` unless the caller is an admin. Without keys everyone who reaches the listener is."""
     if not exchange_of(request.scope).admin:
+        raise PermissionDenied("This takes an admin's key: it concerns the collection as a whole.", hint=_HINT)
+
+
+def check_collection(name: str | None, scope: Scope) -> None:
+    """Raises `PermissionDenied` for a version by its number, such as `docs@3`, unless the caller is an admin.
+
+    A version that was replaced keeps each document with the access list of its time: who has been shut out since would
+    still find it there.
+    """
+    if name is not None and is_version(name) and not exchange_of(scope).admin:
         raise PermissionDenied(
-            "This takes an admin's key: it concerns the collection as a whole.",
-            hint="Mark the key with admin: true, or put the token's bearer into auth.jwt.admin_group.",
+            "Versions by their number are for admins: they keep the access lists of their time.",
+            hint=f"Name the collection: {name.partition('@')[0]}.",
+            param="collection",
         )
+
+
+def _check_named(request: Request) -> None:
+    check_collection(request.query_params.get("collection"), request.scope)
+    check_collection(request.path_params.get("name"), request.scope)
 
 
 admin_only = [Depends(require_admin)]
 """`dependencies` of a route that only admins may call; document it with `faults(403)`."""
+as_it_serves = [Depends(_check_named)]
+"""`dependencies` of routes that name a collection in the path or the query; others call `check_collection`."""

@@ -19,6 +19,7 @@ from tandem.http.answering import AnswerMeter, Answers
 from tandem.http.direct import DirectRouter
 from tandem.http.exchange import context_of, exchange_of
 from tandem.http.json_route import JsonRoute
+from tandem.http.permissions import check_collection
 from tandem.http.presence import while_wanted
 from tandem.http.reply import json_reply
 from tandem.http.wire.chat_answer import ChatCompletion, Stamp, whole_answer
@@ -69,8 +70,9 @@ def chat_router(
         meter.answered(end.outcome)
         return json_reply(whole_answer(stamp, found, text, end))
 
-    @router.post(path, responses=_STREAM | faults(404, 409, 415, *BEHIND), summary="Ask a question")
+    @router.post(path, responses=_STREAM | faults(403, 404, 409, 415, *BEHIND), summary="Ask a question")
     async def complete(body: ChatRequest, request: Request) -> Response:
+        check_collection(None if body.tandem is None else body.tandem.collection, request.scope)
         return await answer(body, context_of(request), request.receive)
 
     async def lane(body: bytes, scope: Scope, receive: Receive) -> Response | None:
@@ -78,6 +80,7 @@ def chat_router(
             asked = ChatRequest.model_validate(orjson.loads(body))
         except ValueError:
             return None
+        check_collection(None if asked.tandem is None else asked.tandem.collection, scope)
         return await answer(asked, exchange_of(scope).context(), receive)
 
     router.lanes["POST", path] = lane

@@ -12,6 +12,7 @@ from tandem.domain.errors import DocumentRejected, PermissionDenied, UnknownDocu
 from tandem.domain.groups import MAX_GROUPS
 from tandem.http.exchange import context_of
 from tandem.http.json_route import JsonRoute
+from tandem.http.permissions import as_it_serves, check_collection
 from tandem.http.reply import json_reply
 from tandem.http.wire import documents as wire
 from tandem.http.wire import syncing
@@ -35,15 +36,16 @@ Collection = Annotated[CollectionName | None, Query(description="The default col
 
 def documents_router(ingestor: Ingestor, *, collection: str) -> APIRouter:
     """`collection` is used when a request names none. The body limit is the web app's."""
-    router = APIRouter(tags=["documents"], route_class=JsonRoute)
+    router = APIRouter(tags=["documents"], route_class=JsonRoute, dependencies=as_it_serves)
     default = collection
 
     @router.put(
         "/v1/documents",
-        responses={200: {"model": wire.BatchOutcomes}, **faults(409, 415, 507, *BEHIND)},
+        responses={200: {"model": wire.BatchOutcomes}, **faults(403, 409, 415, 507, *BEHIND)},
         summary="Put several documents",
     )
     async def put_batch(body: wire.PutBatch, request: Request) -> Response:
+        check_collection(body.collection, request.scope)
         target, context = body.collection or default, context_of(request)
         for index, item in enumerate(body.documents):
             check_document_id(item.id, param=f"documents.{index}.id")
@@ -114,7 +116,9 @@ def documents_router(ingestor: Ingestor, *, collection: str) -> APIRouter:
         )
 
     @router.get(
-        "/v1/documents", responses={200: {"model": wire.WirePage}, **faults(404, *BEHIND)}, summary="List documents"
+        "/v1/documents",
+        responses={200: {"model": wire.WirePage}, **faults(403, 404, *BEHIND)},
+        summary="List documents",
     )
     async def listing(
         request: Request,
@@ -127,7 +131,7 @@ def documents_router(ingestor: Ingestor, *, collection: str) -> APIRouter:
 
     @router.get(
         "/v1/documents/{document_id:path}",
-        responses={200: {"model": wire.WireDocument}, **faults(404, *BEHIND)},
+        responses={200: {"model": wire.WireDocument}, **faults(403, 404, *BEHIND)},
         summary="Show a document",
     )
     async def show(document_id: str, request: Request, collection: Collection = None) -> Response:
@@ -138,7 +142,7 @@ def documents_router(ingestor: Ingestor, *, collection: str) -> APIRouter:
 
     @router.delete(
         "/v1/documents/{document_id:path}",
-        responses={200: {"model": wire.Deleted}, **faults(404, *BEHIND)},
+        responses={200: {"model": wire.Deleted}, **faults(403, 404, *BEHIND)},
         summary="Delete a document",
     )
     async def delete(

@@ -5,6 +5,7 @@ from starlette.responses import Response
 
 from tandem.http.exchange import context_of
 from tandem.http.json_route import JsonRoute
+from tandem.http.permissions import check_collection
 from tandem.http.presence import while_wanted
 from tandem.http.reply import json_reply
 from tandem.http.wire.errors import BEHIND, faults
@@ -20,10 +21,11 @@ def retrieval_router(retriever: Retriever, *, collection: str, clock: Clock) -> 
 
     @router.post(
         "/v1/retrieve",
-        responses={200: {"model": WireRetrieval}, **faults(404, 409, 415, *BEHIND)},
+        responses={200: {"model": WireRetrieval}, **faults(403, 404, 409, 415, *BEHIND)},
         summary="Find passages",
     )
     async def retrieve(body: RetrieveRequest, request: Request) -> Response:
+        check_collection(body.collection, request.scope)
         context = context_of(request)
         left_s = None if context.deadline_s is None else context.deadline_s - clock.monotonic_s()
         work = retriever.retrieve(body.query, body.options(collection), context)

@@ -7,6 +7,7 @@ from starlette.responses import Response
 
 from tandem.http.exchange import context_of
 from tandem.http.json_route import JsonRoute
+from tandem.http.permissions import as_it_serves
 from tandem.http.reply import json_reply
 from tandem.http.wire import syncing as wire
 from tandem.http.wire.errors import BEHIND, faults
@@ -19,11 +20,11 @@ After = Annotated[ShortText | None, Query(description="next_after of the page be
 
 def syncing_router(ingestor: Ingestor) -> APIRouter:
     """Everything is seen through the caller's tenant and groups."""
-    router = APIRouter(tags=["collections"], route_class=JsonRoute)
+    router = APIRouter(tags=["collections"], route_class=JsonRoute, dependencies=as_it_serves)
 
     @router.get(
         "/v1/collections/{name}/failures",
-        responses={200: {"model": wire.WireFailures}, **faults(404, *BEHIND)},
+        responses={200: {"model": wire.WireFailures}, **faults(403, 404, *BEHIND)},
         summary="List documents that could not be ingested",
     )
     async def failures(
@@ -38,7 +39,7 @@ def syncing_router(ingestor: Ingestor) -> APIRouter:
 
     @router.post(
         "/v1/collections/{name}/failures",
-        responses={200: {"model": wire.FailureNoted}, **faults(409, 415, 507, *BEHIND)},
+        responses={200: {"model": wire.FailureNoted}, **faults(403, 409, 415, 507, *BEHIND)},
         summary="Remember a document that its source could not give",
     )
     async def note(name: Name, body: wire.NotedFailure, request: Request) -> Response:
@@ -47,7 +48,7 @@ def syncing_router(ingestor: Ingestor) -> APIRouter:
 
     @router.delete(
         "/v1/collections/{name}/failures",
-        responses={200: {"model": wire.FailureForgotten}, **faults(404, *BEHIND)},
+        responses={200: {"model": wire.FailureForgotten}, **faults(403, 404, *BEHIND)},
         summary="Forget a failure",
     )
     async def forget(name: Name, document_id: Annotated[ShortText, Query()], request: Request) -> Response:
@@ -56,7 +57,7 @@ def syncing_router(ingestor: Ingestor) -> APIRouter:
 
     @router.get(
         "/v1/collections/{name}/marks",
-        responses={200: {"model": wire.WireMarks}, **faults(404, *BEHIND)},
+        responses={200: {"model": wire.WireMarks}, **faults(403, 404, *BEHIND)},
         summary="List what a synchronisation compares with",
     )
     async def marks(
@@ -69,7 +70,7 @@ def syncing_router(ingestor: Ingestor) -> APIRouter:
 
     @router.get(
         "/v1/collections/{name}/positions",
-        responses={200: {"model": wire.WirePositions}, **faults(*BEHIND)},
+        responses={200: {"model": wire.WirePositions}, **faults(403, *BEHIND)},
         summary="How far partitions of a stream have taken effect",
     )
     async def positions(
