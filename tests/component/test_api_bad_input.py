@@ -12,6 +12,7 @@ import yarl
 
 from fakes.api import Api
 from fakes.live import live
+from tandem.retrieval.neighbours import MOST_NEIGHBOURS
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -87,6 +88,8 @@ BAD_CHATS: list[tuple[Any, str, str | None]] = [
     (chat(tandem={"limit": False}), "invalid_request", "tandem.limit"),
     (chat(tandem={"top_k": False}), "invalid_request", "tandem.top_k"),
     (chat(tandem={"top_k": 51}), "invalid_request", "tandem.top_k"),
+    (chat(tandem={"diversity": 1.01}), "invalid_request", "tandem.diversity"),
+    (chat(tandem={"diversity": "much"}), "invalid_request", "tandem.diversity"),
     (chat(tandem={"collection": "../x"}), "invalid_request", "tandem.collection"),
     (chat(tandem={"prompt": "../answer"}), "invalid_request", "tandem.prompt"),
     (chat(tandem={"explain": "yes"}), "invalid_request", "tandem.explain"),
@@ -158,6 +161,11 @@ async def test_a_body_that_is_not_declared_as_json(http: aiohttp.ClientSession, 
         ({"query": "x" * 32_001}, "query"),
         ({"query": "q", "limit": False}, "limit"),
         ({"query": "q", "top_k": "3"}, "top_k"),
+        ({"query": "q", "diversity": -0.1}, "diversity"),
+        ({"query": "q", "neighbours": MOST_NEIGHBOURS + 1}, "neighbours"),
+        ({"query": "q", "neighbours": "page"}, "neighbours"),
+        ({"query": "q", "neighbours": True}, "neighbours"),
+        ({"query": "q", "neighbours": 1.0}, "neighbours"),
         ({"query": "q", "filters": {"nope": "x"}}, "filters.nope"),
         ({"query": "q", "filters": {"tags": [1]}}, "filters.tags.0"),
         ({"query": "q", "filters": {"modified_at": {"gte": "x"}}}, "filters.modified_at.gte"),

@@ -3,14 +3,13 @@
 from dataclasses import replace
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, FiniteFloat
+from pydantic import BeforeValidator, Field, FiniteFloat
 
 from tandem.domain.errors import InvalidRequest
 from tandem.domain.filters import FILTER_FIELDS, RANGE_FIELDS, Condition, Filter
 from tandem.domain.question import RetrievalOptions
 from tandem.http.wire.text import CollectionName, Ours, QuestionText, ShortText
 from tandem.http.wire.wording import Worded
-from tandem.retrieval.neighbours import MOST_NEIGHBOURS
 
 
 class Range(Ours):
@@ -20,6 +19,14 @@ class Range(Ours):
     lte: FiniteFloat | None = None
 
 
+def _exact(value: object) -> object:
+    """A literal 1 would take True and 1.0 as well."""
+    if type(value) not in (int, str):
+        raise ValueError('it is a number from 0 to 5, or "section"')
+    return value
+
+
+Reach = Annotated[Literal[0, 1, 2, 3, 4, 5, "section"], BeforeValidator(_exact)]
 Filters = dict[str, ShortText | Annotated[list[ShortText], Field(min_length=1, max_length=100)] | Range]
 
 
@@ -39,7 +46,7 @@ class RetrievalFields(Ours):
     self_query: bool | None = Field(
         default=None, description="Read conditions on documents out of the question; false takes it as it is."
     )
-    neighbours: Annotated[int, Field(ge=0, le=MOST_NEIGHBOURS)] | Literal["section"] | None = Field(
+    neighbours: Reach | None = Field(
         default=None, description="Chunks to add before and after each passage, or its whole section."
     )
     diversity: float | None = Field(
