@@ -12,7 +12,11 @@ from tandem.retrieval.losses import NOT_RECALLED
 from tandem.retrieval.losses import STAGES as LOSSES
 from tandem.retrieval.metrics import NAMES
 
-_BEHIND = {"abstained": "the model said that it does not know", "not_cited": "it was in the prompt, and not cited"}
+_TOLD = {
+    **LOSSES,
+    "abstained": "the model said that it does not know",
+    "not_cited": "it was in the prompt, and not cited",
+}
 
 
 def shown(found: Outcome, out: Console) -> None:
@@ -51,7 +55,7 @@ def _side(measured: Measured, out: Console, label: str) -> None:
         )
     _shares(found, out)
     for stage, count in found.lost.items():
-        out.print(f"lost, {stage}: {count}  ({{**LOSSES, **_BEHIND}.get(stage, 'left out')})", markup=False)
+        out.print(f"lost, {stage}: {count}  ({_TOLD.get(stage, 'left out')})", markup=False)
     for code, count in found.failed.items():
         out.print(f"failed, {code}: {count} questions, in no figure", markup=False, style="bold red")
     if found.cached:
