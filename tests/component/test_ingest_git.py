@@ -1,7 +1,6 @@
 """A Git repository as a source: what a commit holds, what changed since, who changed it."""
 
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -42,12 +41,12 @@ def commit(
 
 
 @pytest.fixture
-def handbook(tmp_path: Path) -> Iterator[Path]:
+def handbook(tmp_path: Path) -> Path:
     folder = tmp_path / "handbook"
     folder.mkdir()
     Repo.init(str(folder)).close()
     commit(folder, {"README.md": "# Read me", "docs/a.md": "# A", "docs/b.md": "# B", "logo.png": "x", ".ci/x.md": "x"})
-    yield folder
+    return folder
 
 
 async def listed(place: str) -> Listing:
@@ -123,7 +122,8 @@ async def test_what_is_too_large_fails_alone(handbook: Path) -> None:
 async def test_a_repository_elsewhere_is_fetched_and_put_away_again(handbook: Path) -> None:
     commit(handbook, {"docs/c.md": "# C"}, author="Bo Xu <bo@example.org>", at_s=2_000)
     repo = Repo(str(handbook))
-    server = TCPGitServer(DictBackend({b"/handbook": repo}), "127.0.0.1", 0)
+    backend = DictBackend({b"/handbook": repo})  # type: ignore[arg-type]
+    server = TCPGitServer(backend, "127.0.0.1", 0)
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
     try:

@@ -85,7 +85,9 @@ class Surface:
                 ),
                 models_router(dispatch.models, created=int(clock.epoch_s())),
                 embeddings_router(embedder, clock=clock),
-                *self._features(CountedDegradation(reworded, metrics), MeasuredIngestor(ingestor, metrics), clock),
+                *self._features(
+                    CountedDegradation(reworded, metrics), MeasuredIngestor(ingestor, metrics, clock), clock
+                ),
                 ui_router(),
             ],
             identity,
@@ -119,7 +121,7 @@ class Surface:
     ) -> ASGIApp:
         """Retrieval and documents. Quotas are the gateways' business: here a request would count twice."""
         metrics, clock = self.metrics, SystemClock()
-        finder, documents = MeasuredRetriever(retriever, metrics), MeasuredIngestor(ingestor, metrics)
+        finder, documents = MeasuredRetriever(retriever, metrics), MeasuredIngestor(ingestor, metrics, clock)
         features = self._features(CountedDegradation(finder, metrics), documents, clock)
         return self._web(metrics, [*features, embeddings_router(embedder, clock=clock)], identity)
 

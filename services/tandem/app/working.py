@@ -21,7 +21,8 @@ from tandem.ports.ingestor import Ingestor
 
 def working(settings: Settings, ingestor: Ingestor, metrics: Metrics) -> AbstractAsyncContextManager[None]:
     """The sources are synchronised while the context is open. Left, a document that is being written is finished first."""
-    clock, counted = SystemClock(), MeasuredIngestor(ingestor, metrics)
+    clock = SystemClock()
+    counted = MeasuredIngestor(ingestor, metrics, clock)
     rounds = Rounds(crew(settings), MeasuredRounds(metrics, clock), clock)
     return beside([rounds.run(_synchronised(settings, source, counted)) for source in settings.ingestion.sources])
 

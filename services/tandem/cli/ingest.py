@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from tandem.app.settings import Settings
 from tandem.cli.console import Output, OutputOption, err, out, print_json, run
 from tandem.cli.options import ApiKeyOption, CollectionOption, ConfigOption, DataDirOption, PeerUrlOption
 from tandem.domain.errors import ConfigurationError
@@ -128,9 +129,7 @@ def ingest(
     from tandem.adapters.sources.place import is_followed
     from tandem.app import parts
     from tandem.cli import session
-    from tandem.cli.following import follow_topic
-    from tandem.cli.retrying import retry
-    from tandem.cli.progress import report_failures, report_line, sync_progress
+    from tandem.cli.progress import sync_progress
     from tandem.ingestion.shards import WHOLE, Shard
     from tandem.pipeline.labelling import labelled
     from tandem.pipeline.syncing import sync
@@ -139,17 +138,11 @@ def ingest(
     share = WHOLE if shard is None else Shard.parse(shard)
     settings = session.settings_for(config, data_dir, url, api_key)
     into = collection or settings.retrieval.collection
-    if retry_failed:
-        retry(settings, into, places, labels, output)
-        return
-    followed = [place for place in places if is_followed(place)]
-    if followed:
-        if len(places) > 1 or share != WHOLE or prune or labels != UNLABELLED:
-            raise ConfigurationError(
-                "A topic is followed by itself: no other place, --shard, --prune or labels beside it.",
-                hint="Start one command per topic; records say their labels in headers.",
-            )
-        follow_topic(settings, into, followed[0], until_end=until_end, output=output)
+    if retry_failed or any(map(is_followed, places)):
+        whole = share == WHOLE and not prune
+        _otherwise(
+            settings, into, places, labels, retry_failed=retry_failed, until_end=until_end, whole=whole, output=output
+        )
         return
 
     async def work() -> SyncReport:
@@ -170,7 +163,13 @@ def ingest(
                 await ingestor.versions.came_from(into, read, session.context())
             return done
 
-    report = run(work())
+    _tell(into, run(work()), output)
+
+
+def _tell(into: str, report: SyncReport, output: Output) -> None:
+    """What became of the documents. Exit code 1 when one failed, or nothing could be pruned."""
+    from tandem.cli.progress import report_failures, report_line
+
     if output is Output.json:
         print_json(
             {
@@ -189,3 +188,32 @@ def ingest(
     if report.prune_refused:
         err.print("Nothing was pruned: some places could not be listed completely.", style="yellow")
     raise typer.Exit(1 if report.failed or report.prune_refused else 0)
+
+
+def _otherwise(
+    settings: Settings,
+    into: str,
+    places: list[str],
+    labels: Labels,
+    *,
+    retry_failed: bool,
+    until_end: bool,
+    whole: bool,
+    output: Output,
+) -> None:
+    """What is no synchronisation: what failed is tried again, a topic is followed."""
+    if not whole:
+        raise ConfigurationError("--shard and --prune are for what can be listed as a whole.")
+    if retry_failed:
+        from tandem.cli.retrying import retry
+
+        retry(settings, into, places, labels, output)
+        return
+    if len(places) > 1 or labels != UNLABELLED:
+        raise ConfigurationError(
+            "A topic is followed by itself: no other place and no labels beside it.",
+            hint="Start one command per topic; records say their labels in headers.",
+        )
+    from tandem.cli.following import follow_topic
+
+    follow_topic(settings, into, places[0], until_end=until_end, output=output)

@@ -6,10 +6,11 @@ from collections.abc import Callable, Mapping, Sequence
 from tandem.domain.context import RequestContext
 from tandem.domain.document import CollectionInfo, DocumentPage, IngestOutcome, RawDocument, StoredDocument
 from tandem.domain.errors import TandemError
-from tandem.domain.syncing import Failure, FailurePage, MarkPage, StreamPosition
 from tandem.domain.passage import Retrieval
 from tandem.domain.question import RetrievalOptions
+from tandem.domain.syncing import Failure, FailurePage, MarkPage, StreamPosition
 from tandem.observe.metrics import Metrics
+from tandem.ports.clock import Clock
 from tandem.ports.ingestor import Ingestor
 from tandem.ports.retriever import Retriever
 from tandem.ports.versions import Versions
@@ -56,9 +57,10 @@ class CountedDegradation:
 class MeasuredIngestor:
     """`ports/ingestor.py` around another one; changes nothing but the metrics."""
 
-    def __init__(self, inner: Ingestor, metrics: Metrics) -> None:
+    def __init__(self, inner: Ingestor, metrics: Metrics, clock: Clock) -> None:
         self._inner = inner
         self._metrics = metrics
+        self._clock = clock
 
     @property
     def versions(self) -> Versions:
@@ -66,13 +68,16 @@ class MeasuredIngestor:
         return self._inner.versions
 
     async def put(self, collection: str, document: RawDocument, context: RequestContext) -> IngestOutcome:
-        """The inner ingestor's, counted by status."""
+        """The inner ingestor's, counted by status. What changed the collection is searchable from now on."""
+        began_s = self._clock.epoch_s()
         try:
             outcome = await self._inner.put(collection, document, context)
         except TandemError as error:
             self._metrics.documents.labels(error.code).inc()
             raise
         self._metrics.documents.labels(outcome.status).inc()
+        if outcome.status in {"added", "updated"}:
+            self._metrics.ingest_freshness.observe(max(0.0, self._clock.epoch_s() - (document.changed_at or began_s)))
         return outcome
 
     async def delete(

@@ -6,6 +6,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Plat
 
 _FIRST_TOKEN_S = (0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
 _ROUND_S = (0.1, 0.5, 1.0, 5.0, 15.0, 60.0, 300.0, 900.0, 3_600.0, 14_400.0)
+_FRESHNESS_S = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 900.0, 3600.0, 21600.0, 86400.0)
 _DURATION_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0)
 
 # Read from the pools when they are asked for, each labelled with its pool.
@@ -92,6 +93,11 @@ class Metrics:
         )
         self.cache_bytes = Gauge("tandem_cache_bytes", "About what a cache holds.", ["cache"], registry=self.registry)
         self.documents = self._counter("tandem_documents", "Documents put, by what became of them.", "status")
+        self.ingest_freshness = self._histogram(
+            "tandem_ingest_freshness_seconds",
+            "From the event that told of a document, or else its arrival, until it could be found.",
+            _FRESHNESS_S,
+        )
         self.sync_rounds = self._counter(
             "tandem_sync_rounds",
             "Rounds over a source of `ingestion.sources`; partial: documents failed, interrupted: the workers changed.",

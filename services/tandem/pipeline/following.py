@@ -85,7 +85,7 @@ class _Applying:
                 return await self._failed(event, "unreadable", event.fault, position)
             if event.document is None:
                 return await self._deleted(event, position)
-            document = replace(event.document, position=position, place=self._stream.place)
+            document = replace(event.document, position=position, place=self._stream.place_of(event))
             return await patiently(lambda: self._ingestor.put(self._collection, document, self._context))
         except DocumentRejected as error:
             # The ingestor remembers it, together with the position.
@@ -100,6 +100,6 @@ class _Applying:
         return IngestOutcome(event.document_id, "removed" if gone else "unchanged")
 
     async def _failed(self, event: Event, reason: str, message: str, position: StreamPosition) -> IngestOutcome:
-        failure = Failure(event.document_id, reason, message, event.document_id, 0.0, self._stream.place)
+        failure = Failure(event.document_id, reason, message, event.document_id, 0.0, self._stream.place_of(event))
         await patiently(lambda: self._ingestor.note_failure(self._collection, failure, self._context, position))
         return IngestOutcome(event.document_id, "failed", reason=reason, message=message)

@@ -32,7 +32,7 @@ class _LabelledSource:
     async def listing(self) -> Listing:
         """The source's own, of documents with labels."""
         found = await self.inner.listing()
-        return replace(found, refs=tuple(self._refs(found.refs)))
+        return replace(found, refs=tuple(self._refs(found.refs)), acl=(*found.acl, *self.labels.acl))
 
     def _refs(self, refs: Iterable[DocumentRef]) -> Iterable[DocumentRef]:
         mark = hashlib.sha256(repr(self.labels).encode()).hexdigest()[:_MARK_CHARS]

@@ -27,11 +27,12 @@ Watch = Callable[[SyncEvent], None]
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """A document of a place, and the mark of that place."""
+    """A document of a place, and the mark of that place; `acl` are the groups that the run gives it."""
 
     ref: DocumentRef
     place: str
     origin: str | None
+    acl: tuple[str, ...] = ()
 
 
 class Putting:
@@ -102,7 +103,7 @@ class Putting:
 
     async def _failed(self, item: Item, reason: str, message: str, hint: str | None) -> IngestOutcome:
         outcome = _outcome(item.ref.id, reason, message, hint)
-        failure = Failure(item.ref.id, reason, outcome.message or message, item.ref.id, 0.0, item.place)
+        failure = Failure(item.ref.id, reason, outcome.message or message, item.ref.id, 0.0, item.place, acl=item.acl)
         await self._ingestor.note_failure(self._collection, failure, self._context)
         return outcome
 

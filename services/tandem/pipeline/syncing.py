@@ -14,7 +14,6 @@ from tandem.pipeline.remembered import failures_of, marks_of
 from tandem.ports.ingestor import Ingestor
 from tandem.ports.source import DocumentRef, Listing, Source
 
-
 __all__ = ["Watch", "sync"]
 
 
@@ -86,7 +85,7 @@ def _distinct(listed: Sequence[_Listed], shard: Shard) -> tuple[list[Item], list
         for ref in each.listing.refs:
             if not shard.holds(ref.id):
                 continue
-            known = first.setdefault(ref.id, Item(ref, each.place, each.listing.origin))
+            known = first.setdefault(ref.id, Item(ref, each.place, each.listing.origin, each.listing.acl))
             if _differ(known.ref, ref):
                 message = "Two of the given places have a document of this id; ingest them into different collections."
                 clashes[ref.id] = IngestOutcome(ref.id, "failed", reason="duplicate_id", message=message)

@@ -40,7 +40,7 @@ class Listing:
     `origin` is what documents of this very place are known by: the source speaks for all that carry it. `roots` are
     folders, ending in a slash: it speaks as well for documents without an origin whose `source` begins so, as earlier
     releases wrote them. `faults` are entries that could not even be listed; `skipped` counts, per suffix, files that
-    hold no text. Only a `complete` listing proves that what is not in it is gone.
+    hold no text. `acl` are the groups that every document is given by the run. Only a `complete` listing proves that what is not in it is gone.
     """
 
     refs: tuple[DocumentRef, ...]
@@ -49,6 +49,7 @@ class Listing:
     skipped: Mapping[str, int] = field(default_factory=dict)
     complete: bool = True
     origin: str | None = None
+    acl: tuple[str, ...] = ()
 
 
 class Source(Protocol):

@@ -34,9 +34,8 @@ class Stream(Protocol):
         """What its positions are kept under; the same wherever the stream is followed from."""
         ...
 
-    @property
-    def place(self) -> str:
-        """How the user can name it again; passwords left out."""
+    def place_of(self, event: Event) -> str:
+        """What names this one event, so that it can be read again; passwords left out."""
         ...
 
     def batches(

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from fakes.answers import CARD, FOUND, OneRetrieval
+from tandem.adapters.scripted.clock import ScriptedClock
 from tandem.adapters.scripted.ingestor import ScriptedIngestor
 from tandem.domain.context import RequestContext
 from tandem.domain.document import RawDocument
@@ -94,8 +95,9 @@ async def test_retrievals_are_counted(metrics: Metrics) -> None:
 
 async def test_documents_are_counted_by_what_became_of_them(metrics: Metrics) -> None:
     inner = ScriptedIngestor({"bad": UpstreamFailed("x")})
-    measured = MeasuredIngestor(inner, metrics)
-    document = RawDocument("a", b"x", "a")
+    clock = ScriptedClock()
+    measured = MeasuredIngestor(inner, metrics, clock)
+    document = RawDocument("a", b"x", "a", changed_at=clock.epoch_s() - 7.0)
     for _ in range(2):
         await measured.put("docs", document, CONTEXT)
     with pytest.raises(DocumentRejected):
@@ -106,6 +108,8 @@ async def test_documents_are_counted_by_what_became_of_them(metrics: Metrics) ->
         s: value(metrics, "tandem_documents_total", status=s) for s in ("added", "unchanged", "document_rejected")
     }
     assert counted == {"added": 1, "unchanged": 1, "document_rejected": 1}
+    assert value(metrics, "tandem_ingest_freshness_seconds_count") == 1
+    assert value(metrics, "tandem_ingest_freshness_seconds_sum") == 7.0
     assert (await measured.document("docs", "a", CONTEXT)).record.id == "a"
     assert len((await measured.documents("docs", CONTEXT, limit=3)).records) == 1
     assert [info.name for info in await measured.collections(CONTEXT)] == ["docs"]

@@ -108,6 +108,7 @@ class RemoteIngestor:
             "message": failure.message,
             "source": failure.source,
             "place": failure.place,
+            "acl": list(failure.acl),
             **position_query(position),
         }
         await self._peer.call(

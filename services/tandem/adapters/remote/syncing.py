@@ -36,6 +36,7 @@ class _InFailure(_In):
     failed_at: float
     place: str | None = None
     attempts: int = 1
+    acl: tuple[str, ...] = ()
 
 
 class InFailures(_In):

@@ -22,6 +22,7 @@ _DEFAULT_PORT = 9092
 _BATCH = 64
 _POLL_MS = 500
 _WAIT_S = 0.05
+_RECORD_S = 10.0
 
 
 class KafkaStream:
@@ -48,10 +49,27 @@ class KafkaStream:
         """`kafka:` and the topic: brokers may move, positions stay."""
         return f"{SCHEME}:{self._topic}"
 
-    @property
-    def place(self) -> str:
-        """As it was named."""
-        return self._place
+    def place_of(self, event: Event) -> str:
+        """The topic's URL with the record's partition and offset."""
+        return f"{self._place}?partition={event.partition}&offset={event.position}"
+
+    async def record(self, partition: int, offset: int) -> Event | None:
+        """One record, without following; None when the broker does not keep it any more."""
+        consumer = self._consumer(alone=True)
+        await self._start(consumer)
+        try:
+            where = TopicPartition(self._topic, partition)
+            consumer.assign([where])
+            consumer.seek(where, offset)
+            async with asyncio.timeout(_RECORD_S):
+                record = await consumer.getone(where)
+            return self._event(record) if record.offset == offset else None
+        except TimeoutError:
+            return None
+        except KafkaError as error:
+            raise UpstreamUnavailable(f"{self._place} failed: {error}.", stage="source") from error
+        finally:
+            await consumer.stop()
 
     @asynccontextmanager
     async def batches(
@@ -59,11 +77,7 @@ class KafkaStream:
     ) -> AsyncIterator[AsyncIterator[Sequence[Event]]]:
         """See the port. A partition that goes to another member is let go of between two batches only."""
         consumer = self._consumer()
-        try:
-            await consumer.start()
-        except (KafkaConnectionError, OSError) as error:
-            await consumer.stop()
-            raise UpstreamUnavailable(f"{self._place} cannot be reached: {error}.", stage="source") from error
+        await self._start(consumer)
         try:
             await self._check(consumer)
             assigned = _Assigned(consumer, positions)
@@ -74,12 +88,19 @@ class KafkaStream:
         finally:
             await consumer.stop()
 
-    def _consumer(self) -> Any:
+    async def _start(self, consumer: Any) -> None:
+        try:
+            await consumer.start()
+        except (KafkaConnectionError, OSError) as error:
+            await consumer.stop()
+            raise UpstreamUnavailable(f"{self._place} cannot be reached: {error}.", stage="source") from error
+
+    def _consumer(self, *, alone: bool = False) -> Any:
         return AIOKafkaConsumer(
             bootstrap_servers=self._servers,
-            group_id=self._group,
+            group_id=None if alone else self._group,
             enable_auto_commit=False,
-            auto_offset_reset="earliest",
+            auto_offset_reset="none" if alone else "earliest",
             isolation_level="read_committed",
             max_poll_records=_BATCH,
             max_partition_fetch_bytes=max(1_048_576, self._max_bytes),

@@ -6,7 +6,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from tandem.adapters.sources.folder import FolderSource
-from tandem.domain.errors import ConfigurationError, InvalidRequest
+from tandem.domain.errors import ConfigurationError
 from tandem.ports.source import Source
 from tandem.ports.stream import Stream
 
@@ -26,8 +26,11 @@ def source_of(
     extra that is not installed. Each kind is only loaded by who names one.
     """
     kind = place.lower()
-    if is_stream(place):
-        raise InvalidRequest(f"{place} is followed, not listed.", hint="Name it by itself.", param="path")
+    if kind.startswith(_STREAMS):
+        with _extra("kafka", place):
+            from tandem.adapters.sources.kafka_record import RecordSource
+
+            return RecordSource(place, max_document_bytes=max_document_bytes)
     if kind.startswith(_GIT):
         with _extra("git", place):
             from tandem.adapters.sources.git import GitSource
@@ -57,9 +60,9 @@ def stream_of(place: str, *, max_document_bytes: int = 50_000_000) -> Stream:
         return KafkaStream(place, max_document_bytes=max_document_bytes)
 
 
-def is_stream(place: str) -> bool:
-    """True for what is followed rather than listed."""
-    return place.lower().startswith(_STREAMS)
+def is_followed(place: str) -> bool:
+    """True for a stream as a whole, which has no listing; one record of it has."""
+    return place.lower().startswith(_STREAMS) and "offset=" not in place
 
 
 @asynccontextmanager
