@@ -25,7 +25,7 @@ from tandem.adapters.qdrant.store import QdrantVectors
 from tandem.adapters.qdrant.turns import Turns
 from tandem.domain.document import Recipe
 from tandem.domain.errors import ConfigurationError, StoreBusy, StoreFull
-from tandem.domain.lineage import Lineage
+from tandem.domain.lineage import Lineage, is_version
 from tandem.ports.embedder import DenseVector, SparseVector
 
 T = TypeVar("T")
@@ -86,7 +86,8 @@ class EdgeEngine:
 
     async def names(self) -> list[str]:
         """Folders whose recipe is there."""
-        return await self._read(lambda: [file.parent.name for file in self._root.glob(f"*/{FILE}")])
+        found = await self._read(lambda: [file.parent.name for file in self._root.glob(f"*/{FILE}")])
+        return [name for name in found if is_version(name)]
 
     async def recipe(self, name: str) -> Recipe:
         """From the file, once."""

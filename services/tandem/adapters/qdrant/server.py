@@ -1,7 +1,8 @@
 """A Qdrant server (1.16 or newer), over REST or gRPC, through qdrant-client."""
 
 import math
-from collections.abc import AsyncIterator, Mapping, Sequence
+import time
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import asdict
 from functools import partial
@@ -48,12 +49,19 @@ _PAGE = 1_000
 class ServerEngine:
     """Every call is one round trip, unless it pages. See `Engine`."""
 
-    def __init__(self, connection: Connection, writing: Writing, *, indexed: bool) -> None:
+    def __init__(
+        self,
+        connection: Connection,
+        writing: Writing,
+        *,
+        indexed: bool,
+        now_s: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._connection = connection
         self._client = connection.kept
         self._indexed = indexed
         self._writing = writing
-        self._aliases = ServerAliases(connection)
+        self._aliases = ServerAliases(connection, now_s)
 
     async def serving(self, *, fresh: bool = False) -> Mapping[str, str]:
         """See `Engine`."""
