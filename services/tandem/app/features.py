@@ -161,7 +161,7 @@ class SyncedSource(Group):
     name: str = Field(pattern=r"^[a-z0-9]([a-z0-9._-]{0,62})$")
     """For metrics and logs."""
     place: str = Field(min_length=1)
-    """What `tandem ingest` takes: a folder, a file, a URL."""
+    """What `tandem ingest` takes: a folder, a URL, a repository, a bucket; a topic is followed instead."""
     collection: str | None = Field(default=None, pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$")
     """Where its documents go; unset: `retrieval.collection`."""
     tenant: str = Field(default="default", pattern=r"^[a-z0-9]([a-z0-9._-]{0,62})$")

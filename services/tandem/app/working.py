@@ -1,5 +1,6 @@
-"""What a worker does: each configured source is kept in its collection."""
+"""What a worker does: each configured source is kept in its collection, round by round or event by event."""
 
+from collections.abc import Coroutine
 from contextlib import AbstractAsyncContextManager
 
 from tandem.app import parts
@@ -14,7 +15,8 @@ from tandem.ingestion.shards import Shard
 from tandem.observe.features import MeasuredIngestor
 from tandem.observe.metrics import Metrics
 from tandem.observe.rounds import MeasuredRounds
-from tandem.pipeline.rounds import Alone, Crew, Rounds, Synchronised
+from tandem.pipeline.following import follow
+from tandem.pipeline.rounds import Alone, Crew, Followed, Rounds, Synchronised
 from tandem.pipeline.syncing import sync
 from tandem.ports.ingestor import Ingestor
 
@@ -24,7 +26,7 @@ def working(settings: Settings, ingestor: Ingestor, metrics: Metrics) -> Abstrac
     clock = SystemClock()
     counted = MeasuredIngestor(ingestor, metrics, clock)
     rounds = Rounds(crew(settings), MeasuredRounds(metrics, clock), clock)
-    return beside([rounds.run(_synchronised(settings, source, counted)) for source in settings.ingestion.sources])
+    return beside([_kept(rounds, settings, source, counted) for source in settings.ingestion.sources])
 
 
 def crew(settings: Settings) -> Crew:
@@ -37,17 +39,32 @@ def crew(settings: Settings) -> Crew:
     return NamedCrew(chosen.peers, chosen.address)
 
 
-def _synchronised(settings: Settings, source: SyncedSource, ingestor: Ingestor) -> Synchronised:
-    # Whose documents they are the configuration says; no access list hides from the worker what it wrote.
-    context = RequestContext(f"sync-{source.name}", tenant=source.tenant, groups=(EVERY_GROUP,))
+def _kept(rounds: Rounds, settings: Settings, source: SyncedSource, ingestor: Ingestor) -> Coroutine[None, None, None]:
+    from tandem.adapters.sources.place import is_followed
 
+    if is_followed(source.place):
+        return rounds.stay(_followed(settings, source, ingestor))
+    return rounds.run(_synchronised(settings, source, ingestor))
+
+
+def _context(source: SyncedSource) -> RequestContext:
+    # Whose documents they are the configuration says; no access list hides from the worker what it wrote.
+    return RequestContext(f"sync-{source.name}", tenant=source.tenant, groups=(EVERY_GROUP,))
+
+
+def _followed(settings: Settings, source: SyncedSource, ingestor: Ingestor) -> Followed:
+    stream, into = parts.stream(settings, source.place), source.collection or settings.retrieval.collection
+    return Followed(source.name, lambda: follow(ingestor, stream, collection=into, context=_context(source)))
+
+
+def _synchronised(settings: Settings, source: SyncedSource, ingestor: Ingestor) -> Synchronised:
     async def share(shard: Shard) -> SyncReport:
         async with parts.sources(settings, [source.place]) as named:
             return await sync(
                 ingestor,
                 named,
                 collection=source.collection or settings.retrieval.collection,
-                context=context,
+                context=_context(source),
                 prune=source.prune,
                 shard=shard,
             )

@@ -50,8 +50,13 @@ def ingestion_of(
     labels: Labels,
 ) -> "Ingestion":
     """What the flags say. Raises `ConfigurationError` for a schedule that is none."""
+    from tandem.adapters.sources.place import is_followed
     from tandem.platform.ingest_job import Ingestion
 
+    if topics := [place for place in places if is_followed(place)]:
+        raise ConfigurationError(
+            f"{topics[0]} has no end, as a Job needs one.", hint="A worker follows it: list it in ingestion.sources."
+        )
     if schedule is not None and len(schedule.split()) != 5 and not schedule.startswith("@"):
         raise ConfigurationError(
             f"{schedule!r} is no schedule.", hint='Five fields, as cron has them: "15 3 * * *" is 3:15 every night.'

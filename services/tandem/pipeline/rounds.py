@@ -1,4 +1,4 @@
-"""A source kept in a collection: synchronised round by round, by one worker or by several that share its documents."""
+"""A source kept in a collection, by one worker or by several that share it: synchronised round by round, or followed."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine
@@ -62,6 +62,14 @@ class Synchronised:
     sync: Callable[[Shard], Coroutine[Any, Any, SyncReport]]
 
 
+@dataclass(frozen=True, slots=True)
+class Followed:
+    """A stream: `follow` goes on until it is broken off. Its readers share it among themselves."""
+
+    name: str
+    follow: Callable[[], Coroutine[Any, Any, None]]
+
+
 class Rounds:
     """Runs for as long as the process does.
 
@@ -90,6 +98,21 @@ class Rounds:
             elif outcome != "interrupted":
                 retry_s = _FIRST_RETRY_S
                 await self._until_due(began_s + source.every_s, shard)
+
+    async def stay(self, stream: Followed) -> None:
+        """Follow the stream for ever; begun again where it stopped."""
+        retry_s = _FIRST_RETRY_S
+        while True:
+            began_s = self._clock.monotonic_s()
+            try:
+                await stream.follow()
+            except TandemError as error:
+                if self._clock.monotonic_s() - began_s > _MAX_RETRY_S:
+                    retry_s = _FIRST_RETRY_S
+                self._meter.failed(stream.name, error, retry_s)
+                self._meter.ended(stream.name, "failed", self._clock.monotonic_s() - began_s)
+            await self._pause(retry_s)
+            retry_s = min(2 * retry_s, _MAX_RETRY_S)
 
     async def _round(self, source: Synchronised, shard: Shard, retry_s: float) -> str:
         work = asyncio.ensure_future(source.sync(shard))

@@ -9,7 +9,7 @@ from tandem.domain.document import IngestOutcome
 from tandem.domain.errors import TandemError, UpstreamUnavailable
 from tandem.ingestion.progress import SyncReport
 from tandem.ingestion.shards import WHOLE, Shard
-from tandem.pipeline.rounds import Alone, Crew, Rounds, Synchronised
+from tandem.pipeline.rounds import Alone, Crew, Followed, Rounds, Synchronised
 
 
 class Notes:
@@ -106,6 +106,26 @@ def test_failures_are_tried_again_ever_later() -> None:
 def test_documents_that_failed_make_it_partial() -> None:
     report = SyncReport((IngestOutcome("a.pdf", "failed", reason="damaged"),))
     assert ran(Work(0.0, report=report), Alone(), until_s=1).rounds == [(0.0, "partial")]
+
+
+def test_a_stream_is_followed_again_where_it_broke_off() -> None:
+    notes, begun = Notes(), list[float]()
+
+    async def follow() -> None:
+        begun.append(LoopClock().monotonic_s())
+        await asyncio.sleep(2.0 if len(begun) < 3 else 400.0)
+        raise UpstreamUnavailable("away")
+
+    async def for_a_while() -> None:
+        running = asyncio.ensure_future(Rounds(Alone(), notes, LoopClock()).stay(Followed("topic", follow)))
+        await asyncio.sleep(440.0)
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+
+    at_once(for_a_while())
+    # After a long time that went well the pauses are short again.
+    assert begun == [0.0, 7.0, 19.0, 424.0]
+    assert notes.retries == [5.0, 10.0, 5.0]
 
 
 class Names:
