@@ -32,6 +32,8 @@ _GAPS = re.compile(r"(?<!\w)\w[ .\-_]\w[ .\-_]\w[ .\-_]\w(?!\w)")
 _GAP = re.compile(r"(?<=\w)[ .\-_](?=\w)")
 # `f <| x` of functional languages.
 _OPERATOR = re.compile(r"<\|(?=\s)")
+# A line that goes on in the next one.
+_WRAPPED = re.compile(r"(?<=[a-z,;])\n(?=[a-z])")
 # Said of, not said: code, and short quotations.
 _QUOTED = re.compile(
     r"```.*?```|`[^`\n]{1,200}`|\"[^\"\n]{1,160}\"|“[^”\n]{1,160}”|«[^»\n]{1,160}»|„[^“\n]{1,160}“", re.DOTALL
@@ -87,8 +89,8 @@ def _of_form(text: str) -> Iterable[str]:
 
 def _worded(plain: str) -> set[str]:
     # Lower case once: the patterns need no flag, which would cost the engine a third.
-    lowered = plain.lower()
-    found = {wording.name for wording in WRITTEN if wording.found(lowered)}
+    found = {wording.name for wording in WRITTEN if wording.found(plain.lower())}
+    lowered = _WRAPPED.sub(" ", plain).lower()
     spoken = [wording for wording in SPOKEN if wording.name not in found and wording.found(lowered)]
     if spoken:
         said = _said(lowered)
