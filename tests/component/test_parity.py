@@ -246,6 +246,33 @@ async def test_a_deleted_document_is_gone(http: aiohttp.ClientSession) -> None:
         assert (await reply.json())["error"]["code"] == "document_not_found"
 
 
+async def test_a_question_says_which_documents_it_means(http: aiohttp.ClientSession) -> None:
+    labels = {"author": "Oda Brandt", "created_at": "1710000000", "tags": "light"}
+    text = b"A berth for a boat of up to eight metres is lit at night, says the keeper."
+    headers = {"content-type": "text/plain"}
+    async with http.put("/v1/documents/notes/light.txt", data=text, params=labels, headers=headers) as reply:
+        assert reply.status == 200, await reply.text()
+    body = {"query": "What did Oda Brandt write in 2024 about a berth for boats of eight metres?", "explain": True}
+    async with http.post("/v1/retrieve", json=body) as reply:
+        found = await reply.json()
+    assert {passage["document_id"] for passage in found["passages"]} == {"notes/light.txt"}
+    assert [each["field"] for each in found["explain"]["plan"]["filters"]] == ["author", "created_at"]
+    async with http.post("/v1/retrieve", json={**body, "self_query": False}) as reply:
+        assert {passage["document_id"] for passage in (await reply.json())["passages"]} > {"notes/light.txt"}
+    async with http.delete("/v1/documents/notes/light.txt") as reply:
+        assert reply.status == 200
+
+
+async def test_other_words_are_the_models_and_the_best_passage_stays(http: aiohttp.ClientSession) -> None:
+    async with http.post("/v1/retrieve", json={"query": FEE, "expand": True, "explain": True}) as reply:
+        found = await reply.json()
+    assert "fourteen crowns" in found["passages"][0]["text"]
+    plan = found["explain"]["plan"]
+    assert plan["queries"][0]["text"] == FEE
+    # What so small a model writes may be no question; that it was asked is told, or that it was too slow.
+    assert any(line.startswith("expand: ") for line in plan["told"]) or found["degraded"] == ["expand_failed"]
+
+
 async def test_a_deadline_that_has_passed_says_where(http: aiohttp.ClientSession) -> None:
     async with http.post(
         "/v1/chat/completions", json=chat(FEE, max_tokens=3000), headers={"x-request-timeout-ms": "1"}
