@@ -94,7 +94,8 @@ class Retrieval:
     """The passages to answer from, best first (empty: nothing relevant was found), and the trace when asked for.
 
     `relevance` is the best passage's calibrated relevance, 0…1, also when it fell below the threshold. `collection` is the
-    version that was searched, such as `docs@3`; empty where nothing was.
+    version that was searched, such as `docs@3`; empty where nothing was. `suspicious` counts passages that speak to the
+    model, those among `passages` and those left out for it; it is known where the retrieval was made.
     """
 
     passages: tuple[Passage, ...]
@@ -102,3 +103,4 @@ class Retrieval:
     degraded: tuple[str, ...] = ()
     trace: Trace | None = None
     collection: str = ""
+    suspicious: int = 0

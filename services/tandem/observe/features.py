@@ -30,7 +30,9 @@ class MeasuredRetriever:
         began = self._now_s()
         context.progress.stage = "retrieval"
         try:
-            return await self._inner.retrieve(question, options, context)
+            found = await self._inner.retrieve(question, options, context)
+            self._metrics.suspicious.inc(found.suspicious)
+            return found
         except TandemError as error:
             self._metrics.retrieval_failures.labels(error.code).inc()
             raise

@@ -88,6 +88,10 @@ class Metrics:
         self.degraded = self._counter(
             "tandem_degraded", "What retrievals had to do without, in the words of `degraded`.", "what"
         )
+        self.suspicious = self._counter(
+            "tandem_suspicious_passages",
+            "Passages that speak to the model, handed on or left out; counted where the retrieval is made.",
+        )
         self._cache_lookups = self._counter(
             "tandem_cache_lookups", "Look-ups of what was kept; bypass: the request takes no part.", "cache", "result"
         )

@@ -95,7 +95,11 @@ class Retrieving:
         # A neighbour may bring what the passage itself was free of.
         best = replace(best, chosen=replace(wide, passages=screened(wide.passages, "flag").passages))
         trace = self._trace(best, course) if options.explain else None
-        return Retrieval(best.chosen.passages, best.chosen.best, tuple(course.degraded), trace, options.collection)
+        suspicious = sum(bool(passage.flags) for passage in best.chosen.passages)
+        suspicious += sum(dropped.reason == "suspicious" for dropped in best.chosen.dropped)
+        return Retrieval(
+            best.chosen.passages, best.chosen.best, tuple(course.degraded), trace, options.collection, suspicious
+        )
 
     async def _version(self, collection: str, course: Course) -> str:
         return await course.within(SEARCH, lambda: self._vectors.resolve(collection))

@@ -86,10 +86,13 @@ async def test_retrievals_are_counted(metrics: Metrics) -> None:
     inner = OneRetrieval()
     measured = MeasuredRetriever(inner, metrics)
     assert await measured.retrieve("q", RetrievalOptions(), CONTEXT) is FOUND.retrieval
+    inner.result = Retrieval((), 0.0, suspicious=2)
+    await measured.retrieve("q", RetrievalOptions(), CONTEXT)
+    assert value(metrics, "tandem_suspicious_passages_total") == 2
     inner.result = UnknownCollection("none")
     with pytest.raises(UnknownCollection):
         await measured.retrieve("q", RetrievalOptions(), CONTEXT)
-    assert value(metrics, "tandem_retrieval_seconds_count") == 2
+    assert value(metrics, "tandem_retrieval_seconds_count") == 3
     assert value(metrics, "tandem_retrieval_failures_total", code="collection_not_found") == 1
 
 
