@@ -8,6 +8,8 @@ from tandem.app import parts, pools
 from tandem.app.clock import SystemClock
 from tandem.app.settings import Settings
 from tandem.app.surface import VERSION, surface
+from tandem.app.wording import rewording
+from tandem.domain.question import RetrievalOptions
 from tandem.http.lifecycle import Lifecycle
 from tandem.observe.generator import MeasuredGenerator
 from tandem.observe.traffic import TrafficMetrics
@@ -15,6 +17,7 @@ from tandem.pipeline.evaluation.asking import Serve, retrieval_alone, with_answe
 from tandem.pipeline.evaluation.remembering import Remembering
 from tandem.pipeline.evaluation.support import WordsAndMeaning
 from tandem.pipeline.evaluation.whole import WholeAnswers
+from tandem.pipeline.reworded import Reworded
 from tandem.ports.embedder import Embedder
 from tandem.ports.generator import Generator
 from tandem.ports.ingestor import Ingestor
@@ -37,11 +40,12 @@ class Subject:
 
 @asynccontextmanager
 async def local_subject(settings: Settings, *, answers: bool) -> AsyncIterator[Subject]:
-    """The pipeline of the settings; its model is opened only for `answers`."""
-    async with parts.shared(_remembering(settings)) as dense, parts.features(settings, dense) as (retriever, ingestor):
+    """The pipeline of the settings; its model is opened only for `answers`, and where it words questions."""
+    async with parts.shared(_remembering(settings)) as dense, parts.features(settings, dense) as (finder, ingestor):
         judge = WordsAndMeaning(await dense())
-        if not answers:
-            yield Subject(retriever, ingestor, retrieval_alone(retriever), judge)
+        wording = rewording(settings, SystemClock())
+        if not answers and not wording.stages((), RetrievalOptions()):
+            yield Subject(finder, ingestor, retrieval_alone(finder), judge)
             return
         front = surface(settings, Lifecycle(), _TARGET)
 
@@ -49,8 +53,10 @@ async def local_subject(settings: Settings, *, answers: bool) -> AsyncIterator[S
             return MeasuredGenerator(model, front.metrics)
 
         async with pools.dispatch(settings, dense, TrafficMetrics(front.metrics), measured) as dispatch:
-            answering = WholeAnswers(front.answering(retriever, dispatch), SystemClock())
-            yield Subject(retriever, ingestor, with_answer(answering, retriever), judge)
+            retriever = Reworded(finder, wording, dispatch)
+            whole = WholeAnswers(front.answering(finder, dispatch), SystemClock())
+            serve = with_answer(whole, retriever) if answers else retrieval_alone(retriever)
+            yield Subject(retriever, ingestor, serve, judge)
 
 
 @asynccontextmanager
