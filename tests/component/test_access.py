@@ -78,6 +78,13 @@ async def test_tokens_and_keys_get_in_and_nobody_else(tmp_path: Path) -> None:
             "algorithms",
         ),
         ({"auth": {"jwt": {"jwks_url": "https://id.test", "audience": ""}}}, "audience"),
+        ({"auth": {"mode": "keys", "keys": [{"name": "a", "sha256": "0" * 64, "groups": [" hr"]}]}}, "groups"),
+        ({"auth": {"mode": "keys", "keys_file": "k", "anonymous_groups": ["hr"]}}, "anonymous_groups"),
+        ({"auth": {"anonymous_groups": ["h\u200br"]}}, "anonymous_groups"),
+        (
+            {"auth": {"mode": "jwt", "jwt": {"jwks_url": "https://id.test", "audience": "t", "admin_group": "ops"}}},
+            "groups_claim",
+        ),
         ({"quotas": {"on_store_loss": "open"}}, "on_store_loss"),
         ({"quotas": {"local_share": 0}}, "local_share"),
         ({"quotas": {"prefix": "a{b}"}}, "prefix"),

@@ -1,5 +1,6 @@
 """What an ingestor behind a socket must keep of the one it stands for."""
 
+import hashlib
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import replace
@@ -10,6 +11,7 @@ from fakes.api import Api
 from fakes.live import live
 from tandem.adapters.remote.ingestor import remote_ingestor
 from tandem.adapters.scripted.ingestor import ScriptedIngestor
+from tandem.admission.keys import Key
 from tandem.domain import errors
 from tandem.domain.context import RequestContext
 from tandem.domain.document import RawDocument
@@ -176,3 +178,17 @@ async def test_what_a_caller_may_not_see_is_not_there(ingestor: Ingestor) -> Non
     assert (await ingestor.document("docs", DOCUMENT.id, ME)).record.acl == ("hr",)
     everyone = RequestContext("req-4", groups=("*",))
     assert await ingestor.delete("docs", DOCUMENT.id, everyone) is True
+
+
+async def test_who_is_no_peer_speaks_for_itself() -> None:
+    """A person's key at the command line: its own tenant and groups count there, whatever the context says."""
+    secret = Key("ann", hashlib.sha256(b"ann").hexdigest(), "acme", groups=("hr",))
+    double = ScriptedIngestor()
+    async with live(Api(ingestor=double, keys=[secret]).app) as url:
+        async with remote_ingestor(url, api_key="ann", timeout_s=10, as_peer=False) as own:
+            await own.put("docs", replace(DOCUMENT, acl=("hr",)), RequestContext("cli", groups=("*",)))
+            assert len((await own.documents("docs", RequestContext("cli"), limit=10)).records) == 1
+        async with remote_ingestor(url, api_key="ann", timeout_s=10) as peer:
+            with pytest.raises(errors.UpstreamFailed, match="may not speak for"):
+                await peer.documents("docs", RequestContext("r", tenant="acme", groups=("board",)), limit=10)
+    assert (await double.documents("docs", RequestContext("r", tenant="acme", groups=("hr",)), limit=10)).records

@@ -340,3 +340,14 @@ async def test_peers_keep_their_keys_beside_tokens(house: House) -> None:
         with pytest.raises(Unauthenticated) as refused:
             await identity.caller(header, tenant)
         assert refused.value.hint
+
+
+async def test_a_token_names_its_bearer_s_groups(house: House) -> None:
+    tokens = house.checking(groups_claim="realm.groups")
+    told = await tokens.check(house.provider.sign(realm={"groups": ["hr", "eng"]}))
+    assert told == Vouched("ann", "acme", ("eng", "hr"))
+    assert (await tokens.check(house.provider.sign())).groups == ()
+    assert (await house.tokens.check(house.provider.sign(realm={"groups": ["hr"]}))).groups == ()
+    for groups in (["*"], "*", 7, ["h\u200br"]):
+        with pytest.raises(Unauthenticated):
+            await tokens.check(house.provider.sign(realm={"groups": groups}))

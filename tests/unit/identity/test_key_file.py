@@ -144,3 +144,21 @@ async def test_a_process_does_not_start_without_the_file(tmp_path: Path) -> None
         await KeyFile(tmp_path / "missing", KeyRing(), Meter()).load()
     with pytest.raises(ConfigurationError, match="directory"):
         await KeyFile(tmp_path, KeyRing(), Meter()).load()
+
+
+async def test_a_key_s_groups_and_its_admin_mark(tmp_path: Path) -> None:
+    path, ring = tmp_path / "keys.yaml", KeyRing()
+    path.write_text(yaml_of("one") + '    groups: [hr, "Domain Users", "*"]\n    admin: true\n')
+    await KeyFile(path, ring, Meter()).load()
+    assert ring.find("one") == Key("one", sha256("one"), "t", groups=("hr", "Domain Users", "*"), admin=True)
+
+
+@pytest.mark.parametrize(
+    "groups", ["hr", "7", "[7]", "['']", "[' hr']", '["h\\u200br"]', "[" + "x" * 129 + "]", str(list(range(3)))]
+)
+async def test_groups_that_cannot_be_are_told(tmp_path: Path, groups: str) -> None:
+    path, ring = tmp_path / "keys.yaml", KeyRing()
+    path.write_text(yaml_of("one") + f"    groups: {groups}\n")
+    with pytest.raises(ConfigurationError, match="groups"):
+        await KeyFile(path, ring, Meter()).load()
+    assert ring.find("one") is None
