@@ -3,17 +3,19 @@
 import dataclasses
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tandem.app.settings import Settings
 from tandem.cli.console import Output, OutputOption, err, out, print_json, run
 from tandem.cli.options import ApiKeyOption, CollectionOption, ConfigOption, DataDirOption, PeerUrlOption
 from tandem.domain.errors import ConfigurationError
 from tandem.domain.lineage import Place, is_version
 from tandem.ingestion.labels import UNLABELLED, Labels, checked
 from tandem.ingestion.progress import SyncReport
+
+if TYPE_CHECKING:
+    from tandem.app.settings import Settings
 
 
 class Platform(StrEnum):
@@ -191,7 +193,7 @@ def _tell(into: str, report: SyncReport, output: Output) -> None:
 
 
 def _otherwise(
-    settings: Settings,
+    settings: "Settings",
     into: str,
     places: list[str],
     labels: Labels,
