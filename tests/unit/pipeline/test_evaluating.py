@@ -134,6 +134,20 @@ async def test_a_question_that_fails_is_counted_out_and_not_kept() -> None:
     assert found.served["hit"]["questions"] == 1
 
 
+async def test_failures_now_and_then_end_nothing() -> None:
+    labelled = replace(SET, queries={f"q{n}": f"{n}" for n in range(14)})
+    known = Known({f"{n}": [0] for n in range(14)})
+
+    class Wavering(Known):
+        async def retrieve(self, question: str, options: RetrievalOptions, context: RequestContext) -> Retrieval:
+            if int(question) % 2:
+                raise UpstreamUnavailable("away")
+            return await known.retrieve(question, options, context)
+
+    rows = await evaluate(labelled, asking(Wavering({}), labelled), {}, nothing, nothing)
+    assert sum(row.failed is not None for row in rows) == 7
+
+
 async def test_many_failures_in_a_row_end_the_run_and_what_cannot_pass_does_at_once() -> None:
     labelled = replace(SET, queries={f"q{n}": "?" for n in range(9)})
     known = Known({"?": [0]})
