@@ -3,7 +3,6 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from urllib.parse import unquote, urlsplit
 
 from tandem.domain.document import DocumentRecord, LoadedDocument, RawDocument
 from tandem.domain.errors import InvalidRequest
@@ -96,13 +95,13 @@ def record_of(
 
 def path_of(document_id: str) -> str:
     """Of a URL `host/path`, of any other id the id."""
-    if "://" not in document_id:
+    _, mark, rest = document_id.partition("://")
+    if not mark:
         return document_id
-    try:
-        parts = urlsplit(document_id)
-        return f"{parts.hostname or ''}{unquote(parts.path)}".strip("/") or document_id
-    except ValueError:
-        return document_id
+    path = rest.partition("#")[0].partition("?")[0]
+    host, slash, below = path.partition("/")
+    folders = [folder for folder in below.split("/") if folder]
+    return "/".join([host.rpartition("@")[2].partition(":")[0], *folders]) + ("/" if slash and not folders else "")
 
 
 def _check_path(path: str) -> None:

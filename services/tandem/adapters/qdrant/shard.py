@@ -205,9 +205,7 @@ def create_shard(path: Path, dimensions: int) -> Shard:
     )
     with _translated(path):
         shard = edge.EdgeShard.create(str(path), config)
-        for field, schema in _indexes():
-            shard.update(edge.UpdateOperation.create_field_index(field, schema))
-        shard.flush()
+        _index(shard)
     return Shard(path, shard, set(), restricted=False)
 
 
@@ -215,9 +213,20 @@ def load_shard(path: Path) -> Shard:
     """The shard at `path`, after whatever ended the process that wrote it. Raises `StoreBusy`."""
     with _translated(path):
         shard = edge.EdgeShard.load(str(path))
+        _index(shard)
         tenants = shard.facet(edge.FacetRequest(key=TENANT, limit=_PAGE, exact=True))
         restricted = shard.facet(edge.FacetRequest(key=ACL, limit=1, exact=True))
     return Shard(path, shard, {str(hit.value) for hit in tenants.hits}, restricted=bool(restricted.hits))
+
+
+def _index(shard: Any) -> None:
+    """Those that are not there yet: all of a new shard, some of one that an earlier release wrote."""
+    there = shard.info().payload_schema
+    missing = [(field, schema) for field, schema in _indexes() if field not in there]
+    for field, schema in missing:
+        shard.update(edge.UpdateOperation.create_field_index(field, schema))
+    if missing:
+        shard.flush()
 
 
 def _indexes() -> Iterator[tuple[str, Any]]:

@@ -16,7 +16,7 @@ _MAX_DEPTH = 40
 # The invisible sign between a function and what it is applied to.
 _APPLIED = "\u2061"
 _EQUATIONS = frozenset({f"{_M}oMath", f"{_M}oMathPara"})
-_SUMS = {"∑": "\\sum", "∏": "\\prod", "∫": "\\int", "⋃": "\\bigcup", "⋂": "\\bigcap", "∮": "\\oint"}
+_SUMS = {"∑": "\\sum", "∏": "\\prod", "∫": "\\int", "⋃": "\\bigcup", "⋂": "\\bigcap"}
 
 
 def written_out(body: bytes, archive: Archive) -> bytes:
