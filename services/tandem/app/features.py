@@ -5,6 +5,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, SecretStr, model_validator
 
 from tandem.app.group import Group
+from tandem.ports.vectors import FUSION_K
 
 
 class Vectors(Group):
@@ -97,7 +98,7 @@ class Expand(Group):
     """Expand unless the request says otherwise; else only when it asks for it."""
     queries: int = Field(default=3, ge=1, le=8)
     """Other words of `multi_query`, at most."""
-    weight: float = Field(default=0.5, gt=0, le=10)
+    weight: float = Field(default=0.25, gt=0, le=10)
     """How much the ranks of what other words found count, beside 1 for the question's own."""
     max_tokens: int = Field(default=96, ge=16, le=1024)
     """The most that the model writes."""
@@ -124,7 +125,7 @@ class Retrieval(Group):
     """How much the ranks of the search by meaning count in the fusion."""
     sparse_weight: float = Field(default=1.0, gt=0, le=100)
     """How much the ranks of the search by words count."""
-    fusion_k: int = Field(default=60, ge=1, le=1000)
+    fusion_k: int = Field(default=FUSION_K, ge=1, le=1000)
     """Reciprocal rank fusion adds `weight / (k + rank)`: the smaller, the more the first places count."""
     threshold: float | None = Field(default=None, ge=0, le=1)
     """Relevance below which Tandem says that it does not know; unset: the measured default of the embedder."""

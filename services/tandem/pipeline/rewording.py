@@ -54,7 +54,7 @@ class RewordingDefaults:
     timeout_s: float = 3.0
     model_timeout_s: float = 2.0
     share: float = 0.25
-    weight: float = 0.5
+    weight: float = 0.25
     standalone_prompt: str = "standalone@1"
     self_query_prompt: str = "self-query@1"
     multi_query_prompt: str = "multi-query@1"

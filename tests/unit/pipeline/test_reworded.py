@@ -3,7 +3,7 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator
-from contextlib import _AsyncGeneratorContextManager
+from contextlib import _AsyncGeneratorContextManager, asynccontextmanager
 
 import pytest
 
@@ -17,8 +17,8 @@ from tandem.admission.quotas import Quotas, Reservation
 from tandem.admission.store_watch import StoreWatch
 from tandem.app.templates import rewrite_sources, template_sources
 from tandem.domain.context import RequestContext
-from tandem.domain.errors import InvalidRequest, Overloaded
-from tandem.domain.generation import GenerationEvent, ModelCard, Prompt, Usage
+from tandem.domain.errors import InvalidRequest, Overloaded, UpstreamFailed
+from tandem.domain.generation import GenerationEvent, ModelCard, Prompt, Token, Usage
 from tandem.domain.passage import Retrieval
 from tandem.domain.question import Message, Question, RetrievalOptions, Sampling
 from tandem.domain.quota import Standing
@@ -176,6 +176,31 @@ async def test_words_that_break_off_are_paid_for_as_far_as_they_came() -> None:
             await SlotRewriter(admitted, bill).write(PROMPT, bench.context, max_tokens=9)
     assert bill.aside == len("Write.") // 3 + 2
     assert bench.dispatch.load()[0].spent_tokens == bill.aside
+
+
+async def test_words_without_an_end_are_no_words() -> None:
+    class Endless(ScriptedGenerator):
+        @asynccontextmanager
+        async def stream(
+            self, prompt: Prompt, sampling: Sampling, context: RequestContext
+        ) -> AsyncIterator[AsyncIterator[GenerationEvent]]:
+            async def events() -> AsyncIterator[GenerationEvent]:
+                yield Token("one")
+
+            yield events()
+
+    bench = Bench(Endless([]))
+    async with bench.dispatch.admit(Asked("docs", 1, 1), bench.context) as admitted:
+        with pytest.raises(UpstreamFailed, match="without an end"):
+            await SlotRewriter(admitted, Reservation(9)).write(PROMPT, bench.context, max_tokens=9)
+
+
+async def test_without_quotas_nothing_is_reserved() -> None:
+    clock = ScriptedClock()
+    dispatch = one_pool(ScriptedGenerator(LINES), clock)
+    inner = ScriptedRetriever([passage("A berth costs four.")])
+    assert (await Reworded(inner, rewording(clock), dispatch).retrieve(FEE, OPTIONS, RequestContext("r"))).passages
+    assert inner.asked[-1][1].wording is not None
 
 
 async def test_a_server_that_takes_no_schema_is_asked_without_it() -> None:

@@ -53,11 +53,11 @@ async def worded(
 
 async def test_other_words_for_a_question() -> None:
     rewriter = ScriptedRewriter(TEXTS)
-    _, wording = await worded(RewordingDefaults(mode="multi_query", weight=0.25), rewriter)
+    _, wording = await worded(RewordingDefaults(mode="multi_query", weight=0.75), rewriter)
     assert wording is not None
     assert wording.queries == (
-        Query("How much is a mooring?", "expansion", 0.25),
-        Query("Which price has a place?", "expansion", 0.25),
+        Query("How much is a mooring?", "expansion", 0.75),
+        Query("Which price has a place?", "expansion", 0.75),
     )
     assert wording.told == ("expand: 2 by multi-query@1",)
     assert wording.timings_s.keys() == {"expand"}
@@ -69,7 +69,7 @@ async def test_other_words_for_a_question() -> None:
 async def test_a_passage_that_would_answer_it() -> None:
     _, wording = await worded(RewordingDefaults(mode="hyde"), ScriptedRewriter(TEXTS))
     assert wording is not None
-    assert wording.queries == (Query(TEXTS["hyde@1"], "hypothetical", 0.5, sparse=False),)
+    assert wording.queries == (Query(TEXTS["hyde@1"], "hypothetical", 0.25, sparse=False),)
 
 
 async def test_a_filter_is_proposed_and_its_shape_is_told_to_the_model() -> None:
@@ -97,6 +97,15 @@ async def test_a_follow_up_stands_alone_in_the_models_words() -> None:
     assert wording is not None and wording.told == ("standalone: by standalone@1, from 'And on Sundays?'",)
     assert "user: When does the harbour open?\nassistant: At seven." in rewriter.asked[0].messages[1].content
     assert "Be kind" not in rewriter.asked[0].messages[1].content
+
+
+async def test_a_question_that_stands_alone_is_repeated_and_nothing_told() -> None:
+    question = "When does the harbour open on Sundays?"
+    text, wording = await worded(
+        RewordingDefaults(standalone="model"), ScriptedRewriter(TEXTS), question=question, talk=TALK
+    )
+    assert text == question
+    assert wording is not None and wording.told == ()
 
 
 async def test_the_rules_wording_stays_where_the_models_says_what_nobody_said() -> None:
@@ -171,6 +180,8 @@ async def test_a_model_that_cannot_be_asked_what_it_is_is_none() -> None:
 
     _, wording = await worded(ALL, Away())
     assert wording is not None and wording.degraded == ("expand_unavailable",)
+    _, wording = await worded(replace(ALL, mode="off"), Away())
+    assert wording is not None and wording.degraded == ()
 
 
 async def test_a_model_that_says_nothing_is_waited_for_no_longer_than_it_may() -> None:

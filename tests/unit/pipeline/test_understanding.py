@@ -137,6 +137,25 @@ async def test_a_rule_is_believed_before_a_model() -> None:
     assert "the field has a condition already" in plan.told[-1]
 
 
+async def test_of_two_authors_and_of_two_folders_the_first_is_meant() -> None:
+    known = KnownCollection({"author": ("Jane Doe", "John Smith"), "path": ("a/x.md", "b/y.md")})
+    options = replace(OPTIONS, filters=(Condition("path", ("b/",)),))
+    plan = await Bench(known).plan("notes by Jane Doe, or articles by John Smith, in a/ about fees", options)
+    assert plan.filters == (JANE,)
+
+
+async def test_an_author_of_no_document_of_that_day_is_told() -> None:
+    known = KnownCollection({"author": ("Jane Doe",), "tags": ("fees",)})
+    options = replace(OPTIONS, filters=(Condition("created_at", at_most=1.0),))
+    plan = await Bench(known).plan("notes by Jane Doe about fees", options)
+    assert plan.told == ("author: 'by Jane Doe': left out, no document meets it",)
+
+
+@pytest.mark.parametrize("question", ["documents older than the pier about fees", "documents from the pier about fees"])
+async def test_what_is_no_time_is_no_condition(question: str) -> None:
+    assert not (await Bench().plan(question)).inferred
+
+
 async def test_a_store_that_cannot_tell_leaves_the_question_as_it_is() -> None:
     class Away(KnownCollection):
         async def holds(self, collection: str, viewer: Viewer, filters: Filter) -> bool:

@@ -64,6 +64,11 @@ def test_what_is_none(text: str) -> None:
     assert found is None or text == "2024-13"
 
 
+def test_a_quarter_that_has_not_begun_is_last_years() -> None:
+    found = period_at("Q4", 0, datetime(2026, 2, 1, tzinfo=UTC).timestamp())
+    assert found is not None and datetime.fromtimestamp(found.start_s, UTC) == datetime(2025, 10, 1, tzinfo=UTC)
+
+
 def test_an_age() -> None:
     assert age_at("two years old", 0) == (2 * 365 * 86_400.0, 9)
     assert age_at("ten hours", 0) is None

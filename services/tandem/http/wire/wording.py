@@ -18,7 +18,7 @@ class WordedQuery(Ours):
 
     text: str = Field(min_length=1, max_length=2000)
     kind: Literal["expansion", "hypothetical"] = "expansion"
-    weight: _Weight = 0.5
+    weight: _Weight = 0.25
     dense: bool = True
     sparse: bool = True
 

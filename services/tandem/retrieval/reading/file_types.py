@@ -54,7 +54,6 @@ def file_types(question: str) -> Iterator[Hint]:
     """The first kind of file that the question asks for."""
     for pattern in _PATTERNS:
         for match in pattern.finditer(question):
-            for number, (_, types) in enumerate(_KINDS):
-                if match[f"k{number}"]:
-                    yield Hint("file type", match.span(), (Condition("media_type", types),))
-                    return
+            types = next(types for number, (_, types) in enumerate(_KINDS) if match[f"k{number}"])
+            yield Hint("file type", match.span(), (Condition("media_type", types),))
+            return
