@@ -12,6 +12,8 @@ from fakes.chunks import RECIPE, embedded, query, record
 from tandem.domain.errors import UnknownCollection
 from tandem.domain.filters import Condition
 from tandem.domain.groups import EVERY_GROUP
+from tandem.domain.syncing import Failure
+from tandem.domain.viewer import Viewer
 
 T = "acme"
 SEES = {(): {"open.md"}, ("hr",): {"open.md", "hr.md", "both.md"}, ("eng",): {"open.md", "both.md"}}
@@ -125,3 +127,32 @@ async def test_the_first_list_in_a_collection_counts(store: Store) -> None:
     )
     assert await found(store, ()) == {"open.md"}
     assert await found(store, ("hr",)) == {"open.md", "late.md"}
+
+
+async def test_failures_are_seen_as_their_documents_are(store: Store) -> None:
+    vectors, name = store.vectors, store.name
+    failed = Failure("hr/pay.pdf", "encrypted", "It is locked.", "hr/pay.pdf", 1.0, "/mnt/hr", acl=("hr",))
+    await vectors.note_failure(name, T, failed)
+    for groups, shown in (((), 0), (("eng",), 0), (("hr",), 1), ((EVERY_GROUP,), 1)):
+        page = await vectors.failures(name, Viewer(T, groups), limit=10)
+        assert len(page.failures) == shown
+    assert await vectors.forget_failure(name, T, failed.document_id) is False
+    assert await vectors.delete_document(name, T, failed.document_id, groups=("eng",)) is False
+    assert len((await vectors.failures(name, Viewer(T, ("hr",)), limit=10)).failures) == 1
+    # Another's failure under the same id inherits nothing of it.
+    await vectors.note_failure(name, T, replace(failed, acl=(), place=None))
+    (own,) = (await vectors.failures(name, Viewer(T), limit=10)).failures
+    assert (own.place, own.attempts) == (None, 1)
+    assert await vectors.forget_failure(name, T, failed.document_id) is True
+
+
+async def test_what_a_collection_knows_is_told_by_what_is_seen(store: Store) -> None:
+    vectors, name = store.vectors, store.name
+    for groups, seen in SEES.items():
+        viewer = Viewer(T, groups)
+        assert set(await vectors.values(name, viewer, "document_id", limit=100)) == seen
+        assert await vectors.holds(name, viewer, (Condition("document_id", ("hr.md",)),)) is ("hr.md" in seen)
+        wanted = [(document_id, 0) for document_id in EVERYTHING]
+        chunks = await vectors.chunks(name, T, wanted, groups=groups)
+        assert {chunk.document_id for chunk in chunks} == seen
+        assert {mark.id for mark in await vectors.marks(name, viewer)} == seen

@@ -150,7 +150,7 @@ class Ingesting:
         await self._settled(version, record.id, position, tenant)
 
     async def _settled(self, version: str, document_id: str, position: StreamPosition | None, tenant: str) -> None:
-        await self._vectors.forget_failure(version, tenant, document_id)
+        await self._vectors.forget_failure(version, tenant, document_id, groups=(EVERY_GROUP,))
         if position is not None:
             await self._vectors.note_position(version, tenant, position)
 
@@ -208,7 +208,9 @@ class Ingesting:
 
     async def forget_failure(self, collection: str, document_id: str, context: RequestContext) -> bool:
         """See the port."""
-        return await finish(self._vectors.forget_failure(collection, context.tenant, document_id))
+        return await finish(
+            self._vectors.forget_failure(collection, context.tenant, document_id, groups=context.groups)
+        )
 
     async def positions(
         self, collection: str, stream: str, partitions: Sequence[int], context: RequestContext

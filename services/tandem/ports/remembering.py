@@ -17,7 +17,8 @@ class Remembering(Protocol):
     async def note_failure(
         self, collection: str, tenant: str, failure: Failure, position: StreamPosition | None = None
     ) -> None:
-        """Remember it until the document is put or deleted. `attempts` is counted here, and a place once told is kept.
+        """Remember it until the document is put or deleted. `attempts` is counted here, and a place once told is kept, as
+        long as the same groups may see it.
 
         With a `position`, that has taken effect in the same moment.
         """
@@ -27,7 +28,9 @@ class Remembering(Protocol):
         """Ordered by document id, those after `after`."""
         ...
 
-    async def forget_failure(self, collection: str, tenant: str, document_id: str) -> bool:
+    async def forget_failure(
+        self, collection: str, tenant: str, document_id: str, *, groups: tuple[str, ...] = ()
+    ) -> bool:
         """True when there was one."""
         ...
 

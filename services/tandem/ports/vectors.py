@@ -13,6 +13,10 @@ from tandem.domain.viewer import Viewer
 from tandem.ports.embedder import DenseVector, SparseVector
 from tandem.ports.remembering import Remembering
 
+# Of reciprocal rank fusion. Less than the usual 60, so that the first places count more: nDCG@10 of the fusion rises by .009
+# (p = .007) on SciFact, .002 (p = .03) on XQuAD-en and .023 (p = .17) on Tandem's docs, on the held-out halves as well.
+FUSION_K = 5
+
 
 @dataclass(frozen=True, slots=True)
 class EmbeddedChunk:
@@ -45,7 +49,7 @@ class VectorQuery:
 
 @dataclass(frozen=True, slots=True)
 class SearchHits:
-    """Best first. `fused` is reciprocal rank fusion (k = 60) of both legs, done by the store; its passages carry the
+    """Best first. `fused` is reciprocal rank fusion (k = `FUSION_K`) of both legs, done by the store; its passages carry the
     legs' scores too. Ties are broken by chunk id, so that equal searches give equal answers."""
 
     dense: tuple[Passage, ...]

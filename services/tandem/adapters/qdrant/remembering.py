@@ -66,9 +66,9 @@ class Remembering:
         """See the port."""
         name = await self.resolve(collection)
         before = await self._engine.retrieve(name, [failure_id(tenant, failure.document_id)])
-        if before:
-            known = failure_in(before[0])
-            failure = replace(failure, attempts=known.attempts + 1, place=failure.place or known.place)
+        for known in map(failure_in, before):
+            if known.acl == failure.acl:
+                failure = replace(failure, attempts=known.attempts + 1, place=failure.place or known.place)
         await self._engine.upsert(name, [failure_note(tenant, failure), *position_notes(tenant, position)])
 
     async def failures(self, collection: str, viewer: Viewer, *, limit: int, after: str | None = None) -> FailurePage:
@@ -80,10 +80,14 @@ class Remembering:
         page = every[start : start + limit]
         return FailurePage(tuple(page), page[-1].document_id if start + limit < len(every) else None)
 
-    async def forget_failure(self, collection: str, tenant: str, document_id: str) -> bool:
+    async def forget_failure(
+        self, collection: str, tenant: str, document_id: str, *, groups: tuple[str, ...] = ()
+    ) -> bool:
         """See the port."""
         name = await self.resolve(collection)
-        if not await self._engine.retrieve(name, [failure_id(tenant, document_id)]):
+        found = await self._engine.retrieve(name, [failure_id(tenant, document_id)])
+        viewer = Viewer(tenant, groups)
+        if not any(viewer.sees(failure_in(payload).acl) for payload in found):
             return False
         await self._engine.delete(name, failure_of_document(tenant, document_id))
         return True

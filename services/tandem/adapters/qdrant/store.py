@@ -37,6 +37,7 @@ from tandem.adapters.qdrant.shelf import Shelf
 from tandem.adapters.qdrant.turns import Turns
 from tandem.domain.document import Chunk, CollectionInfo, DocumentPage, DocumentRecord, Recipe, StoredDocument
 from tandem.domain.errors import StoreFull
+from tandem.domain.groups import EVERY_GROUP
 from tandem.domain.lineage import UNTOLD, Lineage, Version, base_of, is_version
 from tandem.domain.syncing import StreamPosition
 from tandem.domain.viewer import Viewer, overseer
@@ -144,7 +145,7 @@ class QdrantVectors(Remembering, Knowing):
                     await self._engine.upsert(collection, points[start : start + _BATCH])
                 await self._engine.delete(collection, left_over(tenant, record.id, len(points)))
                 await self._engine.upsert(collection, [*points[:1], *position_notes(tenant, position)])
-                await self.forget_failure(collection, tenant, record.id)
+                await self.forget_failure(collection, tenant, record.id, groups=(EVERY_GROUP,))
             except StoreFull:
                 await self._take_back(collection, tenant, record.id)
                 raise
@@ -188,7 +189,7 @@ class QdrantVectors(Remembering, Knowing):
                 await self._engine.delete(collection, where)
             elif await self._engine.count(collection, of_document(tenant, document_id)):
                 return False
-            await self.forget_failure(collection, tenant, document_id)
+            await self.forget_failure(collection, tenant, document_id, groups=groups)
             if position is not None:
                 await self.note_position(collection, tenant, position)
             return known

@@ -94,7 +94,7 @@ class ScriptedIngestor:
         known = self._documents(collection).get((context.tenant, document_id))
         if known is not None and not context.viewer.sees(known.record.acl):
             return False
-        memory.forget(context.tenant, document_id)
+        memory.forget(context.tenant, document_id, context.groups)
         memory.reach(context.tenant, position)
         return self._documents(collection).pop((context.tenant, document_id), None) is not None
 
@@ -128,7 +128,7 @@ class ScriptedIngestor:
     async def forget_failure(self, collection: str, document_id: str, context: RequestContext) -> bool:
         """True when there was one."""
         self._documents(collection)
-        return self._memory[collection].forget(context.tenant, document_id)
+        return self._memory[collection].forget(context.tenant, document_id, context.groups)
 
     async def positions(
         self, collection: str, stream: str, partitions: Sequence[int], context: RequestContext

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
+from tandem.domain.groups import EVERY_GROUP
 from tandem.domain.syncing import Failure, FailurePage, StreamPosition
 from tandem.domain.viewer import Viewer
 
@@ -19,13 +20,16 @@ class Memory:
     def note(self, tenant: str, failure: Failure, position: StreamPosition | None = None) -> None:
         """Attempts are counted; a place once told is kept."""
         known = self._failures.get((tenant, failure.document_id))
-        if known is not None:
+        if known is not None and known.acl == failure.acl:
             failure = replace(failure, attempts=known.attempts + 1, place=failure.place or known.place)
         self._failures[tenant, failure.document_id] = failure
         self.reach(tenant, position)
 
-    def forget(self, tenant: str, document_id: str) -> bool:
-        """True when there was one."""
+    def forget(self, tenant: str, document_id: str, groups: tuple[str, ...] = (EVERY_GROUP,)) -> bool:
+        """True when there was one that members of `groups` see."""
+        known = self._failures.get((tenant, document_id))
+        if known is not None and not Viewer(tenant, groups).sees(known.acl):
+            return False
         return self._failures.pop((tenant, document_id), None) is not None
 
     def forget_all(self, tenant: str) -> None:

@@ -15,9 +15,7 @@ from tandem.domain.passage import Passage, Scores
 from tandem.domain.syncing import DocumentMark, Failure, FailurePage, StreamPosition
 from tandem.domain.viewer import Viewer
 from tandem.ports.embedder import DenseVector, SparseVector
-from tandem.ports.vectors import EmbeddedChunk, SearchHits, VectorQuery
-
-_RRF_K = 60
+from tandem.ports.vectors import FUSION_K, EmbeddedChunk, SearchHits, VectorQuery
 
 _Key = tuple[str, str]
 
@@ -168,9 +166,11 @@ class MemoryVectors:
         """See `Memory`."""
         return self._known(collection).memory.page(viewer, limit, after)
 
-    async def forget_failure(self, collection: str, tenant: str, document_id: str) -> bool:
+    async def forget_failure(
+        self, collection: str, tenant: str, document_id: str, *, groups: tuple[str, ...] = ()
+    ) -> bool:
         """See `Memory`."""
-        return self._known(collection).memory.forget(tenant, document_id)
+        return self._known(collection).memory.forget(tenant, document_id, groups)
 
     async def positions(self, collection: str, tenant: str, stream: str, partitions: Sequence[int]) -> dict[int, int]:
         """See `Memory`."""
@@ -205,7 +205,7 @@ class MemoryVectors:
         if hidden is not None and not Viewer(tenant, groups).sees(hidden.record.acl):
             return False
         gone = known.documents.pop((tenant, document_id), None)
-        known.memory.forget(tenant, document_id)
+        known.memory.forget(tenant, document_id, groups)
         known.memory.reach(tenant, position)
         self.writes += gone is not None
         return gone is not None
@@ -244,7 +244,7 @@ class MemoryVectors:
         legs = _ranked(dense, query.limit), _ranked(sparse, query.limit)
         fused: Counter[str] = Counter()
         for leg in legs:
-            fused.update({id_: 1 / (_RRF_K + rank) for rank, id_ in enumerate(leg)})
+            fused.update({id_: 1 / (FUSION_K + rank) for rank, id_ in enumerate(leg)})
         best = _ranked(dict(fused), query.limit)
 
         def passages(ids: Sequence[str]) -> tuple[Passage, ...]:
