@@ -20,7 +20,7 @@ from tandem.domain.errors import InvalidRequest, StoreMismatch, UnknownCollectio
 from tandem.domain.filters import Condition, Filter
 from tandem.domain.passage import Passage
 from tandem.ports.embedder import SparseVector
-from tandem.ports.vectors import Vectors
+from tandem.ports.vectors import FUSION_K, Vectors
 
 T = "acme"
 
@@ -189,7 +189,7 @@ async def test_both_legs_and_their_fusion(store: Store) -> None:
     assert ids(hits.dense)[0] == ids(hits.sparse)[0] == ids(hits.fused)[0] == "tea.md#0"
     best = hits.fused[0]
     assert best.scores.dense == pytest.approx(1.0, abs=1e-4)
-    assert best.scores.fused == pytest.approx(2 / 60, abs=1e-6)
+    assert best.scores.fused == pytest.approx(2 / FUSION_K, abs=1e-6)
     assert best.scores.sparse is not None
     assert (best.title, best.source) == ("About tea.md", "file:///tea.md")
     assert best.chunk == embedded("tea.md", ["green tea from japan", "black tea from ceylon"])[0].chunk
@@ -255,7 +255,7 @@ async def test_ties_are_broken_by_chunk_id(store: Store) -> None:
     expected = [f"{name}#0" for name in sorted(names)]
     assert ids(hits.dense) == ids(hits.sparse) == ids(hits.fused) == expected
     fused = [passage.scores.fused for passage in hits.fused]
-    assert fused == pytest.approx([2 / (60 + rank) for rank in range(4)], abs=1e-6)
+    assert fused == pytest.approx([2 / (FUSION_K + rank) for rank in range(4)], abs=1e-6)
 
 
 @pytest.mark.parametrize(

@@ -8,9 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from tandem.domain.passage import Passage
-
-# Of the original paper, and of the stores' own fusion.
-_K = 60
+from tandem.ports.vectors import FUSION_K
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,12 +17,12 @@ class Weights:
 
     dense: float = 1.0
     sparse: float = 1.0
-    k: int = _K
+    k: int = FUSION_K
 
     @property
     def even(self) -> bool:
         """True when it is what a store's own fusion computes."""
-        return self.dense == self.sparse and self.k == _K
+        return self.dense == self.sparse and self.k == FUSION_K
 
 
 @dataclass(frozen=True, slots=True)

@@ -113,7 +113,7 @@ class Engine(Protocol):
         limit: int,
         within_s: float | None = None,
     ) -> Legs:
-        """Both legs and their fusion (RRF, k = 60); a leg without a vector is empty. `within_s`: see `VectorQuery`."""
+        """Both legs and their fusion (RRF); a leg without a vector is empty. `within_s`: see `VectorQuery`."""
         ...
 
     async def optimize(self, name: str) -> None:

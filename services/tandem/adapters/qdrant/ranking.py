@@ -7,9 +7,7 @@ from tandem.adapters.qdrant.engine import Legs
 from tandem.adapters.qdrant.payload import Payload, PointId, passage_of, shown
 from tandem.domain.passage import Passage, Scores
 from tandem.domain.viewer import Viewer
-from tandem.ports.vectors import SearchHits
-
-RRF_K = 60
+from tandem.ports.vectors import FUSION_K, SearchHits
 
 
 def ranked(legs: Legs, viewer: Viewer, limit: int) -> SearchHits:
@@ -55,7 +53,7 @@ def _fused(
     sums: dict[PointId, float] = {}
     for leg in (dense, sparse):
         for rank, (each, _) in enumerate(leg):
-            sums[each] = sums.get(each, 0.0) + 1 / (RRF_K + rank)
+            sums[each] = sums.get(each, 0.0) + 1 / (FUSION_K + rank)
     return list(sums.items())
 
 

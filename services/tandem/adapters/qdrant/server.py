@@ -26,7 +26,6 @@ from tandem.adapters.qdrant.payload import (
     NewPoint,
     Payload,
 )
-from tandem.adapters.qdrant.ranking import RRF_K
 from tandem.adapters.qdrant.recipes import RecipeWire
 from tandem.adapters.qdrant.server_aliases import ServerAliases
 from tandem.adapters.qdrant.store import QdrantVectors
@@ -37,6 +36,7 @@ from tandem.domain.document import Recipe
 from tandem.domain.errors import ConfigurationError, StoreMismatch, UpstreamFailed
 from tandem.domain.lineage import Lineage, is_version, valid_base, version_named
 from tandem.ports.embedder import DenseVector, SparseVector
+from tandem.ports.vectors import FUSION_K
 
 __all__ = ["IN_MEMORY", "ServerEngine", "qdrant_vectors"]
 
@@ -237,7 +237,7 @@ class ServerEngine:
             return Legs([], [], [])
         fused = models.QueryRequest(
             prefetch=[models.Prefetch(query=each, using=using, filter=chosen, limit=limit) for using, each in nearest],
-            query=models.RrfQuery(rrf=models.Rrf(k=RRF_K)),
+            query=models.RrfQuery(rrf=models.Rrf(k=FUSION_K)),
             limit=limit,
         )
         timeout = None if within_s is None else max(1, math.ceil(within_s))

@@ -23,9 +23,9 @@ from tandem.adapters.qdrant.payload import (
     Payload,
     PointId,
 )
-from tandem.adapters.qdrant.ranking import RRF_K
 from tandem.domain.errors import StoreBusy, StoreFull, TandemError, UpstreamFailed
 from tandem.ports.embedder import DenseVector, SparseVector
+from tandem.ports.vectors import FUSION_K
 
 # The engine maps its files into memory: a disk that fills up would end the process by SIGBUS. So a write is refused
 # while there is still room for what the engine sets aside (a log segment and a page of vectors, 32 MB each).
@@ -176,7 +176,7 @@ class Shard:
             )
             for query, ids in zip(nearest, found, strict=True)
         ]
-        fusion = edge.QueryRequest(prefetches=legs, query=cast("edge.Fusion", edge.Fusion.Rrf(k=RRF_K)), limit=limit)
+        fusion = edge.QueryRequest(prefetches=legs, query=cast("edge.Fusion", edge.Fusion.Rrf(k=FUSION_K)), limit=limit)
         return _scored(self._shard.query(fusion))
 
     def optimize(self) -> None:
