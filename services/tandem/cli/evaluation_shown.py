@@ -5,9 +5,9 @@ from collections.abc import Sequence
 from rich.console import Console
 
 from tandem.cli.console import print_table
-from tandem.pipeline.evaluation.comparison import TITLES
 from tandem.pipeline.evaluation.outcome import Measured, Outcome
 from tandem.pipeline.evaluation.summary import Evaluation
+from tandem.pipeline.evaluation.verdicts import TITLES
 from tandem.retrieval.losses import NOT_RECALLED
 from tandem.retrieval.losses import STAGES as LOSSES
 from tandem.retrieval.metrics import NAMES
@@ -47,6 +47,8 @@ def _side(measured: Measured, out: Console, label: str) -> None:
     out.print(f" ({what})" if what else "", markup=False)
     if found.stages:
         print_table(("stage", *NAMES), _stages(found))
+    for gain in found.gains.values():
+        out.print(gain["verdict"], markup=False)
     if found.answers:
         out.print()
         print_table(

@@ -1,7 +1,8 @@
 import pytest
 
-from tandem.pipeline.evaluation.comparison import compare, verdict
+from tandem.pipeline.evaluation.comparison import compare
 from tandem.pipeline.evaluation.rows import Row
+from tandem.pipeline.evaluation.verdicts import verdict
 from tandem.retrieval.metrics import NAMES
 from tandem.retrieval.significance import Difference
 
@@ -48,5 +49,9 @@ def test_verdicts_are_lines_for_people() -> None:
     assert verdict("ndcg@10", better) == "b is better on nDCG@10: +.012 (95 % CI .003 … .021, p .01)"
     worse = Difference(-0.2, -0.3, -0.1, 1e-4, 4e-4, 595)
     assert verdict("recall@5", worse) == "b is worse on recall@5: −.200 (95 % CI −.300 … −.100, p < .001)"
+    told = verdict("ndcg@10", worse, who="fused", whom="dense")
+    assert told.startswith("fused is worse than dense on nDCG@10: −.200")
     unclear = Difference(0.001, -0.0001, 1.0, 0.7, 1.0, 595)
     assert verdict("groundedness", unclear) == "no difference shown on groundedness: +.001 (95 % CI .000 … 1.000, p 1)"
+    between = verdict("ndcg@10", unclear, who="fused", whom="dense")
+    assert between.startswith("no difference shown between fused and dense on nDCG@10: +.001")

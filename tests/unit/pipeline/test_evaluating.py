@@ -78,6 +78,11 @@ async def test_every_stage_is_scored_by_documents_and_refusals_are_counted() -> 
     assert (found.refused_answerable, found.refused_unanswerable) == (0.0, 1.0)
     assert found.body()["stages"].keys() == {"dense", "sparse", "fused", "reranked"}
     assert found.final == "reranked"
+    assert {stage: gain["mean"] for stage, gain in found.gains.items()} == {
+        stage: pytest.approx(found.stages["reranked"]["ndcg@10"] - found.stages[stage]["ndcg@10"], abs=2e-4)
+        for stage in ("dense", "sparse", "fused")
+    }
+    assert "between reranked and dense on nDCG@10" in found.gains["dense"]["verdict"]
     # Of two documents the prompt takes one, which is the wrong one for the second question.
     assert found.served["hit"]["mean"] == 0.5
     assert found.lost == {"ranked_low": 1}

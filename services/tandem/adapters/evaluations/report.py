@@ -12,10 +12,11 @@ import jinja2
 from tandem.adapters.evaluations import charts
 from tandem.adapters.evaluations.charts import Group, Mark, Point
 from tandem.domain.errors import ConfigurationError
-from tandem.pipeline.evaluation.comparison import TITLES, compare
+from tandem.pipeline.evaluation.comparison import compare
 from tandem.pipeline.evaluation.outcome import Measured, Outcome
 from tandem.pipeline.evaluation.rows import STAGES, Row
 from tandem.pipeline.evaluation.run import Run
+from tandem.pipeline.evaluation.verdicts import TITLES
 from tandem.retrieval.losses import STAGES as LOSSES
 from tandem.retrieval.metrics import NAMES
 

@@ -1,26 +1,15 @@
 """Two runs over the same questions: which is better, on what, by how much, and whether that may be chance."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from tandem.pipeline.evaluation.answers import MEASURES
 from tandem.pipeline.evaluation.rows import Row
+from tandem.pipeline.evaluation.verdicts import verdict, wire
 from tandem.retrieval.metrics import NAMES
 from tandem.retrieval.significance import Difference, corrected, difference
 
-# The measures by their names for people.
-TITLES: Mapping[str, str] = {
-    "ndcg@10": "nDCG@10",
-    "mrr@10": "MRR@10",
-    "citation_precision": "citation precision",
-    "citation_recall": "citation recall",
-    "gold_cited": "gold cited",
-    "cites_gold": "cites gold",
-    "answer_contains": "answer contains gold",
-    "answer_f1": "answer F1",
-    "right_to_answer": "answers or abstains rightly",
-}
 ABSTENTION = "right_to_answer"
 
 
@@ -37,11 +26,7 @@ class Comparison:
 
     def body(self) -> dict[str, Any]:
         """As `tandem eval -o json` prints it."""
-        found = {
-            name: {key: round(value, 4) if isinstance(value, float) else value for key, value in asdict(one).items()}
-            | {"significant": one.significant, "verdict": verdict(name, one)}
-            for name, one in self.metrics.items()
-        }
+        found = {name: wire(one, self.told(name)) for name, one in self.metrics.items()}
         return {"metrics": found, "changed": [{"question": query, "by": round(by, 4)} for query, by in self.changed]}
 
     def told(self, name: str) -> str:
@@ -68,31 +53,8 @@ def compare(first: Sequence[Row], second: Sequence[Row]) -> Comparison:
     return Comparison(corrected(metrics), tuple(changed))
 
 
-def verdict(name: str, found: Difference) -> str:
-    """One line for people: which is better, by how much, how sure."""
-    title = TITLES.get(name, name)
-    facts = f"{_signed(found.mean)} (95 % CI {_bare(found.low)} … {_bare(found.high)}, {_p(found.adjusted)})"
-    if not found.significant:
-        return f"no difference shown on {title}: {facts}"
-    return f"b is {'better' if found.mean > 0 else 'worse'} on {title}: {facts}"
-
-
 def _values(row: Row) -> Iterator[tuple[str, float]]:
     yield from row.final.items()
     yield from row.measures.items()
     if row.abstained is not None:
         yield ABSTENTION, float(row.abstained != row.answerable)
-
-
-def _signed(value: float) -> str:
-    return f"{'−' if value < 0 else '+'}{_bare(abs(value))}"
-
-
-def _bare(value: float) -> str:
-    told = f"{abs(value):.3f}"
-    sign = "−" if value < 0 and told.strip("0.") else ""
-    return sign + told.removeprefix("0")
-
-
-def _p(value: float) -> str:
-    return "p < .001" if value < 0.001 else f"p {value:.2g}".replace(" 0.", " .")

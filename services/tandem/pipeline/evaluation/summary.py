@@ -9,14 +9,19 @@ import numpy as np
 
 from tandem.pipeline.evaluation.answers import MEASURES
 from tandem.pipeline.evaluation.rows import STAGES, Row
+from tandem.pipeline.evaluation.verdicts import verdict, wire
 from tandem.retrieval.labelled import LabelledSet
 from tandem.retrieval.metrics import NAMES, estimate
+from tandem.retrieval.significance import corrected, difference
+
+_METRIC = "ndcg@10"
 
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
     """Per stage each metric's mean and interval; `refused` are shares of questions for which nothing relevant was found.
 
+    `gains` hold how much better on nDCG@10 the last stage is than each one before it, question by question.
     `served.hit` is the share of answerable questions with a relevant document in the prompt. `answers` holds each measure's
     mean, interval and number of questions that it could be taken of; `abstained` shares are those of the answers. `lost`
     counts the stages that lost what answers a question. `seconds` and `tokens` hold p50, p95 and mean by name. `cached`
@@ -28,6 +33,7 @@ class Evaluation:
     documents: int
     queries: int
     stages: dict[str, dict[str, Any]]
+    gains: dict[str, dict[str, Any]]
     refused_answerable: float | None
     refused_unanswerable: float | None
     served: dict[str, Any]
@@ -62,6 +68,7 @@ def summarise(labelled: LabelledSet, rows: Sequence[Row]) -> Evaluation:
         queries=len(rows),
         # A stage that was left out for a question, for want of time say, is told by the questions that have it.
         stages={stage: _metrics([row.stages[stage] for row in judged if stage in row.stages]) for stage in stages},
+        gains=_gains(judged, stages),
         refused_answerable=_share(judged, lambda row: row.refused),
         refused_unanswerable=_share(foreign, lambda row: row.refused),
         served=_served(judged),
@@ -80,6 +87,24 @@ def _metrics(found: Sequence[Mapping[str, float]]) -> dict[str, Any]:
     estimates = {name: estimate([each[name] for each in found]) for name in NAMES}
     means = {name: round(one.mean, 4) for name, one in estimates.items()}
     return {**means, "ci": {name: [round(one.low, 4), round(one.high, 4)] for name, one in estimates.items()}}
+
+
+def _gains(judged: Sequence[Row], stages: Sequence[str]) -> dict[str, dict[str, Any]]:
+    """The last stage against each before it, over the questions that have both; corrected for all of them together."""
+    if not stages:
+        return {}
+    *before, last = stages
+    found = {}
+    for stage in before:
+        # A stage may have been left out for want of time.
+        pairs = [
+            (row.stages[stage][_METRIC], row.stages[last][_METRIC])
+            for row in judged
+            if {stage, last} <= row.stages.keys()
+        ]
+        if pairs:
+            found[stage] = difference([one for one, _ in pairs], [other for _, other in pairs])
+    return {stage: wire(one, verdict(_METRIC, one, who=last, whom=stage)) for stage, one in corrected(found).items()}
 
 
 def _served(judged: Sequence[Row]) -> dict[str, Any]:
