@@ -16,12 +16,14 @@ EXPECTED = {
     errors.PermissionDenied: 403, errors.ResidencyRefused: 403, errors.RateLimited: 429,
     errors.UpstreamUnavailable: 503, errors.UpstreamFailed: 502, errors.ShuttingDown: 503, errors.StoreBusy: 503,
     errors.StoreFull: 507,
-    errors.StoreMismatch: 409, errors.ConfigurationError: 500, TandemError: 500,
+    errors.StoreMismatch: 409, errors.VersionConflict: 409, errors.PromotionRefused: 409, errors.ConfigurationError: 500, TandemError: 500,
 }  # fmt: skip
 
 
 def made(kind: type[TandemError]) -> TandemError:
-    return errors.DocumentRejected("m", reason="damaged") if kind is errors.DocumentRejected else kind("m")
+    if kind is errors.DocumentRejected:
+        return errors.DocumentRejected("m", reason="damaged")
+    return kind("m")
 
 
 def test_the_whole_tree_is_expected() -> None:
