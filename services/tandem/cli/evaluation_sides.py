@@ -49,7 +49,8 @@ class Side:
             return load_settings(self.config, **told)
         if not self.ingests:
             # A store that is being served is asked through the process that serves it.
-            return session.settings_for(self.config, None, None, None, **told)
+            place = told.pop("data_dir", None)
+            return session.settings_for(self.config, None if place is None else Path(str(place)), None, None, **told)
         # Always in an embedded store of its own: a labelled set has no place on a server that serves people.
         own = {"vectors": Vectors(), "retriever": RetrieverPeer()}
         return load_settings(self.config, **told).model_copy(update=own)

@@ -22,6 +22,10 @@ def overrides(told: Sequence[str], *, flag: str = "--set") -> dict[str, Any]:
             raise typer.BadParameter(
                 f"{each!r} is not of the form key=value, such as retrieval.top_k=8", param_hint=flag
             )
+        if names[0] not in Settings.model_fields:
+            raise typer.BadParameter(
+                f"there is no setting {key!r}; `tandem config schema` lists every key", param_hint=flag
+            )
         try:
             read = yaml.safe_load(value)
         except yaml.YAMLError as error:

@@ -32,7 +32,9 @@ def test_settings_of_the_command_line(told: list[str], found: dict[str, Any]) ->
     assert overrides(told) == found
 
 
-@pytest.mark.parametrize("told", [["top_k"], ["=8"], ["a..b=1"], ["a=[1"], ["a=1", "a.b=2"]])
+@pytest.mark.parametrize(
+    "told", [["top_k"], ["=8"], ["a..b=1"], ["prompt=[1"], ["prompt=1", "prompt.b=2"], ["config=1"], ["url=http://a"]]
+)
 def test_what_is_no_setting_is_a_usage_error(told: list[str]) -> None:
     with pytest.raises(typer.BadParameter):
         overrides(told)
@@ -70,6 +72,8 @@ def test_what_a_labelled_set_brings_goes_to_no_server() -> None:
     assert (here.vectors.url, here.retriever.url) == (None, None)
     there = replace(SIDE, settings=told, collection="docs").load()
     assert there.vectors.url == "http://qdrant:6333"
+    elsewhere = replace(SIDE, settings=("data_dir=elsewhere",), collection="docs").load()
+    assert elsewhere.data_dir == Path("elsewhere")
 
 
 def _found(value: float) -> Evaluation:
