@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from fakes.broken_files import docx
-from fakes.office_files import CORE, archive, epub, pptx, shape, slide_table, xlsx
+from fakes.office_files import CORE, archive, epub, ods, pptx, shape, slide_table, xlsx
 from fakes.pdf_pages import pdf_page
 from tandem.adapters.sources.limits import LoadLimits
 from tandem.adapters.sources.reading import read
@@ -89,6 +89,12 @@ def test_sheets_of_a_workbook() -> None:
     assert (document.title, document.author, document.tags) == ("The & Title", "Ann Lee", ("tides", "harbour", "sea"))
     assert (document.created_at, document.modified_at) == (MARCH_1, MARCH_2)
     assert [section.path for section in outline(document)][1:] == [("Shop",), ("Staff",)]
+
+
+def test_a_workbook_of_opendocument() -> None:
+    document = loaded("a", ods([["k", "v"], ["a", "b"]]))
+    assert document.text == "## S\n\n| k | v |\n| --- | --- |\n| a | b |"
+    assert document.media_type == "application/vnd.oasis.opendocument.spreadsheet"
 
 
 def test_slides_are_pages() -> None:

@@ -59,6 +59,32 @@ def sheet(rows: Sequence[Sequence[object]]) -> str:
     return f'<worksheet xmlns="{_S}"><sheetData>{lines}</sheetData></worksheet>'
 
 
+def ods(rows: Sequence[Sequence[str]]) -> bytes:
+    """An OpenDocument workbook of one sheet."""
+    spaces = "urn:oasis:names:tc:opendocument:xmlns"
+    lines = "".join(
+        "<table:table-row>"
+        + "".join(
+            f'<table:table-cell office:value-type="string"><text:p>{cell}</text:p></table:table-cell>' for cell in row
+        )
+        + "</table:table-row>"
+        for row in rows
+    )
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w") as opened:
+        opened.writestr("mimetype", "application/vnd.oasis.opendocument.spreadsheet")
+        opened.writestr(
+            "META-INF/manifest.xml", f'<manifest:manifest xmlns:manifest="{spaces}:manifest:1.0"></manifest:manifest>'
+        )
+        opened.writestr(
+            "content.xml",
+            f'<office:document-content xmlns:office="{spaces}:office:1.0" xmlns:table="{spaces}:table:1.0" '
+            f'xmlns:text="{spaces}:text:1.0"><office:body><office:spreadsheet><table:table table:name="S">{lines}'
+            "</table:table></office:spreadsheet></office:body></office:document-content>",
+        )
+    return out.getvalue()
+
+
 def pptx(*slides: str, notes: str | None = None) -> bytes:
     """A deck of slides given by the XML within `<p:spTree>`; `notes` are the first slide's."""
     ids = "".join(f'<p:sldId id="{255 + n}" r:id="s{n}"/>' for n in range(1, len(slides) + 1))

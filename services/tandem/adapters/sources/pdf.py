@@ -24,6 +24,8 @@ _NO_TITLE = re.compile(
 )
 # Pages looked at for pictures, to tell a scan from a file without content.
 _LOOKED_AT = 20
+# Beyond so many pages neither tables nor headings are looked for: where each letter stands costs three times the text.
+_LAID_OUT = 1_000
 
 
 def read_pdf(document: RawDocument, limits: LoadLimits) -> LoadedDocument:
@@ -110,7 +112,7 @@ def _page(pdf: pdfium.PdfDocument, number: int) -> _Page:
     try:
         content = page.get_textpage()
         try:
-            lines = lines_of(content)
+            lines = lines_of(content) if number < _LAID_OUT else []
             bands = tuple(_bands(content, tables_of(lines), page.get_height()))
             return _Page(bands, tuple(lines))
         finally:
