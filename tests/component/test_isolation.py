@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import subprocess
 import urllib.error
 import urllib.parse
 import urllib.request
@@ -13,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from component.deployments import start, stop
+from component.deployments import TANDEM, start, stop
 
 pytestmark = [pytest.mark.component, pytest.mark.timeout(300)]
 
@@ -315,3 +316,22 @@ def test_many_at_once_are_not_mixed_up(platform: Platform) -> None:
 def test_errors_name_nothing_of_it(platform: Platform) -> None:
     for body in ("{", '{"query": "x", "top_k": 0}', '{"query": ""}'):
         assert SECRET not in platform.ask("bob", "POST", "/v1/retrieve", body, content_type="application/json").text
+
+
+def test_the_next_version_hides_what_the_last_one_hid(platform: Platform, tmp_path: Path) -> None:
+    def collections(*words: str) -> str:
+        return subprocess.run(
+            [TANDEM, "collections", *words, "--url", platform.url, "--api-key", "ingest-secret", "--data-dir", tmp_path],
+            check=True, capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=120,
+        ).stdout  # fmt: skip
+
+    collections("build", "docs", "--stored")
+    collections("promote", "docs@2")
+    assert SECRET_ID in platform.find("ann").text
+    for key in OUTSIDERS:
+        found = platform.find(key, "director salary last day of the month", explain=True, top_k=50)
+        assert found.status == 200
+        assert SECRET not in found.text.replace(f"{SECRET}north", "")
+        assert platform.find(key, collection="docs@1").status == (200 if key == "rival" else 403)
+        assert platform.ask(key, "GET", f"/v1/documents/{SECRET_ID}").status == 404
+        assert platform.ask(key, "GET", "/v1/collections/docs").data["documents"] == 1
