@@ -6,6 +6,7 @@ import os
 import random
 import subprocess
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -154,3 +155,37 @@ def test_a_schedule_is_taken_in_by_the_cluster(installed: Release, ours: Space, 
 def _running(space: Space, job: str) -> bool:
     pods = space.items("pods", "--selector", f"batch.kubernetes.io/job-name={job}")
     return any(pod["status"]["phase"] in {"Running", "Succeeded"} for pod in pods)
+
+
+async def test_workers_share_a_source_and_take_over_from_one_that_is_lost(installed: Release, ours: Space) -> None:
+    # The image has a folder with text in it: its own code.
+    sources = [{"name": "code", "place": "/opt/tandem/code/tandem/domain", "collection": "code", "every_s": 3600}]
+    installed.up(
+        {
+            "predictor": {"enabled": False, "external": {"url": "http://nobody.invalid"}},
+            "config": {"ingestion": {"sources": sources}},
+            "worker": {"enabled": True, "replicaCount": 2, "resources": _SMALL},
+        },
+        files=(),
+    )
+    lost, left = (each["metadata"]["name"] for each in ours.pods("worker"))
+    for name in (lost, left):
+        until(f"the share of {name}", partial(_shares, ours, name), within_s=40)
+    assert sorted([_shares(ours, lost)[-1], _shares(ours, left)[-1]]) == ["0/2", "1/2"]
+    ours.kubectl("delete", "pod", lost, "--force", "--grace-period=0")
+    listed = ours.kubectl("exec", left, "--", "python", "-c", _COUNT).strip()
+    with installed.forwarded() as url:
+        for _ in range(40):
+            if str(len(await _content(url, "code"))) == listed:
+                return
+            await asyncio.sleep(1)
+        assert len(await _content(url, "code")) == int(listed)
+
+
+_COUNT = "import pathlib; print(sum(1 for each in pathlib.Path('/opt/tandem/code/tandem/domain').glob('*.py')))"
+
+
+def _shares(space: Space, pod: str) -> list[str]:
+    """The shards that this worker has taken, in order."""
+    lines = [json.loads(line) for line in space.kubectl("logs", pod).splitlines() if line.startswith("{")]
+    return [line["shard"] for line in lines if line["message"] == "the workers changed"]
