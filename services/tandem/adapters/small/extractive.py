@@ -19,6 +19,7 @@ from tandem.ports.clock import Clock
 from tandem.ports.embedder import Embedder
 from tandem.ports.engine import EngineLimits, EngineLoad, TextToken
 from tandem.prompting.fences import Fenced, FencedPassage, unfence
+from tandem.retrieval.suspicion import flags_of
 
 _PIECE = re.compile(r"\s*\S+|\s+$")
 # Words of the question outweigh its meaning: among a passage's own sentences all are about the same thing.
@@ -102,7 +103,9 @@ class ExtractiveEngine:
         return "\n\n".join(message.content for message in messages)
 
     async def _answer(self, fenced: Fenced) -> str:
-        candidates = list(_candidates(fenced))
+        every = list(_candidates(fenced))
+        # What speaks to the model is no answer to a reader.
+        candidates = [each for each in every if not flags_of(each.text)] or every
         if not candidates or not fenced.question.strip():
             return ""
         (wanted,) = await self._embedder.embed([fenced.question], "query")
