@@ -90,6 +90,7 @@ class House:
     def ingest(self, folder: Path) -> dict[str, int]:
         """All shards side by side, to the end, as a Job does: one that fails is begun again. Their last reports together."""
         reports: dict[int, dict[str, int]] = {}
+        told: dict[int, tuple[bytes, bytes]] = {}
         for _ in range(TRIES):
             running = {
                 index: self.shard(index, folder, "-o", "json") for index in range(SHARDS) if index not in reports
