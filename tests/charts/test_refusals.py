@@ -71,6 +71,11 @@ REFUSED: dict[str, tuple[dict[str, Any], str, str]] = {
         "A worker needs a place for documents",
         "config.vectors.url",
     ),
+    "an evaluation without questions": (
+        {"evaluation": {"schedule": "@weekly"}},
+        "evaluation.golden.configMap",
+        "name a ConfigMap",
+    ),
     "two schedules of a name": (
         {"ingestion": {"schedules": [{"name": "a", "schedule": "@daily", "places": ["https://a"]}] * 2}},
         "ingestion.schedules",

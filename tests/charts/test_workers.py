@@ -93,3 +93,19 @@ def test_a_retriever_lets_in_what_ingests() -> None:
         if "podSelector" in peer
     }
     assert callers == {"gateway", "worker", "ingest"}
+
+
+def test_answers_are_evaluated_at_set_times_against_the_gateway() -> None:
+    job = made("CronJob", "evaluation")["spec"]["jobTemplate"]["spec"]
+    (container,) = job["template"]["spec"]["containers"]
+    assert container["args"] == [
+        "eval", "/etc/tandem-golden/golden.jsonl", "--url", "http://tandem-gateway:80", "--answers", "--limit", "100",
+        "--results", "/var/lib/tandem/evaluations", "--report", "/var/lib/tandem/evaluations/index.html",
+        "--fail-under", "groundedness=0.9", "--fail-under", "ndcg@10=0.8",
+    ]  # fmt: skip
+    assert job["backoffLimit"] == 0
+    (rule, dns) = sorted(
+        made("NetworkPolicy", "evaluation")["spec"]["egress"], key=lambda each: "podSelector" not in each["to"][0]
+    )
+    assert rule["to"][0]["podSelector"]["matchLabels"]["app.kubernetes.io/component"] == "gateway"
+    assert {each["port"] for each in dns["ports"]} == {53}

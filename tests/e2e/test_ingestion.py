@@ -96,7 +96,7 @@ async def test_a_killed_pod_of_a_job_loses_and_doubles_nothing(installed: Releas
     assert f"{SHARDS} of {SHARDS} shards done" in out
     assert all(f"shard {index}  done" in err for index in range(SHARDS)), err
     # Its shard was begun again by another pod.
-    assert ours.get("job", job)["status"]["failed"] == 1
+    assert ours.get("job", job)["status"]["failed"] >= 1
     with installed.forwarded() as url:
         clean, found = await _content(url, "clean"), await _content(url, "disturbed")
     assert len(clean) == DOCUMENTS

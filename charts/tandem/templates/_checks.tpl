@@ -105,6 +105,14 @@
 {{- end }}
 
 {{- define "tandem.check.schedules" -}}
+{{- with .evaluation }}
+{{- if and .schedule (not .golden.configMap) }}
+{{- fail "evaluation.schedule is set, but evaluation.golden.configMap is empty: name a ConfigMap with questions (docs/evaluating-answers.md)." }}
+{{- end }}
+{{- end }}
+{{- if and .evaluation.schedule (not .gateway.enabled) }}
+{{- fail "evaluation.schedule: there is no gateway to ask; set gateway.enabled to true." }}
+{{- end }}
 {{- $names := list }}
 {{- range .ingestion.schedules }}
 {{- if has .name $names }}
