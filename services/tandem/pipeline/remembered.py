@@ -1,10 +1,12 @@
 """What a collection remembers of earlier synchronisations, page by page."""
 
 from collections.abc import AsyncIterator
+from functools import partial
 
 from tandem.domain.context import RequestContext
 from tandem.domain.errors import UnknownCollection
 from tandem.domain.syncing import DocumentMark, Failure
+from tandem.pipeline.putting import patiently
 from tandem.ports.ingestor import Ingestor
 
 _MARKS = 50_000
@@ -17,7 +19,8 @@ async def marks_of(ingestor: Ingestor, collection: str, context: RequestContext)
     after: str | None = None
     while True:
         try:
-            page = await ingestor.marks(collection, context, limit=_MARKS, after=after)
+            # A shard that begins while the store is busy or restarting must not fail for that.
+            page = await patiently(partial(ingestor.marks, collection, context, limit=_MARKS, after=after))
         except UnknownCollection:
             return found
         found.update((mark.id, mark) for mark in page.marks)
@@ -31,7 +34,7 @@ async def failures_of(ingestor: Ingestor, collection: str, context: RequestConte
     after: str | None = None
     while True:
         try:
-            page = await ingestor.failures(collection, context, limit=_FAILURES, after=after)
+            page = await patiently(partial(ingestor.failures, collection, context, limit=_FAILURES, after=after))
         except UnknownCollection:
             return
         for failure in page.failures:
