@@ -106,6 +106,10 @@ def test_thresholds_end_the_command_with_one(labelled: Path, here: Path) -> None
     assert "mrr" not in missed.output.rpartition("lost")[2]
     assert _eval(*flags, "--fail-under", "groundedness=.5").exit_code == 2
     assert _eval(*flags, "--fail-if-worse").exit_code == 2
+    assert _eval(*flags, "--report", here / "nowhere" / "report.html").exit_code == 2
+    assert _eval(*flags, "--report", here).exit_code == 2
+    for address in ("nowhere", "http://127.0.0.1:99999", "http://[", "ftp://host"):
+        assert _eval(labelled, "--url", address).exit_code == 2
     assert _eval(*flags, "--set", "retrieval.top_k").exit_code == 2
 
 

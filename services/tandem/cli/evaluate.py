@@ -2,6 +2,7 @@
 
 from pathlib import Path
 from typing import Annotated
+from urllib.parse import urlsplit
 
 import typer
 
@@ -10,6 +11,24 @@ from tandem.cli.options import ApiKeyOption, ConfigOption
 
 _MORE = "Compare"
 _RESULTS = "Results"
+
+
+def _address(told: str | None) -> str | None:
+    try:
+        parts = urlsplit(told or "http://none")
+        good = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        good = False
+    if not good:
+        raise typer.BadParameter("an address such as http://127.0.0.1:8000 is needed")
+    return told
+
+
+def _writable(told: Path | None) -> Path | None:
+    """Known before an hour was spent on what goes into it."""
+    if told is not None and (told.is_dir() or not told.absolute().parent.is_dir()):
+        raise typer.BadParameter(f"{told} is a folder, or in none that exists")
+    return told
 
 
 def evaluate(
@@ -32,7 +51,10 @@ def evaluate(
         typer.Option("--collection", help="Ask this collection, such as docs or docs@3, and ingest nothing."),
     ] = None,
     url: Annotated[
-        str | None, typer.Option("--url", help="Ask a running Tandem, and ingest nothing.", show_default="in process")
+        str | None,
+        typer.Option(
+            "--url", callback=_address, help="Ask a running Tandem, and ingest nothing.", show_default="in process"
+        ),
     ] = None,
     api_key: ApiKeyOption = None,
     settings: Annotated[
@@ -51,7 +73,8 @@ def evaluate(
         typer.Option("--against-collection", help="Compare with this collection.", rich_help_panel=_MORE),
     ] = None,
     against_url: Annotated[
-        str | None, typer.Option("--against-url", help="Compare with this Tandem.", rich_help_panel=_MORE)
+        str | None,
+        typer.Option("--against-url", callback=_address, help="Compare with this Tandem.", rich_help_panel=_MORE),
     ] = None,
     results: Annotated[
         Path | None,
@@ -62,7 +85,10 @@ def evaluate(
         ),
     ] = None,
     report: Annotated[
-        Path | None, typer.Option("--report", metavar="FILE", help="Write an HTML report.", rich_help_panel=_RESULTS)
+        Path | None,
+        typer.Option(
+            "--report", metavar="FILE", callback=_writable, help="Write an HTML report.", rich_help_panel=_RESULTS
+        ),
     ] = None,
     fail_under: Annotated[
         list[str] | None,
