@@ -12,6 +12,7 @@ ENGINE_READS = {"scroll", "values", "count", "query", "retrieve", "embedded"}
 INTERNAL = {
     "tenants": "names of tenants, for the build of a version",
     "drop_collection": "is anything left?",
+    "replace_document": "did the document leave chunks behind?",
     "embedded": "vectors of a document whose record was looked at before",
     "note_failure": "how often did it fail?",
     "forget_failure": "is there one?",
