@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from tandem.domain.document import Chunk
 from tandem.ingestion.context import contextual_text
+from tandem.pipeline.gathering import Gathering
 from tandem.ports.embedder import Embedder, SparseEmbedder
 from tandem.ports.vectors import EmbeddedChunk
 
@@ -16,6 +17,7 @@ class Embedding:
 
     def __init__(self, embedder: Embedder, sparse: SparseEmbedder) -> None:
         self._embedder = embedder
+        self._gathering = Gathering(embedder)
         self._sparse = sparse
 
     async def embedded(
@@ -39,7 +41,7 @@ class Embedding:
             texts = [
                 contextual_text(chunk, self._embedder.count_tokens, self._embedder.card.max_tokens) for chunk in batch
             ]
-            dense = await self._embedder.embed(texts, "document")
+            dense = await self._gathering.embed(texts)
             sparse = [self._sparse.embed(text, "document") for text in texts]
             made.extend(map(EmbeddedChunk, batch, dense, sparse))
         return made

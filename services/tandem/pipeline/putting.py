@@ -11,6 +11,7 @@ from tandem.domain.document import IngestOutcome
 from tandem.domain.errors import DocumentRejected, InvalidRequest, Overloaded, UpstreamUnavailable
 from tandem.domain.syncing import DocumentMark, Failure
 from tandem.ingestion.progress import Settled, SyncEvent
+from tandem.pipeline.room import Room
 from tandem.ports.ingestor import Ingestor
 from tandem.ports.source import DocumentRef
 
@@ -21,6 +22,9 @@ _FIRST_PAUSE_S = 1.0
 _MAX_PAUSE_S = 10.0
 # Documents that need nothing are told of in one breath, yet others get their turn now and then.
 _BREATH = 256
+
+# Of documents that are read, parsed and embedded at a time.
+_BYTES = 64_000_000
 
 Watch = Callable[[SyncEvent], None]
 
@@ -51,6 +55,7 @@ class Putting:
         self._context = context
         self._known = known
         self._retried = failed
+        self._room = Room(_BYTES)
 
     async def all(self, items: Sequence[Item], *, width: int, watch: Watch) -> list[IngestOutcome]:
         """One outcome per item, in order."""
@@ -59,7 +64,7 @@ class Putting:
 
         async def work() -> None:
             for index, item in waiting:
-                outcomes[index] = self._current(item) or await self._put(item)
+                outcomes[index] = self._current(item) or await self._put_in_room(item)
                 watch(Settled(outcomes[index], len(outcomes), len(items)))
                 if len(outcomes) % _BREATH == 0:
                     await asyncio.sleep(0)
@@ -82,6 +87,10 @@ class Putting:
         mark = self._known.get(item.ref.id)
         fits = mark is not None and mark.origin == item.origin and mark.id not in self._retried
         return mark if fits else None
+
+    async def _put_in_room(self, item: Item) -> IngestOutcome:
+        async with self._room.taken(item.ref.size or 0):
+            return await self._put(item)
 
     async def _put(self, item: Item) -> IngestOutcome:
         mark = self._mark(item)

@@ -32,7 +32,7 @@ async def sync(
     collection: str,
     context: RequestContext,
     prune: bool = False,
-    concurrency: int = 8,
+    concurrency: int = 16,
     shard: Shard = WHOLE,
     watch: Watch = lambda _event: None,
 ) -> SyncReport:
@@ -41,8 +41,8 @@ async def sync(
     Run again it writes only what changed, so a run that was stopped is completed by the next: what still is the version
     that the collection holds is not even read. With `prune`, documents that came from these sources and that were not
     listed are deleted; those that have moved are written under their new ids first, so that their vectors need not be
-    made again. Reading, parsing and embedding of `concurrency` documents overlap; that many bodies are in memory at
-    most. Of all this only the documents of `shard` are looked at: runs over the other shards, elsewhere and at the same
+    made again. Reading, parsing and embedding of `concurrency` documents overlap, as long as they have no more than 64 MB
+    together: texts of several are embedded and written together. Of all this only the documents of `shard` are looked at: runs over the other shards, elsewhere and at the same
     time, do the rest.
 
     Raises `InvalidRequest` for a place that does not exist, before anything is written, and whatever concerns the store

@@ -26,6 +26,11 @@ class Engine(Protocol):
     The collections here are versions, such as `docs@3`.
     """
 
+    @property
+    def whole_batches(self) -> bool:
+        """True when one upsert takes effect as a whole, whatever ends the process."""
+        ...
+
     async def names(self) -> list[str]:
         """All versions of all collections."""
         ...

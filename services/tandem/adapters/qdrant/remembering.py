@@ -69,7 +69,16 @@ class Remembering:
         for known in map(failure_in, before):
             if known.acl == failure.acl:
                 failure = replace(failure, attempts=known.attempts + 1, place=failure.place or known.place)
-        await self._engine.upsert(name, [failure_note(tenant, failure), *position_notes(tenant, position)])
+        await self._upserted(name, [failure_note(tenant, failure)], position_notes(tenant, position))
+
+    async def _upserted(self, name: str, points: Sequence[NewPoint], notes: Sequence[NewPoint]) -> None:
+        """Both at once, or else the notes last."""
+        if self._engine.whole_batches:
+            await self._engine.upsert(name, [*points, *notes])
+            return
+        await self._engine.upsert(name, points)
+        if notes:
+            await self._engine.upsert(name, notes)
 
     async def failures(self, collection: str, viewer: Viewer, *, limit: int, after: str | None = None) -> FailurePage:
         """See the port."""

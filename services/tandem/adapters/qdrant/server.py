@@ -83,6 +83,11 @@ class ServerEngine:
         await self._aliases.adopt(base)
         return True
 
+    @property
+    def whole_batches(self) -> bool:
+        """A collection may lie on several machines, each with a log of its own."""
+        return False
+
     async def names(self) -> list[str]:
         """Versions on this server that hold a recipe; it may serve others too."""
         listed = await self._connection.read(lambda client: client.get_collections())

@@ -55,14 +55,18 @@ class Shard:
         self._tenants = tenants
         self._restricted = restricted
 
+    def flush(self) -> None:
+        """What was written is durable when it returns."""
+        with _translated(self._path):
+            self._shard.flush()
+
     def upsert(self, points: Sequence[NewPoint]) -> None:
-        """Durable when it returns."""
+        """One entry of the engine's log: all or nothing, and durable with the next flush."""
         _require_room(self._path)
         self._tenants.update(point.payload[TENANT] for point in points if point.chunk is not None)
         self._restricted = self._restricted or any(point.payload.get(ACL) for point in points)
         with _translated(self._path):
             self._shard.update(edge.UpdateOperation.upsert_points([_point(point) for point in points]))
-            self._shard.flush()
 
     def set_payload(self, where: Where, payload: Payload) -> None:
         """One entry of the engine's log: all or nothing."""
@@ -70,14 +74,12 @@ class Shard:
         self._restricted = self._restricted or bool(payload.get(ACL))
         with _translated(self._path):
             self._shard.update(edge.UpdateOperation.set_payload_by_filter(_filter(where), dict(payload)))
-            self._shard.flush()
 
     def delete(self, where: Where) -> None:
         """One entry of the engine's log: all or nothing."""
         _require_room(self._path, _HEADROOM_BYTES // 4)
         with _translated(self._path):
             self._shard.update(edge.UpdateOperation.delete_points_by_filter(_filter(where)))
-            self._shard.flush()
 
     def retrieve(self, ids: Sequence[str]) -> list[Payload]:
         """The payloads of those that exist."""

@@ -135,16 +135,21 @@ class QdrantVectors(Remembering, Knowing):
     ) -> None:
         """The first chunk goes last: it carries the record, so until then the old fingerprint stands (or none).
 
-        The position is written in one entry with it: the event has taken effect, or it has not.
+        The position is written in one entry with it: the event has taken effect, or it has not. Where an engine knows no
+        such entry the position follows: the same event may come again then, which changes nothing.
         """
         points = [new_point(tenant, record, chunk) for chunk in sorted(chunks, key=lambda each: each.chunk.ordinal)]
         collection = await self.resolve(collection)
         async with self._alone(collection, tenant, record.id):
             try:
-                for start in range(1, len(points), _BATCH):
+                last = points[:_BATCH] if self._engine.whole_batches else points[:1]
+                for start in range(len(last), len(points), _BATCH):
                     await self._engine.upsert(collection, points[start : start + _BATCH])
-                await self._engine.delete(collection, left_over(tenant, record.id, len(points)))
-                await self._engine.upsert(collection, [*points[:1], *position_notes(tenant, position)])
+                # Looked for first: a deletion costs as much as writing the document.
+                behind = left_over(tenant, record.id, len(points))
+                if await self._engine.count(collection, behind):
+                    await self._engine.delete(collection, behind)
+                await self._upserted(collection, last, position_notes(tenant, position))
                 await self.forget_failure(collection, tenant, record.id, groups=(EVERY_GROUP,))
             except StoreFull:
                 await self._take_back(collection, tenant, record.id)
