@@ -166,9 +166,11 @@ class MemoryVectors:
         """See `Memory`."""
         return self._known(collection).memory.page(viewer, limit, after)
 
-    async def forget_failure(self, collection: str, tenant: str, document_id: str) -> bool:
+    async def forget_failure(
+        self, collection: str, tenant: str, document_id: str, *, groups: tuple[str, ...] = ()
+    ) -> bool:
         """See `Memory`."""
-        return self._known(collection).memory.forget(tenant, document_id)
+        return self._known(collection).memory.forget(tenant, document_id, groups)
 
     async def positions(self, collection: str, tenant: str, stream: str, partitions: Sequence[int]) -> dict[int, int]:
         """See `Memory`."""
@@ -203,7 +205,7 @@ class MemoryVectors:
         if hidden is not None and not Viewer(tenant, groups).sees(hidden.record.acl):
             return False
         gone = known.documents.pop((tenant, document_id), None)
-        known.memory.forget(tenant, document_id)
+        known.memory.forget(tenant, document_id, groups)
         known.memory.reach(tenant, position)
         self.writes += gone is not None
         return gone is not None
