@@ -137,10 +137,21 @@ FILTERS: list[dict[str, Any]] = [
 ]
 
 
+OPTIONS: list[dict[str, Any]] = [
+    {},
+    {"explain": True, "top_k": 50, "rerank": False, "expand": True, "self_query": True},
+    {"explain": True, "neighbours": "section", "diversity": 1.0},
+    {
+        "explain": True,
+        "wording": {"queries": [{"text": "salary of the director"}], "filters": [{"field": "path", "any_of": ["hr/"]}]},
+    },
+]
+
+
 @pytest.mark.parametrize("key", OUTSIDERS)
 def test_no_filter_and_no_option_shows_it(platform: Platform, key: str) -> None:
     for filters in FILTERS:
-        for options in ({}, {"explain": True, "top_k": 50, "rerank": False, "expand": True}):
+        for options in OPTIONS:
             found = platform.find(key, "director salary last day of the month", filters=filters, **options)
             # The question is told again; what was found must not name it. A path that is no path is refused.
             assert found.status in {200, 400}, found.text
@@ -164,6 +175,12 @@ def test_conditions_name_documents_fields_and_nothing_else(platform: Platform, f
     refused = platform.find("nobody", "director salary", filters=filters)
     assert refused.status == 400, refused.text
     assert SECRET not in refused.text
+
+
+@pytest.mark.parametrize("field", ["acl", "tenant", "groups", "note_of", "paths", "ordinal", "", None, ["acl"]])
+def test_what_a_model_made_of_a_question_names_no_other_fields(platform: Platform, field: Any) -> None:
+    wording = {"filters": [{"field": field, "any_of": ["hr"]}]}
+    assert platform.find("nobody", "director salary", wording=wording).status == 400
 
 
 @pytest.mark.parametrize("key", OUTSIDERS)
