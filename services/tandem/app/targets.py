@@ -1,15 +1,16 @@
 """What one process can be: the same parts, glued as a monolith or as services."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 
 from starlette.types import ASGIApp
 
 from tandem.app import caching, entry, parts, pools
+from tandem.app.beside import beside
 from tandem.app.settings import Settings
 from tandem.app.surface import Surface, surface
-from tandem.app.working import working
+from tandem.app.working import watching, working
 from tandem.domain.errors import ConfigurationError, TandemError
 from tandem.domain.generation import ModelCard
 from tandem.http.lifecycle import Lifecycle
@@ -42,9 +43,9 @@ class Target:
 
 @asynccontextmanager
 async def _answers(
-    settings: Settings, front: Surface, beside: Callable[[Ingestor], AbstractAsyncContextManager[None]]
+    settings: Settings, front: Surface, meanwhile: Callable[[Ingestor], AbstractAsyncContextManager[None]]
 ) -> AsyncIterator[Opened]:
-    """What both kinds of front share: documents, pools, and the API over them; `beside` is what else goes on meanwhile."""
+    """What both kinds of front share: documents, pools, and the API over them; `meanwhile` is what else goes on."""
 
     def measured(model: Generator) -> Generator:
         return MeasuredGenerator(model, front.metrics)
@@ -56,7 +57,7 @@ async def _answers(
         entry.identity(settings, front.target, front.metrics) as identity,
         entry.quotas(settings, front.metrics) as quotas,
         parts.embeddings(settings, dense) as embed,
-        beside(ingestor),
+        meanwhile(ingestor),
     ):
         app = front.answers(retriever, ingestor, dispatch, identity, quotas, embed)
         yield Opened(app, ingestor, await model_name(dispatch.models))
@@ -88,7 +89,10 @@ async def gateway(settings: Settings, lifecycle: Lifecycle) -> AsyncIterator[Ope
             "A gateway needs a place for documents that its replicas share.",
             hint="Set retriever.url or vectors.url, or serve --target all to keep them inside.",
         )
-    async with _answers(settings, surface(settings, lifecycle, "gateway"), lambda _: nullcontext()) as opened:
+    front = surface(settings, lifecycle, "gateway")
+    async with _answers(
+        settings, front, lambda ingestor: beside(watching(settings, ingestor, front.metrics))
+    ) as opened:
         yield opened
 
 
@@ -100,6 +104,7 @@ async def retriever(settings: Settings, lifecycle: Lifecycle) -> AsyncIterator[O
         parts.shared(parts.embedder(settings)) as dense,
         parts.local_features(settings, dense, caching.retrieval(settings.cache, back.metrics)) as (finder, ingestor),
         entry.identity(settings, "retriever", back.metrics) as identity,
+        beside(watching(settings, ingestor, back.metrics)),
     ):
         app = back.retrieval(finder, ingestor, identity, dense)
         yield Opened(app, ingestor, None)

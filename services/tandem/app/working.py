@@ -15,6 +15,7 @@ from tandem.ingestion.shards import Shard
 from tandem.observe.features import MeasuredIngestor
 from tandem.observe.metrics import Metrics
 from tandem.observe.rounds import MeasuredRounds
+from tandem.observe.versions import watch_versions
 from tandem.pipeline.following import follow
 from tandem.pipeline.rounds import Alone, Crew, Followed, Rounds, Synchronised
 from tandem.pipeline.syncing import sync
@@ -26,7 +27,16 @@ def working(settings: Settings, ingestor: Ingestor, metrics: Metrics) -> Abstrac
     clock = SystemClock()
     counted = MeasuredIngestor(ingestor, metrics, clock)
     rounds = Rounds(crew(settings), MeasuredRounds(metrics, clock), clock)
-    return beside([_kept(rounds, settings, source, counted) for source in settings.ingestion.sources])
+    kept = [_kept(rounds, settings, source, counted) for source in settings.ingestion.sources]
+    return beside([*kept, *watching(settings, ingestor, metrics)])
+
+
+def watching(settings: Settings, ingestor: Ingestor, metrics: Metrics) -> list[Coroutine[None, None, None]]:
+    """Which versions serve, told by who is beside the store."""
+    if settings.retriever.url is not None:
+        return []
+    names = sorted({settings.retrieval.collection, *settings.collections})
+    return [watch_versions(ingestor.versions, names, metrics)]
 
 
 def crew(settings: Settings) -> Crew:

@@ -10,6 +10,7 @@ from tandem.domain.passage import Retrieval
 from tandem.domain.question import RetrievalOptions
 from tandem.domain.syncing import Failure, FailurePage, MarkPage, StreamPosition
 from tandem.observe.metrics import Metrics
+from tandem.observe.versions import MeasuredVersions
 from tandem.ports.clock import Clock
 from tandem.ports.ingestor import Ingestor
 from tandem.ports.retriever import Retriever
@@ -63,11 +64,12 @@ class MeasuredIngestor:
         self._inner = inner
         self._metrics = metrics
         self._clock = clock
+        self._versions = MeasuredVersions(inner.versions, metrics)
 
     @property
     def versions(self) -> Versions:
-        """The inner ingestor's."""
-        return self._inner.versions
+        """The inner ingestor's, counted."""
+        return self._versions
 
     async def put(self, collection: str, document: RawDocument, context: RequestContext) -> IngestOutcome:
         """The inner ingestor's, counted by status. What changed the collection is searchable from now on."""

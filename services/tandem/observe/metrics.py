@@ -115,6 +115,23 @@ class Metrics:
             ["source"],
             registry=self.registry,
         )
+        self.promotions = self._counter(
+            "tandem_collection_promotions",
+            "Promotions by how they ended: promoted, forced, rolled_back, or the code of the error.",
+            "outcome",
+        )
+        self.version = Gauge(
+            "tandem_collection_version",
+            "Number of the version that serves, of configured collections.",
+            ["collection"],
+            registry=self.registry,
+        )
+        self.version_promoted = Gauge(
+            "tandem_collection_promoted_timestamp_seconds",
+            "When the version that serves was promoted, in seconds since 1970; 0 where that was not noted.",
+            ["collection"],
+            registry=self.registry,
+        )
         # These stand at 1 where they are not in use either, so that an alert on 0 means something.
         self._quota_store_up = Gauge(
             "tandem_quota_store_up", "0 while the store that counts the quotas is lost.", registry=self.registry
