@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager
 from typing import Protocol
 
-from tandem.domain.answer import Answered, AnswerEvent, Found
+from tandem.domain.answer import AnswerEvent, Found
 from tandem.domain.context import RequestContext
 from tandem.domain.errors import UpstreamFailed
 from tandem.domain.generation import Token
@@ -43,7 +43,7 @@ class WholeAnswers:
                 elif isinstance(event, Token):
                     first_s = self._clock.monotonic_s() - began_s if first_s is None else first_s
                     said.append(event.text)
-                elif isinstance(event, Answered) and found is not None:
+                elif found is not None:
                     total_s = self._clock.monotonic_s() - began_s
                     return WholeAnswer(found, "".join(said).strip(), event, first_s or total_s, total_s)
         raise UpstreamFailed("The answer ended without an end.")
