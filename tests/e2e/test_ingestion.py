@@ -6,6 +6,7 @@ import os
 import random
 import subprocess
 import time
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -29,7 +30,7 @@ _SMALL = {"requests": {"cpu": "20m", "memory": "128Mi"}, "limits": {"memory": "1
 
 
 @pytest.fixture(scope="module")
-def installed(release: Release, ours: Space) -> Release:
+def installed(release: Release, ours: Space) -> Iterator[Release]:
     """Gateway and retriever; who generates does not matter here. The documents lie on a volume of the pods."""
     ours.cluster.apply(
         {
@@ -40,7 +41,9 @@ def installed(release: Release, ours: Space) -> Release:
         }
     )
     release.up({"predictor": {"enabled": False, "external": {"url": "http://nobody.invalid"}}}, files=())
-    return release
+    yield release
+    # Kubernetes cannot delete a namespace that has a Job with failed pods: each waits for the other.
+    ours.kubectl("delete", "cronjobs,jobs", "--all", "--wait=false")
 
 
 def _page(number: int) -> str:
