@@ -118,7 +118,7 @@ async def test_collections(http: aiohttp.ClientSession) -> None:
     async with http.put("/v1/documents/a", params={"collection": "notes"}, data=b"x"):
         pass
     recipe = {"embedder": "none", "dimensions": 1, "sparse": "none", "chunker": "paragraphs"}
-    notes = {"name": "notes", "documents": 1, "chunks": 1, "recipe": recipe}
+    notes = {"name": "notes", "version": "notes@1", "documents": 1, "chunks": 1, "recipe": recipe}
     async with http.get("/v1/collections") as reply:
         assert await reply.json() == {"data": [notes]}
     async with http.get("/v1/collections/notes") as reply:

@@ -157,7 +157,8 @@ class ScriptedIngestor:
         found = []
         for name in sorted(self._collections):
             mine = self._records(name, context.viewer)
-            found.append(CollectionInfo(name, len(mine), sum(record.chunks for record in mine), _RECIPE))
+            chunks = sum(record.chunks for record in mine)
+            found.append(CollectionInfo(name, len(mine), chunks, _RECIPE, version=f"{name}@1"))
         return found
 
     async def drop_collection(self, collection: str, context: RequestContext) -> None:  # noqa: ARG002 - the port's
