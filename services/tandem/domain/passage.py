@@ -38,6 +38,19 @@ class Passage:
     flags: tuple[str, ...] = ()
     parts: tuple[Chunk, ...] = ()
 
+    def scored(self, *, rerank: float | None = None, relevance: float | None = None) -> "Passage":
+        """The same with a stage's score beside the others: what `replace` does, in a third of its time."""
+        known = self.scores
+        scores = Scores(
+            known.dense,
+            known.sparse,
+            known.fused,
+            known.rerank if rerank is None else rerank,
+            known.relevance if relevance is None else relevance,
+            known.marginal,
+        )
+        return Passage(self.chunk, self.title, self.source, scores, self.flags, self.parts)
+
 
 DropReason = Literal[
     "near_duplicate",

@@ -19,8 +19,8 @@ _LONGEST_ABBREVIATION = 12
 _VOWELS = frozenset("aeiouy")
 # Most words of a text were met before: a look-up costs a thirtieth of taking the endings off. 2 MB.
 _STEMS_KEPT = 16_384
-# A question's candidates are looked at several times, and popular ones by many questions. 5 MB.
-_TEXTS_KEPT = 512
+# A question's candidates are looked at several times, and popular ones by many questions. 8 MB.
+_TEXTS_KEPT = 1024
 # Words that say little about what a text is about. English; other languages simply keep theirs.
 _STOP = frozenset(
     "a about after all also am an and any are as at be been before being between both but by can could did do does doing "

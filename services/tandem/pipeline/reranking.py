@@ -1,7 +1,7 @@
 """A second look at what was found, as long as there is time for it."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from tandem.domain.context import RequestContext
 from tandem.domain.errors import TandemError
@@ -40,9 +40,6 @@ async def reranked(
         return Reranked(passages)
     if scores is None:
         return Reranked(passages)
-    scored = [
-        replace(passage, scores=replace(passage.scores, rerank=score))
-        for passage, score in zip(passages, scores, strict=True)
-    ]
+    scored = [passage.scored(rerank=score) for passage, score in zip(passages, scores, strict=True)]
     scored.sort(key=lambda passage: (-(passage.scores.rerank or 0.0), passage.chunk.id))
     return Reranked(scored, reranker.name)

@@ -28,12 +28,28 @@ THRESHOLD = 0.09
 _WEIGHED_LETTERS = 8
 
 
+class Wanted:
+    """The stems of a question, longer ones counting more, and how much of them a text holds."""
+
+    def __init__(self, question: Sequence[str]) -> None:
+        self._weights = [(stem, min(len(stem), _WEIGHED_LETTERS)) for stem in dict.fromkeys(question)]
+        self._total = sum(weight for _, weight in self._weights) or 1
+
+    def covered(self, *texts: str) -> float:
+        """Share, 0…1, of the stems that the texts together hold. 0 for no stems."""
+        held = [stem_set(text) for text in texts]
+        found = 0
+        for stem, weight in self._weights:
+            for each in held:
+                if stem in each:
+                    found += weight
+                    break
+        return found / self._total
+
+
 def coverage(question: Sequence[str], *texts: str) -> float:
-    """Share, 0…1, of the question's stems that the texts together hold, weighed by length. 0 for no stems."""
-    held = frozenset().union(*map(stem_set, texts))
-    wanted = dict.fromkeys(question)
-    total = sum(min(len(stem), _WEIGHED_LETTERS) for stem in wanted)
-    return sum(min(len(stem), _WEIGHED_LETTERS) for stem in wanted if stem in held) / total if total else 0.0
+    """The same for a question that is asked of one text only."""
+    return Wanted(question).covered(*texts)
 
 
 def relevance(cosine: float, covered: float) -> float:

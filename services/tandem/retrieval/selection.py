@@ -1,14 +1,14 @@
 """From ranked candidates to the passages of the prompt: relevant ones, each once, within number and budget."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import chain
 
 from tandem.domain.passage import Dropped, Passage
 from tandem.domain.text import stems
 from tandem.retrieval.diversity import diversified
 from tandem.retrieval.duplicates import Distinct
-from tandem.retrieval.relevance import coverage, relevance
+from tandem.retrieval.relevance import Wanted, relevance
 
 # What a passage's cosine is taken for when words alone were searched for, so that the same threshold holds: measured on the
 # same 450 questions, 93 % of the answerable ones are answered then, and 12 % of the foreign ones.
@@ -41,9 +41,9 @@ class Selection:
 
 def judged(question: str, passages: Sequence[Passage]) -> list[Passage]:
     """The same passages, each with its relevance to the question."""
-    wanted = stems(question)
+    wanted = Wanted(stems(question))
     return [
-        replace(passage, scores=replace(passage.scores, relevance=relevance(cosine, coverage(wanted, *told(passage)))))
+        passage.scored(relevance=relevance(cosine, wanted.covered(*told(passage))))
         for passage, cosine in zip(passages, cosines(passages), strict=True)
     ]
 

@@ -9,55 +9,61 @@ from tandem.domain.passage import Passage, Scores
 from tandem.domain.viewer import Viewer
 from tandem.ports.vectors import FUSION_K, SearchHits
 
+_Scored = tuple[int, float]
+
 
 def ranked(legs: Legs, viewer: Viewer, limit: int) -> SearchHits:
     """Passages with the scores of every list they are in, ties ordered by chunk id."""
+    # An id is looked up many times, and an engine's may be slow to hash: a number stands for it here.
+    numbers: dict[PointId, int] = {}
+    dense_hits, sparse_hits, fused_hits = (
+        [(numbers.setdefault(hit.id, len(numbers)), hit) for hit in leg]
+        for leg in (legs.dense, legs.sparse, legs.fused)
+    )
     # A chunk may be deleted between being found and being read.
     payloads = {
-        hit.id: hit.payload
-        for hit in (*legs.dense, *legs.sparse)
+        number: hit.payload
+        for number, hit in (*dense_hits, *sparse_hits)
         if hit.payload is not None and shown(hit.payload, viewer)
     }
     dense, sparse = (
-        _settled([(hit.id, hit.score) for hit in leg if hit.id in payloads], payloads)
-        for leg in (legs.dense, legs.sparse)
+        _settled([(number, hit.score) for number, hit in leg if number in payloads], payloads)
+        for leg in (dense_hits, sparse_hits)
     )
-    fused = _settled(_fused(legs, dense, sparse, payloads), payloads)[:limit]
+    told = [(number, hit.score) for number, hit in fused_hits]
+    fused = _settled(_fused(told, dense, sparse, payloads), payloads)[:limit]
     by_leg = (dict(dense), dict(sparse), dict(fused))
     found = {each: _passage(each, payload, by_leg) for each, payload in payloads.items()}
 
-    def passages(hits: Iterable[tuple[PointId, float]]) -> tuple[Passage, ...]:
+    def passages(hits: Iterable[_Scored]) -> tuple[Passage, ...]:
         return tuple(found[each] for each, _ in hits)
 
     return SearchHits(dense=passages(dense), sparse=passages(sparse), fused=passages(fused))
 
 
-def _settled(hits: Iterable[tuple[PointId, float]], payloads: dict[PointId, Payload]) -> list[tuple[PointId, float]]:
+def _settled(hits: Iterable[_Scored], payloads: dict[int, Payload]) -> list[_Scored]:
     return sorted(hits, key=lambda hit: (-hit[1], _chunk_id(payloads[hit[0]])))
 
 
 def _fused(
-    legs: Legs,
-    dense: list[tuple[PointId, float]],
-    sparse: list[tuple[PointId, float]],
-    payloads: dict[PointId, Payload],
-) -> list[tuple[PointId, float]]:
+    told: list[_Scored], dense: list[_Scored], sparse: list[_Scored], payloads: dict[int, Payload]
+) -> list[_Scored]:
     """The engine's fusion, unless it ranked by chance.
 
     Reciprocal ranks depend on the order of a leg's ties, which an engine returns in any order (and cuts anywhere);
     the same sum is then taken over the settled legs.
     """
-    known = all(hit.id in payloads for hit in legs.fused)
+    known = all(each in payloads for each, _ in told)
     if known and not _has_ties(dense) and not _has_ties(sparse):
-        return [(hit.id, hit.score) for hit in legs.fused]
-    sums: dict[PointId, float] = {}
+        return told
+    sums: dict[int, float] = {}
     for leg in (dense, sparse):
         for rank, (each, _) in enumerate(leg):
             sums[each] = sums.get(each, 0.0) + 1 / (FUSION_K + rank)
     return list(sums.items())
 
 
-def _has_ties(hits: list[tuple[PointId, float]]) -> bool:
+def _has_ties(hits: list[_Scored]) -> bool:
     return any(one[1] == other[1] for one, other in pairwise(hits))
 
 
@@ -65,6 +71,6 @@ def _chunk_id(payload: Payload) -> str:
     return f"{payload['document_id']}#{payload['ordinal']}"
 
 
-def _passage(each: PointId, payload: Payload, by_leg: tuple[dict[PointId, float], ...]) -> Passage:
+def _passage(each: int, payload: Payload, by_leg: tuple[dict[int, float], ...]) -> Passage:
     dense, sparse, fused = (leg.get(each) for leg in by_leg)
     return passage_of(payload, Scores(dense=dense, sparse=sparse, fused=fused))
