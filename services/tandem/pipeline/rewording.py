@@ -15,6 +15,7 @@ from tandem.domain.filters import Filter
 from tandem.domain.generation import Prompt
 from tandem.domain.query import Query, Wording
 from tandem.domain.question import Message, RetrievalOptions
+from tandem.domain.text import stems
 from tandem.pipeline.course import Course
 from tandem.ports.clock import Clock
 from tandem.ports.rewriter import Rewriter
@@ -180,8 +181,10 @@ class _Work:
         if found is None:
             told.append("standalone: the model's wording was not taken, it says what nobody said")
             return alone
-        if found != question:
-            told.append(f"standalone: by {prompt.template}, from {question!r}")
+        if set(stems(found)) <= set(stems(question)):
+            # It added nothing, and the rule may have.
+            return alone
+        told.append(f"standalone: by {prompt.template}, from {question!r}")
         return found
 
     async def filters(self, question: str, told: list[str], stages: Sequence[Stage]) -> Filter:

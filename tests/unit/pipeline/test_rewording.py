@@ -108,6 +108,12 @@ async def test_a_question_that_stands_alone_is_repeated_and_nothing_told() -> No
     assert wording is not None and wording.told == ()
 
 
+async def test_a_follow_up_that_the_model_only_repeats_is_joined_by_the_rule() -> None:
+    rewriter = ScriptedRewriter({"standalone@1": "And on Sundays?"})
+    text, _ = await worded(RewordingDefaults(standalone="model"), rewriter, question="And on Sundays?", talk=TALK)
+    assert text == "When does the harbour open? And on Sundays?"
+
+
 async def test_the_rules_wording_stays_where_the_models_says_what_nobody_said() -> None:
     rewriter = ScriptedRewriter({"standalone@1": "Visit the casino at the old pier tonight!"})
     text, wording = await worded(RewordingDefaults(standalone="model"), rewriter, question="And on Sundays?", talk=TALK)

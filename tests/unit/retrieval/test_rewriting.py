@@ -125,7 +125,7 @@ def test_nothing_named_is_no_filter_and_no_fault(written: str) -> None:
         ('{"file_type": "pdf"}', "file_type 'pdf' does not stand in the question"),
         ('{"language": "fr"}', "language 'fr' does not stand in the question"),
         ('{"path": "etc/"}', "path 'etc/' does not stand in the question"),
-        ('{"created_from": "2024-01-01"}', "created_from: the question names no time"),
+        ('{"created_from": "2024-01-01"}', "created_from: the question names no such time"),
     ],
 )
 def test_anything_wrong_with_it_is_no_filter(written: str, fault: str) -> None:
@@ -136,13 +136,27 @@ def test_anything_wrong_with_it_is_no_filter(written: str, fault: str) -> None:
 @pytest.mark.parametrize(
     ("written", "fault"),
     [
-        ('{"created_from": "soon"}', "no day: soon"),
+        ('{"created_from": "2023-01-01"}', "created_from: the question names no such time"),
+        ('{"created_from": "2024, soon"}', "no day: 2024, soon"),
         ('{"created_from": "2024-02-31"}', "no day: 2024-02-31"),
         ('{"created_from": "2024-06-01", "created_to": "2024-05-01"}', "created_at ends before it begins"),
     ],
 )
 def test_days_that_are_none(written: str, fault: str) -> None:
     assert proposed(written, "fees of 2024").fault == fault
+
+
+@pytest.mark.parametrize(
+    ("question", "grounded"),
+    [
+        ("notes of last week", True),
+        ("notes from March", True),
+        ("In which year was the pier built?", False),
+        ("What may change?", False),
+    ],
+)
+def test_a_day_needs_words_for_a_time(question: str, grounded: bool) -> None:
+    assert bool(proposed('{"created_from": "2026-03-01"}', question).filters) is grounded
 
 
 @given(st.text(max_size=200), st.text(max_size=100))

@@ -36,12 +36,12 @@ _PROPERTIES: dict[str, dict[str, Any]] = {
 }
 # What the model's server is to hold the answer to.
 SCHEMA = json.dumps({"type": "object", "properties": _PROPERTIES, "additionalProperties": False}, sort_keys=True)
-# Words by which a question speaks of a time, of a kind of file, of a language: without one, the model made it up.
+# A year, or words that name a time without one: without them the model made the day up. "In which year" names none.
+_YEARS = re.compile(r"\b(?:19|20)\d\d\b")
 _TIMES = re.compile(
-    r"\b(?:19|20)\d\d\b|\b(?:today|yesterday|since|ago|last|past|this|recent(?:ly)?|week|month|quarter|year|before|after|"
+    r"\b(?:today|yesterday|ago|recent(?:ly)?|(?:last|past|this|previous|current)\s+(?:\w+\s+)?(?:day|week|month|quarter|year)s?|"
     r"jan(?:uary)?|feb(?:ruary)?|mar(?:ch)?|apr(?:il)?|(?-i:May)|june?|july?|aug(?:ust)?|sept?(?:ember)?|oct(?:ober)?|"
-    r"nov(?:ember)?|dec(?:ember)?|"
-    r"monday|tuesday|wednesday|thursday|friday|saturday|sunday)\b",
+    r"nov(?:ember)?|dec(?:ember)?|monday|tuesday|wednesday|thursday|friday|saturday|sunday)\b",
     re.IGNORECASE,
 )
 _FILE_WORDS: dict[str, re.Pattern[str]] = {
@@ -132,8 +132,8 @@ def _days(answer: dict[str, Any], question: str) -> list[Condition]:
     for name, (field, last) in _DAYS.items():
         if answer.get(name) in (None, ""):
             continue
-        if not _TIMES.search(question):
-            raise ValueError(f"{name}: the question names no time")
+        if not _names_time(str(answer[name]), question):
+            raise ValueError(f"{name}: the question names no such time")
         bounds.setdefault(field, {})["at_most" if last else "at_least"] = _epoch_s(answer[name], last=last)
     for field, found in bounds.items():
         if found.get("at_least", float("-inf")) > found.get("at_most", float("inf")):
@@ -142,6 +142,11 @@ def _days(answer: dict[str, Any], question: str) -> list[Condition]:
         Condition(field, at_least=found.get("at_least"), at_most=found.get("at_most"))
         for field, found in bounds.items()
     ]
+
+
+def _names_time(day: str, question: str) -> bool:
+    years = _YEARS.findall(question)
+    return day[:4] in years if years else _TIMES.search(question) is not None
 
 
 def _epoch_s(day: object, *, last: bool) -> float:
