@@ -16,10 +16,12 @@ from tandem.domain import errors
 from tandem.domain.context import RequestContext
 from tandem.domain.document import RawDocument
 from tandem.domain.errors import PermissionDenied, TandemError, UnknownDocument
+from tandem.domain.syncing import DocumentMark, Failure, StreamPosition
 from tandem.ports.ingestor import Ingestor
 
 ME = RequestContext("req-1", groups=("board", "hr", "staff"))
 OTHER = RequestContext("req-2", tenant="north")
+NOBODY = RequestContext("req-3")
 TEXT = "One line.\n\nAnother “ü” 🚢."
 DOCUMENT = RawDocument(
     "guide/a.md",
@@ -192,3 +194,41 @@ async def test_who_is_no_peer_speaks_for_itself() -> None:
             with pytest.raises(errors.UpstreamFailed, match="may not speak for"):
                 await peer.documents("docs", RequestContext("r", tenant="acme", groups=("board",)), limit=10)
     assert (await double.documents("docs", RequestContext("r", tenant="acme", groups=("hr",)), limit=10)).records
+
+
+async def test_marks_and_failures_come_back_as_they_are_there(ingestor: Ingestor) -> None:
+    document = replace(DOCUMENT, version='"v 1"', origin="folder:1&2", place="git+https://h/o/r@main#x", acl=())
+    await ingestor.put("docs", document, ME)
+    assert (await ingestor.marks("docs", ME, limit=10)).marks == (
+        DocumentMark("guide/a.md", document.source, 2, "folder:1&2", '"v 1"'),
+    )
+    with pytest.raises(errors.DocumentRejected):
+        await ingestor.put("docs", replace(document, id="empty ü", body=b"", acl=("staff",)), ME)
+    unread = Failure("away", "unreachable", "It is away.", "away", 0.0, "s3://b/c")
+    await ingestor.note_failure("docs", unread, ME)
+    first = await ingestor.failures("docs", ME, limit=1)
+    assert first.next_after == "away"
+    (noted,) = first.failures
+    assert (replace(noted, failed_at=0.0), noted.failed_at > 0) == (unread, True)
+    (rejected,) = (await ingestor.failures("docs", ME, limit=5, after="away")).failures
+    assert (rejected.document_id, rejected.reason, rejected.place, rejected.acl) == (
+        "empty ü", "empty", document.place, ("staff",),
+    )  # fmt: skip
+    assert [one.document_id for one in (await ingestor.failures("docs", NOBODY, limit=5)).failures] == ["away"]
+    assert await ingestor.forget_failure("docs", "away", ME) is True
+    assert await ingestor.forget_failure("docs", "away", ME) is False
+    with pytest.raises(errors.UnknownCollection):
+        await ingestor.failures("none", ME, limit=1)
+
+
+async def test_an_event_takes_effect_once(ingestor: Ingestor) -> None:
+    at = StreamPosition("kafka:a b", 3, 7)
+    document = replace(DOCUMENT, position=at, changed_at=1.5)
+    assert dict(await ingestor.positions("docs", at.stream, [3], ME)) == {}
+    assert (await ingestor.put("docs", document, ME)).status == "added"
+    assert dict(await ingestor.positions("docs", at.stream, [2, 3], ME)) == {3: 7}
+    assert (await ingestor.put("docs", replace(document, body=b"Old."), ME)).status == "unchanged"
+    assert await ingestor.delete("docs", document.id, ME, at) is False
+    assert await ingestor.delete("docs", document.id, ME, replace(at, position=8)) is True
+    await ingestor.note_failure("docs", Failure("x", "unreadable", "No key.", "x", 0.0), ME, replace(at, position=9))
+    assert dict(await ingestor.positions("docs", at.stream, [3], ME)) == {3: 9}

@@ -25,6 +25,7 @@ from tandem.http.routers.embeddings import embeddings_router
 from tandem.http.routers.models import models_router
 from tandem.http.routers.operations import operations_router
 from tandem.http.routers.retrieval import retrieval_router
+from tandem.http.routers.syncing import syncing_router
 from tandem.http.routers.versions import versions_router
 from tandem.http.web import web_app
 from tandem.observe.metrics import Metrics
@@ -72,6 +73,7 @@ class Api:
                 retrieval_router(self.retriever, collection="docs", clock=self.clock),
                 documents_router(self.ingestor, collection="docs"),
                 collections_router(self.ingestor),
+                syncing_router(self.ingestor),
                 versions_router(self.ingestor),
                 operations_router(self.lifecycle, self.metrics.registry, version="0.0.0", target="test"),
             ],
