@@ -13,6 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
+from tandem.adapters.qdrant.commits import GroupCommit
 from tandem.adapters.qdrant.conditions import Where
 from tandem.adapters.qdrant.engine import Legs
 from tandem.adapters.qdrant.lineages import read_lineage, write_lineage
@@ -39,7 +40,7 @@ _READERS = 4
 class _Open:
     shard: Shard
     recipe: Recipe
-    writer: ThreadPoolExecutor
+    writer: GroupCommit
 
 
 class EdgeEngine:
@@ -83,6 +84,11 @@ class EdgeEngine:
         """See `Engine`."""
         await self.recipe(name)
         await self._read(lambda: write_lineage(self._root / name, lineage))
+
+    @property
+    def whole_batches(self) -> bool:
+        """One log holds everything."""
+        return True
 
     async def names(self) -> list[str]:
         """Folders whose recipe is there."""
@@ -195,9 +201,7 @@ class EdgeEngine:
         return await asyncio.get_running_loop().run_in_executor(self._readers, work)
 
     async def _write(self, name: str, work: Callable[[Shard], None]) -> None:
-        collection = await self._collection(name)
-        loop = asyncio.get_running_loop()
-        await loop.run_in_executor(collection.writer, work, collection.shard)
+        await (await self._collection(name)).writer.write(work)
 
 
 @asynccontextmanager
@@ -217,7 +221,7 @@ async def edge_vectors(
 
 
 def _opened(name: str, shard: Shard, recipe: Recipe) -> _Open:
-    return _Open(shard, recipe, ThreadPoolExecutor(1, f"qdrant-write-{name}"))
+    return _Open(shard, recipe, GroupCommit(shard, name))
 
 
 def _create(folder: Path, recipe: Recipe, lineage: Lineage) -> Shard:
@@ -230,7 +234,7 @@ def _create(folder: Path, recipe: Recipe, lineage: Lineage) -> Shard:
 
 
 def _close(collection: _Open) -> None:
-    collection.writer.shutdown(wait=True, cancel_futures=True)
+    collection.writer.close()
     collection.shard.close()
 
 
