@@ -17,6 +17,7 @@ INTERNAL = {
     "note_failure": "how often did it fail?",
     "forget_failure": "is there one?",
     "positions": "how far is the stream?",
+    "all_positions": "how far are the streams? for the build of a version",
 }
 # Conditions that hold for a viewer, and what checks points that were fetched by their ids.
 SEEN = {"seen_by", "seen_first_chunks", "seen_of_document", "shown", "ranked", "sees", "failures_of"}

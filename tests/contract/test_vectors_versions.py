@@ -21,6 +21,7 @@ from tandem.adapters.qdrant.store import QdrantVectors
 from tandem.adapters.qdrant.writing import Pressure, Writing
 from tandem.domain.errors import InvalidRequest, StoreMismatch, UnknownCollection, VersionConflict
 from tandem.domain.lineage import GateResult, Lineage, Miss, Origin, Place
+from tandem.domain.syncing import StreamPosition
 from tandem.ports.vectors import Vectors
 
 T = "acme"
@@ -166,6 +167,24 @@ async def test_numbers_are_not_given_twice(store: Store) -> None:
     assert await states(vectors, name) == [(1, "serving")]
 
 
+async def test_positions_of_streams_are_told_to_go_along(store: Store) -> None:
+    vectors, name = store.vectors, store.name
+    one = await vectors.ensure_collection(name, RECIPE)
+    assert await vectors.all_positions(name) == []
+    written = [
+        (T, StreamPosition("news", 0, 7)),
+        (T, StreamPosition("news", 3, 2)),
+        ("other", StreamPosition("news", 0, 1)),
+    ]
+    for tenant, position in written:
+        await vectors.note_position(one, tenant, position)
+    await vectors.note_position(one, T, StreamPosition("news", 0, 9))
+    await put(vectors, one, "a.md", "green tea")
+    found = sorted(await vectors.all_positions(name), key=str)
+    assert found == sorted([(T, StreamPosition("news", 0, 9)), *written[1:]], key=str)
+    await vectors.drop_collection(name, "other")
+
+
 async def test_what_serves_is_not_dropped(store: Store) -> None:
     vectors, name = store.vectors, store.name
     one = await vectors.ensure_collection(name, RECIPE)
@@ -244,6 +263,7 @@ async def test_a_collection_of_an_older_release_on_a_server_becomes_the_first_ve
         await first.create("docs", RECIPE, LINEAGE)
         await client.upsert("docs", [models.PointStruct(id=1, vector={}, payload={})])
         await client.delete("docs", [1])
+        vectors = QdrantVectors(engine(client))
         for _ in range(2):
             vectors = QdrantVectors(engine(client))
             await put(vectors, "docs", "a.md", "green tea")

@@ -38,6 +38,10 @@ class Remembering(Protocol):
         """The last position that has taken effect, of the partitions that have one."""
         ...
 
+    async def all_positions(self, collection: str) -> list[tuple[str, StreamPosition]]:
+        """Of every tenant and stream, in no order: they go along to the next version."""
+        ...
+
     async def note_position(self, collection: str, tenant: str, position: StreamPosition) -> None:
         """An event has taken effect, or had nothing to do."""
         ...

@@ -12,6 +12,7 @@ from tandem.domain.document import DocumentRecord, RawDocument, Recipe
 from tandem.domain.errors import InvalidRequest, PromotionRefused, UnknownCollection, VersionConflict
 from tandem.domain.groups import EVERY_GROUP
 from tandem.domain.lineage import GoldenQuestion, Lineage, Place, Version, is_version, told
+from tandem.domain.syncing import StreamPosition
 from tandem.pipeline.ingesting import Ingesting
 from tandem.pipeline.versions.gating import GatePolicy
 from tandem.pipeline.versions.promoting import Policy, outlived
@@ -295,12 +296,14 @@ async def test_what_changed_while_it_was_built_comes_along(archive: Archive, clo
     rebuilt = await built(archive)
     clock.advance(60)
     await put(archive, "changed.md", "# Changed since")
-    await put(archive, "new.md", "# New")
+    await put(archive, "new.md", "# New", position=StreamPosition("news", 0, 4))
     assert await archive.ingesting.delete("docs", "deleted.md", ME) is True
     promoted = await archive.versions.promote("docs", Promotion(), ME)
     assert promoted.name == rebuilt.version.name
     assert set(await held(archive, "docs")) == {"kept.md", "changed.md", "new.md"}
     assert await texts(archive, "docs", "changed.md") == ["# Changed since"]
+    # Else a stream would be applied from its beginning again.
+    assert await archive.ingesting.positions("docs", "news", [0], ME) == {0: 4}
 
 
 async def test_a_document_that_is_being_written_when_a_version_is_promoted(archive: Archive) -> None:

@@ -14,6 +14,9 @@ _KIND = "note"
 _FAILURE = "failure"
 _POSITION = "position"
 
+# Every tenant's.
+POSITIONS = Where((OneOf(_KIND, (_POSITION,)),))
+
 
 def of_owner(tenant: str) -> Where:
     """All notes of a tenant."""
@@ -70,3 +73,8 @@ def failure_in(payload: Payload) -> Failure:
 def positions_in(payloads: Sequence[Payload]) -> dict[int, int]:
     """Partition to position."""
     return {payload["partition"]: payload["position"] for payload in payloads}
+
+
+def owned_position(payload: Payload) -> tuple[str, StreamPosition]:
+    """Whose position it is, and the position."""
+    return str(payload[OWNER]), StreamPosition(payload["stream"], payload["partition"], payload["position"])

@@ -8,11 +8,13 @@ from dataclasses import replace
 from tandem.adapters.qdrant.conditions import OneOf, Where, of_document, seen_first_chunks
 from tandem.adapters.qdrant.engine import Engine
 from tandem.adapters.qdrant.notes import (
+    POSITIONS,
     failure_id,
     failure_in,
     failure_note,
     failure_of_document,
     failures_of,
+    owned_position,
     position_id,
     position_note,
     positions_in,
@@ -105,6 +107,10 @@ class Remembering:
         """See the port."""
         ids = [position_id(tenant, stream, partition) for partition in partitions]
         return positions_in(await self._engine.retrieve(await self.resolve(collection), ids))
+
+    async def all_positions(self, collection: str) -> list[tuple[str, StreamPosition]]:
+        """See the port."""
+        return [owned_position(each) for each in await self._engine.scroll(await self.resolve(collection), POSITIONS)]
 
     async def note_position(self, collection: str, tenant: str, position: StreamPosition) -> None:
         """See the port."""

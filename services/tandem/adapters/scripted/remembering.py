@@ -61,3 +61,10 @@ class Memory:
         """Of those that have a position."""
         keys = {each: (tenant, stream, each) for each in partitions}
         return {each: self._positions[key] for each, key in keys.items() if key in self._positions}
+
+    def all(self) -> list[tuple[str, StreamPosition]]:
+        """Every tenant's positions."""
+        return [
+            (tenant, StreamPosition(stream, partition, position))
+            for (tenant, stream, partition), position in self._positions.items()
+        ]

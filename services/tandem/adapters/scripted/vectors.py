@@ -176,6 +176,10 @@ class MemoryVectors:
         """See `Memory`."""
         return self._known(collection).memory.reached(tenant, stream, partitions)
 
+    async def all_positions(self, collection: str) -> list[tuple[str, StreamPosition]]:
+        """Every tenant's."""
+        return self._known(collection).memory.all()
+
     async def note_position(self, collection: str, tenant: str, position: StreamPosition) -> None:
         """See `Memory`."""
         self._known(collection).memory.reach(tenant, position)

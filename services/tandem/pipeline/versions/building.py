@@ -122,10 +122,17 @@ class Building:
         """Take over what was written into `source` since `target` was begun; how many documents that were."""
         since = target.lineage.created_at or 0.0
         written = 0
+        # What has taken effect by now is among the documents below; what comes later, comes again.
+        positions = await self.vectors.all_positions(source.name)
         for tenant in await self.vectors.tenants(source.name):
             async for _, record in self._documents(source.name, [tenant], None):
                 if record.ingested_at >= since:
                     written += await self._taken(source, target.name, tenant, record)
+        for tenant, position in positions:
+            stream, partition = position.stream, position.partition
+            there = await self.vectors.positions(target.name, tenant, stream, (partition,))
+            if there.get(partition, -1) < position.position:
+                await self.vectors.note_position(target.name, tenant, position)
         return written
 
     async def _taken(self, source: Version, target: str, tenant: str, record: DocumentRecord) -> bool:
