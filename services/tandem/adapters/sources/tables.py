@@ -14,7 +14,6 @@ _MOST_COLUMNS = 1_000
 # Below this a float holds every whole number.
 _EXACT = 1e15
 _PIECE = re.compile(r"[A-Za-z]{1,6}|\d{1,3}|[^\sA-Za-z\d]")
-_BLANK = re.compile(r"\s+")
 _NUMBER = re.compile(r"[-+(]?[^\w\s]{0,3}\d[\d.,' ]*[%)]?[^\w\s]{0,3}")
 
 Cell = object
@@ -60,7 +59,7 @@ def cells_of(row: Row) -> list[str]:
 
 def weight(text: str) -> int:
     """About as many tokens as a WordPiece tokenizer makes of it, rather more."""
-    return sum(1 for _ in _PIECE.finditer(text))
+    return len(_PIECE.findall(text))
 
 
 def _begins_anew(cells: list[str], above: list[list[str]]) -> bool:
@@ -136,6 +135,9 @@ def _is_number(cell: str) -> bool:
 
 
 def _text(cell: Cell) -> str:
+    if isinstance(cell, str):
+        # Most cells are: a sheet of a million rows has to be done within a minute.
+        return " ".join(cell.split()).replace("|", "\\|")
     if isinstance(cell, bool):
         return "yes" if cell else "no"
     if isinstance(cell, float):
@@ -144,4 +146,4 @@ def _text(cell: Cell) -> str:
         return cell.date().isoformat() if cell.time() == time() else cell.isoformat(" ", "seconds")
     if isinstance(cell, date):
         return cell.isoformat()
-    return "" if cell is None else _BLANK.sub(" ", str(cell)).strip().replace("|", "\\|")
+    return "" if cell is None else " ".join(str(cell).split()).replace("|", "\\|")
