@@ -12,11 +12,13 @@ from tandem.domain.document import DocumentRecord, RawDocument, Recipe
 from tandem.domain.errors import InvalidRequest, PromotionRefused, UnknownCollection, VersionConflict
 from tandem.domain.groups import EVERY_GROUP
 from tandem.domain.lineage import GoldenQuestion, Lineage, Place, Version, is_version, told
+from tandem.domain.question import RetrievalOptions
 from tandem.domain.syncing import StreamPosition
 from tandem.pipeline.ingesting import Ingesting
 from tandem.pipeline.versions.gating import GatePolicy
 from tandem.pipeline.versions.promoting import Policy, outlived
 from tandem.pipeline.versions.rebuilding import Rebuilt, rebuild
+from tandem.ports.vectors import SearchHits, VectorQuery
 from tandem.ports.versions import Promotion
 
 ME = RequestContext("r", groups=(EVERY_GROUP,))
@@ -446,3 +448,29 @@ async def test_a_process_without_versions_says_so() -> None:
     await bare.versions.came_from("docs", [Place("/x")], ME)
     with pytest.raises(InvalidRequest):
         await bare.versions.promote("docs", Promotion(), ME)
+
+
+class PromotedMeanwhile(MemoryVectors):
+    """The next version serves as soon as one search is done."""
+
+    async def search(self, collection: str, query: VectorQuery) -> SearchHits:
+        found = await super().search(collection, query)
+        if await self.resolve("docs") == "docs@1":
+            await self.serve("docs@2", instead_of="docs@1")
+        return found
+
+
+async def test_a_retrieval_reads_one_version_to_its_end(clock: ScriptedClock) -> None:
+    archive = Archive(PromotedMeanwhile(), clock)
+    for version in ("docs@1", "docs@2"):
+        if version == "docs@2":
+            await archive.versions.begin("docs", ME)
+        parts = "\n\n".join(f"## Part {part}\n\nThe harbour of {version} opens at {part}." for part in range(4))
+        await put(archive, "a.md", parts, into="docs" if version == "docs@1" else version)
+    options = RetrievalOptions(collection="docs", top_k=1, neighbours=1, explain=True)
+    first, second = [await archive.retrieving.retrieve("harbour opens at 2", options, ME) for _ in range(2)]
+    for found, version in ((first, "docs@1"), (second, "docs@2")):
+        [passage] = found.passages
+        assert found.collection == version
+        assert passage.chunk.text.count(version) > 1
+        assert {word for word in passage.chunk.text.split() if "@" in word} == {version}
