@@ -32,9 +32,7 @@ def working(settings: Settings, ingestor: Ingestor, metrics: Metrics) -> Abstrac
 
 
 def watching(settings: Settings, ingestor: Ingestor, metrics: Metrics) -> list[Coroutine[None, None, None]]:
-    """Which versions serve, told by who is beside the store."""
-    if settings.retriever.url is not None:
-        return []
+    """Which versions of the configured collections serve."""
     names = sorted({settings.retrieval.collection, *settings.collections})
     return [watch_versions(ingestor.versions, names, metrics)]
 
