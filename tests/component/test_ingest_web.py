@@ -71,7 +71,9 @@ async def _read(url: str, timeout_s: float = 30.0) -> RawDocument:
     listing = await source_of(url, max_document_bytes=10_000, timeout_s=timeout_s).listing()
     (ref,) = listing.refs
     assert listing.roots == ()
-    return await ref.read()
+    read = await ref.read()
+    assert read is not None
+    return read
 
 
 @pytest.mark.parametrize("path", ["/page", "/away"])

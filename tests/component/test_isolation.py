@@ -21,7 +21,7 @@ pytestmark = [pytest.mark.component, pytest.mark.timeout(300)]
 SECRET = "zanzibar"  # stands in every hidden text, title and id, and in nothing else
 PUBLIC = "The harbour office opens at seven in the morning. Salaries are paid on the last day of the month."
 HIDDEN = f"The {SECRET} salary of the director is ninety thousand crowns, paid on the last day of the month."
-KEYS = {
+KEYS: dict[str, dict[str, object]] = {
     "ann": {"tenant": "acme", "groups": ["hr", "board"]},
     "bob": {"tenant": "acme", "groups": ["eng"]},
     "nobody": {"tenant": "acme"},

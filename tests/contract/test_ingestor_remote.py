@@ -175,7 +175,7 @@ async def test_what_a_caller_may_not_see_is_not_there(ingestor: Ingestor) -> Non
     assert await ingestor.delete("docs", DOCUMENT.id, outsider) is False
     for change in ({}, {"body": b"mine now"}, {"acl": ("eng",)}, {"acl": ()}):
         with pytest.raises(PermissionDenied) as refused:
-            await ingestor.put("docs", replace(DOCUMENT, **change), outsider)  # type: ignore[arg-type]
+            await ingestor.put("docs", replace(DOCUMENT, **change), outsider)
         assert "hr" not in refused.value.message + (refused.value.hint or "")
     assert (await ingestor.document("docs", DOCUMENT.id, ME)).record.acl == ("hr",)
     everyone = RequestContext("req-4", groups=("*",))
