@@ -24,6 +24,7 @@ from tandem.app.targets import Opened, Target, target_named
 from tandem.domain.context import RequestContext
 from tandem.domain.errors import ConfigurationError, TandemError
 from tandem.domain.groups import EVERY_GROUP
+from tandem.domain.lineage import Place
 from tandem.http.edge.door import Door
 from tandem.http.edge.limits import Limits
 from tandem.http.edge.server import Server
@@ -139,15 +140,14 @@ class Serving:
         self.announce.ready(self.target, url, opened.model)
 
     async def _ingest(self, ingestor: Ingestor) -> None:
+        collection = self.settings.retrieval.collection
+        context = RequestContext(request_id="startup", groups=(EVERY_GROUP,))
         async with parts.sources(self.settings, self.ingest) as places:
             with self.announce.ingesting() as watch:
-                report = await sync(
-                    ingestor,
-                    places,
-                    collection=self.settings.retrieval.collection,
-                    context=RequestContext(request_id="startup", groups=(EVERY_GROUP,)),
-                    watch=watch,
-                )
+                report = await sync(ingestor, places, collection=collection, context=context, watch=watch)
+            if report.chunks:
+                # The next version is built from them.
+                await ingestor.versions.came_from(collection, [Place(each.place) for each in places], context)
         self.announce.ingested(report)
 
 

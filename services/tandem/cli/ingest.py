@@ -159,7 +159,7 @@ def ingest(
                     shard=share,
                     watch=watch,
                 )
-            if done.outcomes and not is_version(into):
+            if done.chunks and not is_version(into):
                 # The next version is built from them, under the same labels.
                 read = [Place(source.place, labels.tags, labels.acl, labels.author) for source in named]
                 await ingestor.versions.came_from(into, read, session.context())
