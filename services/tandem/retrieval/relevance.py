@@ -19,7 +19,7 @@ fitted, and the shares counted, on the same ones. Expect somewhat less on other 
 import math
 from collections.abc import Sequence
 
-from tandem.domain.text import stem_set
+from tandem.domain.text import holds_stem
 
 SLOPE = 16.01
 INTERCEPT = -4.67
@@ -37,13 +37,8 @@ class Wanted:
 
     def covered(self, *texts: str) -> float:
         """Share, 0…1, of the stems that the texts together hold. 0 for no stems."""
-        held = [stem_set(text) for text in texts]
-        found = 0
-        for stem, weight in self._weights:
-            for each in held:
-                if stem in each:
-                    found += weight
-                    break
+        folded = "\n".join(texts).casefold()
+        found = sum(weight for stem, weight in self._weights if holds_stem(folded, stem))
         return found / self._total
 
 

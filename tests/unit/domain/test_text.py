@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tandem.domain.text import content_words, sentences, stem, stems, words
+from tandem.domain.text import content_words, holds_stem, sentences, stem, stem_set, stems, words
 
 PIECES = (*"abAZ01 .!?…\n\t-*#|\"')]。", "[1]", "e.g. ", "3.5", "Dr. ", "\n\n", "1. ")
 PROSE = st.lists(st.sampled_from(PIECES), max_size=40).map("".join)
@@ -131,3 +131,32 @@ def test_a_stem_is_the_words_beginning_and_never_nothing(word: str) -> None:
 
 def test_stems_are_those_of_the_content_words_in_order() -> None:
     assert stems("How do the moored boats open harbours?") == ["moor", "boat", "open", "harbour"]
+
+
+TEXT = st.lists(
+    st.sampled_from(("mooring", "moored", "moo", "the", "Cities", "city", "x-city", "drain_timeout", "it's", "7", "—"))
+)
+
+
+@given(TEXT.map(" ".join), st.sampled_from(("mooring", "city", "drain", "timeout", "moo", "7", "it")))
+def test_a_stem_is_held_when_some_content_word_has_it(text: str, word: str) -> None:
+    text = f"{text} harbour"
+    assert holds_stem(text.casefold(), stem(word)) is (stem(word) in stem_set(text))
+
+
+@pytest.mark.parametrize(
+    ("text", "wanted", "held"),
+    [
+        ("The harbours open.", "harbour", True),
+        ("A boatharbour.", "harbour", False),
+        ("o'harbour's", "harbour", False),
+        ("harbour's", "harbour", True),
+        ("(Harbour)", "harbour", True),
+        ("harbouring_fees", "fe", True),
+        ("STRASSE straße", "strass", True),
+        ("harbourmaster harbour", "harbour", True),
+        ("", "harbour", False),
+    ],
+)
+def test_where_a_stem_is_held(text: str, wanted: str, held: bool) -> None:
+    assert holds_stem(text.casefold(), wanted) is held
