@@ -142,7 +142,8 @@ class QdrantVectors(Remembering, Knowing):
         collection = await self.resolve(collection)
         async with self._alone(collection, tenant, record.id):
             try:
-                last = points[:_BATCH] if self._engine.whole_batches else points[:1]
+                at_once = self._engine.whole_batches and len(points) <= _BATCH
+                last = points if at_once else points[:1]
                 for start in range(len(last), len(points), _BATCH):
                     await self._engine.upsert(collection, points[start : start + _BATCH])
                 # Looked for first: a deletion costs as much as writing the document.
