@@ -32,6 +32,11 @@ class Difference:
     questions: int
 
     @property
+    def moved(self) -> bool:
+        """True when any question differs."""
+        return (self.mean, self.low, self.high) != (0.0, 0.0, 0.0)
+
+    @property
     def significant(self) -> bool:
         """True when chance is an unlikely reason: `adjusted` is below 0.05."""
         return self.adjusted < ALPHA
@@ -71,12 +76,13 @@ def _blocks(rows: int) -> list[int]:
 
 def corrected(found: Mapping[str, Difference]) -> dict[str, Difference]:
     """The same with `adjusted` by Holm's step-down procedure: the smallest p times their number, the next times one less,
-    and so on, never below the one before, never above 1.
+    and so on, never below the one before, never above 1. Where no question differs nothing can be significant, whatever the
+    signs: such a one is not counted (Tarone, 1990).
     """
-    ordered = sorted(found, key=lambda name: found[name].p)
+    ordered = sorted((name for name, one in found.items() if one.moved), key=lambda name: found[name].p)
     adjusted: dict[str, float] = {}
     highest = 0.0
     for rank, name in enumerate(ordered):
         highest = max(highest, min(1.0, (len(ordered) - rank) * found[name].p))
         adjusted[name] = highest
-    return {name: replace(one, adjusted=adjusted[name]) for name, one in found.items()}
+    return {name: replace(one, adjusted=adjusted.get(name, 1.0)) for name, one in found.items()}

@@ -73,9 +73,15 @@ def test_holm_by_hand() -> None:
     assert list(found) == list(told)
 
 
+def test_what_nobody_moved_makes_nothing_else_less_sure() -> None:
+    alike = difference([0.5, 0.5], [0.5, 0.5])
+    found = corrected({"a": Difference(0.1, 0.0, 0.2, 0.02, 0.02, 9), "b": alike, "c": alike})
+    assert (found["a"].adjusted, found["b"].adjusted) == (0.02, 1.0)
+
+
 @given(st.dictionaries(st.text(max_size=3), shares, max_size=8))
 def test_a_corrected_p_is_no_smaller_and_keeps_the_order(told: dict[str, float]) -> None:
-    found = corrected({name: Difference(0.0, 0.0, 0.0, p, p, 1) for name, p in told.items()})
+    found = corrected({name: Difference(0.0, -0.1, 0.1, p, p, 1) for name, p in told.items()})
     assert all(one.p <= one.adjusted <= 1 for one in found.values())
     ordered = sorted(found.values(), key=lambda one: one.p)
     assert [one.adjusted for one in ordered] == sorted(one.adjusted for one in ordered)
