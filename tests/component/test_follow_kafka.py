@@ -14,7 +14,7 @@ from fakes.kafka_broker import kafka_broker
 from tandem.adapters.scripted.embedder import HashingEmbedder, HashingSparse
 from tandem.adapters.scripted.vectors import MemoryVectors
 from tandem.adapters.sources.loader import document_loader
-from tandem.adapters.sources.place import stream_of
+from tandem.adapters.sources.place import source_of, stream_of
 from tandem.app.clock import SystemClock
 from tandem.domain.context import RequestContext
 from tandem.domain.document import IngestOutcome, RawDocument
@@ -98,6 +98,12 @@ async def test_what_cannot_be_ingested_is_remembered_and_the_stream_goes_on(topi
     assert sorted(failure.reason for failure in failures) == ["empty", "invalid_request", "unreadable", "unreadable"]
     assert all(failure.place and failure.place.startswith(f"{topic.place}?partition=") for failure in failures)
     assert await topic.follow(ingesting) == []
+    # Each can be had again by its place, to be tried once more.
+    again = {failure.document_id: await source_of(failure.place or "").listing() for failure in failures}
+    assert {ref.id for listing in again.values() for ref in listing.refs} == set(again)
+    large = await again["large.md"].refs[0].read()
+    assert large is not None
+    assert (len(large.body), large.position) == (2_000, None)
     await topic.send(("empty.md", b"# Better"))
     await topic.follow(ingesting)
     assert "empty.md" not in {failure.document_id async for failure in failures_of(ingesting, "docs", CONTEXT)}
