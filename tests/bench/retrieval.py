@@ -16,7 +16,6 @@ import zlib
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from statistics import median
 from typing import TYPE_CHECKING, Any, cast
 
 from tandem.adapters.embeddings.bm25 import Bm25Embedder
@@ -38,6 +37,7 @@ from tandem.retrieval.blend import Blend
 from tandem.retrieval.labelled import LabelledSet
 from tandem.retrieval.metrics import scores
 from tandem.retrieval.significance import difference
+from tandem.retrieval.suspicion import flags_of
 
 if TYPE_CHECKING:
     from tandem.adapters.qdrant.engine import Engine
@@ -162,13 +162,16 @@ async def _own_cpu_ms(settings: Settings, embedder: Embedder, found: LabelledSet
         options = RetrievalOptions(COLLECTION)
 
         async def once() -> float:
+            # In a large collection hardly a passage is one that was found before.
+            flags_of.cache_clear()
             began = time.process_time()
             for question in questions:
                 await retrieving.retrieve(question, options, CONTEXT)
             return (time.process_time() - began) * 1e3 / len(questions)
 
         await once()
-        return median([await once() for _ in range(_ROUNDS)])
+        # Whatever else the machine does only adds to it.
+        return min([await once() for _ in range(_ROUNDS)])
 
 
 async def _main(flags: argparse.Namespace) -> None:

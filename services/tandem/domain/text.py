@@ -17,6 +17,8 @@ _ABBREVIATED = re.compile(
 )
 _LONGEST_ABBREVIATION = 12
 _VOWELS = frozenset("aeiouy")
+# What `stem` takes off at most: `'s`, `edly`, and a letter more.
+_LONGEST_INFLECTION = 7
 # Most words of a text were met before: a look-up costs a thirtieth of taking the endings off. 2 MB.
 _STEMS_KEPT = 16_384
 # Of each pair of passages both are looked at. 4 MB.
@@ -99,10 +101,11 @@ def holds_stem(folded: str, wanted: str) -> bool:
     while start >= 0:
         end = start + len(wanted)
         if not start or not (folded[start - 1].isalnum() or (start > 1 and _joins(folded, start - 1))):
-            while end < len(folded) and (folded[end].isalnum() or _joins(folded, end)):
+            most = min(len(folded), end + _LONGEST_INFLECTION + 1)
+            while end < most and (folded[end].isalnum() or _joins(folded, end)):
                 end += 1
             word = folded[start:end]
-            if word not in _STOP and stem(word) == wanted:
+            if len(word) - len(wanted) <= _LONGEST_INFLECTION and word not in _STOP and stem(word) == wanted:
                 return True
         start = folded.find(wanted, end)
     return False

@@ -18,6 +18,7 @@ fitted, and the shares counted, on the same ones. Expect somewhat less on other 
 
 import math
 from collections.abc import Sequence
+from functools import lru_cache
 
 from tandem.domain.text import holds_stem
 
@@ -26,20 +27,28 @@ INTERCEPT = -4.67
 THRESHOLD = 0.09
 # Longer words say more; beyond this the length says nothing any more.
 _WEIGHED_LETTERS = 8
+_PAIRS_KEPT = 512
 
 
 class Wanted:
     """The stems of a question, longer ones counting more, and how much of them a text holds."""
 
     def __init__(self, question: Sequence[str]) -> None:
-        self._weights = [(stem, min(len(stem), _WEIGHED_LETTERS)) for stem in dict.fromkeys(question)]
-        self._total = sum(weight for _, weight in self._weights) or 1
+        self._weights = {stem: min(len(stem), _WEIGHED_LETTERS) for stem in question}
+        self._stems = tuple(self._weights)
+        self._total = sum(self._weights.values()) or 1
 
     def covered(self, *texts: str) -> float:
         """Share, 0…1, of the stems that the texts together hold. 0 for no stems."""
-        folded = "\n".join(texts).casefold()
-        found = sum(weight for stem, weight in self._weights if holds_stem(folded, stem))
-        return found / self._total
+        held = {stem for text in texts for stem in _held(self._stems, text)}
+        return sum(self._weights[stem] for stem in held) / self._total
+
+
+# The reranker asks the same of the same passages as the judge does after it.
+@lru_cache(_PAIRS_KEPT)
+def _held(stems: tuple[str, ...], text: str) -> tuple[str, ...]:
+    folded = text.casefold()
+    return tuple(stem for stem in stems if holds_stem(folded, stem))
 
 
 def coverage(question: Sequence[str], *texts: str) -> float:
