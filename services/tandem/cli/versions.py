@@ -1,20 +1,19 @@
 """`tandem collections versions|lineage|build|promote|rollback|drop`."""
 
 import dataclasses
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from tandem.cli.console import Output, OutputOption, err, out, print_json, print_table, run
+from tandem.cli.lineage_shown import count, print_gate, print_lineage, when
 from tandem.cli.options import ApiKeyOption, ConfigOption, DataDirOption, PeerUrlOption
 from tandem.domain.errors import PromotionRefused
-from tandem.domain.lineage import GateResult, Place, Version, base_of, is_version
+from tandem.domain.lineage import Place, Version, base_of, is_version
 
 Name = Annotated[str, typer.Argument(help="The collection's name.")]
 VersionName = Annotated[str, typer.Argument(metavar="NAME@N", help="A version, such as docs@3.")]
-_SHOWN_MISSES = 20
 
 
 def versions(
@@ -36,11 +35,11 @@ def versions(
             (
                 each.name,
                 each.state,
-                _count(each.lineage.documents),
-                _count(each.lineage.chunks),
-                _when(each.lineage.finished_at),
-                _when(each.lineage.promoted_at),
-                _when(each.lineage.retired_at),
+                count(each.lineage.documents),
+                count(each.lineage.chunks),
+                when(each.lineage.finished_at),
+                when(each.lineage.promoted_at),
+                when(each.lineage.retired_at),
             )
             for each in found
         ],
@@ -67,7 +66,7 @@ def lineage(
     if output is Output.json:
         print_json(dataclasses.asdict(wanted[0]))
         return
-    _print_lineage(wanted[0])
+    print_lineage(wanted[0])
 
 
 def build(
@@ -187,7 +186,7 @@ def promote(
         print_json({"promoted": False, "version": latest.name, "gate": dataclasses.asdict(latest.lineage.gates[-1])})
     elif latest is not None:
         err.print(f"{latest.name} is held back.", style="red", markup=False)
-        _print_gate(latest.lineage.gates[-1])
+        print_gate(latest.lineage.gates[-1])
         err.print((refused.hint if refused is not None else "") or "", markup=False)
     raise typer.Exit(1)
 
@@ -256,61 +255,3 @@ def _print_promoted(version: Version, output: Output) -> None:
     out.print(f"{version.name} serves now.")
     if version.lineage.gates and version.lineage.gates[-1].forced is not None:
         err.print("The gate refused it; it was forced.", style="yellow")
-
-
-def _print_lineage(version: Version) -> None:
-    lines: dict[str, Any] = {
-        "version": version.name,
-        "state": version.state,
-        **dataclasses.asdict(version.recipe),
-        **dict(version.lineage.parts),
-        "built from": version.lineage.built_from or "its places alone",
-        "replaced": version.lineage.replaced or "nothing",
-        "documents": _count(version.lineage.documents),
-        "chunks": _count(version.lineage.chunks),
-        "begun": _when(version.lineage.created_at),
-        "finished": _when(version.lineage.finished_at),
-        "promoted": _when(version.lineage.promoted_at),
-        "retired": _when(version.lineage.retired_at),
-    }
-    for key, value in lines.items():
-        out.print(f"[dim]{key:>10}[/]  ", end="")
-        out.print(str(value), markup=False)
-    for origin in version.lineage.origins:
-        out.print("[dim]     place[/]  ", end="")
-        out.print(f"{origin.place.where} ({origin.tenant}{_labels(origin.place)})", markup=False)
-    for gate in version.lineage.gates:
-        out.print()
-        _print_gate(gate)
-
-
-def _print_gate(gate: GateResult) -> None:
-    measured = "no golden questions" if gate.measure is None else f"{gate.metric} {gate.measure:.4f}"
-    if gate.serving_measure is not None:
-        measured += f" (serving {gate.serving_measure:.4f})"
-    counted = f"{gate.documents} documents" + (
-        "" if gate.serving_documents is None else f" (serving {gate.serving_documents})"
-    )
-    out.print(f"gate of {_when(gate.at)}: {measured}, {counted}", markup=False)
-    for refusal in gate.refusals:
-        out.print(f"  refused: {refusal}", markup=False)
-    if gate.forced is not None:
-        out.print(f"  forced: {gate.forced}", markup=False)
-    for miss in gate.misses[:_SHOWN_MISSES]:
-        mark = "worse" if miss.regressed else "missed"
-        out.print(f"  {mark}: {miss.question}  lacks {', '.join(miss.missing)}", markup=False)
-    if len(gate.misses) > _SHOWN_MISSES:
-        out.print(f"  and {len(gate.misses) - _SHOWN_MISSES} more questions")
-
-
-def _labels(place: Place) -> str:
-    said = [*(f"tag {tag}" for tag in place.tags), *(f"group {group}" for group in place.acl)]
-    return "".join(f", {each}" for each in said)
-
-
-def _when(instant: float | None) -> str:
-    return "" if instant is None else datetime.fromtimestamp(instant, UTC).strftime("%Y-%m-%d %H:%M:%S")
-
-
-def _count(value: int | None) -> str:
-    return "" if value is None else str(value)
