@@ -1,5 +1,6 @@
 """The versions of the collections over either engine: found by name, made, promoted, and taken away."""
 
+import asyncio
 from dataclasses import replace
 
 from tandem.adapters.qdrant.engine import Engine
@@ -14,6 +15,7 @@ class Shelf:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
+        self._first = asyncio.Lock()
 
     async def resolve(self, name: str, *, fresh: bool = False) -> str:
         """See the port. A version's own name is taken as it is: what is done with it then finds out."""
@@ -50,6 +52,15 @@ class Shelf:
         return version
 
     async def _serving_or_first(self, base: str, recipe: Recipe, lineage: Lineage) -> str:
+        try:
+            return await self.resolve(base, fresh=True)
+        except UnknownCollection:
+            pass
+        # Shards of one ingest begin at the same moment: one of them makes it, the others find it made.
+        async with self._first:
+            return await self._first_version(base, recipe, lineage)
+
+    async def _first_version(self, base: str, recipe: Recipe, lineage: Lineage) -> str:
         try:
             return await self.resolve(base, fresh=True)
         except UnknownCollection:
