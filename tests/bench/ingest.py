@@ -1,6 +1,6 @@
 """What ingestion costs beside the embedder, and what a run costs that has nothing to do.
 
-    python tests/bench/ingest.py [--files 100] [--documents 5000] [--rounds 3] [--json]
+    python tests/bench/ingest.py [--files 120] [--documents 5000] [--rounds 3] [--json]
 
 Prints one object per figure and line, {"name", "value", "goal", "ok"}; exits 1 when a goal is missed. CPU is that of this
 process and of those that read formats for it.
@@ -182,7 +182,7 @@ def _figure(name: str, value: float, *, goal: float | None = None, higher: bool 
 def main(arguments: Sequence[str]) -> int:
     """Measure, print, and say whether every goal was met."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--files", type=int, default=100, help="of the comparison with the model")
+    parser.add_argument("--files", type=int, default=120, help="of the comparison with the model")
     parser.add_argument("--documents", type=int, default=5_000, help="of the two runs; four chunks or so each")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--json", action="store_true", help="the figures only, which is all there is")
