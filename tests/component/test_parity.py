@@ -288,6 +288,15 @@ async def test_request_ids_are_echoed(http: aiohttp.ClientSession) -> None:
     assert "tandem" in names
 
 
+async def test_texts_are_embedded_wherever_the_model_is(http: aiohttp.ClientSession) -> None:
+    asked = {"model": "tandem", "input": ["When does the harbour open?", "Mooring fees"]}
+    async with http.post("/v1/embeddings", json=asked) as reply:
+        told = await reply.json()
+        assert reply.status == 200, told
+    assert [len(row["embedding"]) for row in told["data"]] == [384, 384]
+    assert told["usage"]["prompt_tokens"] == 9
+
+
 async def test_drain_finishes_what_runs_and_takes_nothing_new(
     http: aiohttp.ClientSession, deployment: Deployment
 ) -> None:
@@ -304,12 +313,3 @@ async def test_drain_finishes_what_runs_and_takes_nothing_new(
     with pytest.raises(aiohttp.ClientConnectionError):
         async with aiohttp.ClientSession() as late, late.get(f"{front.url}/livez"):
             pass
-
-
-async def test_texts_are_embedded_wherever_the_model_is(http: aiohttp.ClientSession) -> None:
-    asked = {"model": "tandem", "input": ["When does the harbour open?", "Mooring fees"]}
-    async with http.post("/v1/embeddings", json=asked) as reply:
-        told = await reply.json()
-        assert reply.status == 200, told
-    assert [len(row["embedding"]) for row in told["data"]] == [384, 384]
-    assert told["usage"]["prompt_tokens"] == 9
