@@ -130,9 +130,7 @@ class InCollection(In):
 
     def info(self) -> CollectionInfo:
         """The domain's."""
-        return CollectionInfo(
-            self.name, self.documents, self.chunks, Recipe(**dict(self.recipe)), version=self.version
-        )
+        return CollectionInfo(self.name, self.documents, self.chunks, Recipe(**dict(self.recipe)), version=self.version)
 
 
 class InCollections(In):
