@@ -31,12 +31,16 @@ class Polite:
         self._now_s = now_s
         self._sleep = sleep
         self._rules: dict[str, Protego] = {}
+        # Why a host's robots.txt could not be had.
+        self._faults: dict[str, str] = {}
         self._asking: dict[str, asyncio.Lock] = {}
         self._next_s: dict[str, float] = {}
 
     async def get(self, url: str, *, max_bytes: int, unless: str | None = None) -> Fetched:
         """Raises `DocumentRejected`: `forbidden` by robots.txt, and the fetcher's."""
         rules = await self._rules_of(url)
+        if (fault := self._faults.get(_site(url))) is not None:
+            raise DocumentRejected(f"{url} may not be read while its robots.txt cannot be: {fault}", reason="forbidden")
         if not rules.can_fetch(url, AGENT):
             raise DocumentRejected(f"{url}: robots.txt of {urlsplit(url).hostname} forbids it.", reason="forbidden")
         await self._turn(url, min(max(self._interval_s, rules.crawl_delay(AGENT) or 0.0), _MAX_DELAY_S))
@@ -58,11 +62,15 @@ class Polite:
         await self._turn(url, self._interval_s)
         try:
             found = await self._fetcher.get(url, max_bytes=_MAX_ROBOTS_BYTES)
-        except DocumentRejected:
-            return _NOTHING
+        except DocumentRejected as error:
+            return self._nothing(url, error.message)
         if found.status == 200:
             return Protego.parse(found.body.decode("utf-8", "replace"))
-        return _EVERYTHING if 400 <= found.status < 500 else _NOTHING
+        return _EVERYTHING if 400 <= found.status < 500 else self._nothing(url, f"it was answered {found.status}.")
+
+    def _nothing(self, url: str, fault: str) -> Protego:
+        self._faults[_site(url)] = fault
+        return _NOTHING
 
     async def _turn(self, url: str, interval_s: float) -> None:
         """Wait until the host may be asked again; who comes meanwhile waits behind."""
