@@ -49,10 +49,10 @@ class Head:
         self.content_type = content_type
 
     def pieces(self) -> AsyncIterator[bytes]:
-        raise NotImplementedError
+        raise AssertionError("a head is told by its status and type alone")
 
     async def whole(self) -> Answer:
-        raise NotImplementedError
+        raise AssertionError("a head is told by its status and type alone")
 
 
 def test_a_page_is_no_stream() -> None:

@@ -34,7 +34,8 @@ class Archive:
         """A part's bytes. Raises `DocumentRejected`: `damaged` when it is not there or cannot be unpacked."""
         try:
             return self._zip.read(name)
-        except (KeyError, zipfile.BadZipFile, zlib.error, EOFError, OSError, ValueError, NotImplementedError) as error:
+        # RuntimeError: a part packed by a method that is not known here, or locked by itself.
+        except (KeyError, zipfile.BadZipFile, zlib.error, EOFError, OSError, ValueError, RuntimeError) as error:
             raise self.damaged() from error
 
     def xml(self, name: str) -> Element:
@@ -84,7 +85,8 @@ def check_archive(body: bytes, kind: str, limits: LoadLimits) -> None:
     try:
         with zipfile.ZipFile(io.BytesIO(body)) as archive:
             entries: list[Any] = archive.infolist()
-    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as error:
+    # RuntimeError: a version of the format that is not known here.
+    except (zipfile.BadZipFile, OSError, ValueError, RuntimeError) as error:
         raise DocumentRejected(f"The {kind} file is damaged or cut short.", reason="damaged") from error
     if any(entry.flag_bits & 0x1 for entry in entries):
         raise DocumentRejected(
