@@ -1,16 +1,19 @@
 """`tandem collections list|show|delete`; what concerns versions is in `versions.py`."""
 
 import dataclasses
+from collections.abc import Awaitable
 from typing import Annotated
 
 import typer
 
 from tandem.cli import failures, versions
-from tandem.cli.console import Output, OutputOption, out, print_json, print_table, run
+from tandem.cli.console import Output, OutputOption, out, print_json, print_table
 from tandem.cli.options import ApiKeyOption, ConfigOption, DataDirOption, PeerUrlOption
+from tandem.domain.context import RequestContext
 from tandem.domain.document import CollectionInfo, DocumentRecord
 from tandem.domain.errors import UnknownCollection
 from tandem.domain.lineage import is_version
+from tandem.ports.ingestor import Ingestor
 
 app = typer.Typer(help="See, build, promote and remove collections of documents.", no_args_is_help=True)
 Name = Annotated[str, typer.Argument(help="The collection's name.")]
@@ -28,13 +31,10 @@ def list_collections(
     """List the collections and how much is in them."""
     from tandem.cli import session
 
-    settings = session.settings_for(config, data_dir, url, api_key)
+    def work(documents: Ingestor, context: RequestContext) -> Awaitable[list[CollectionInfo]]:
+        return documents.collections(context)
 
-    async def work() -> list[CollectionInfo]:
-        async with session.features(settings) as (_, ingestor):
-            return await ingestor.collections(session.context())
-
-    found = run(work())
+    found = session.with_documents(work, config, data_dir, url, api_key)
     if output is Output.json:
         print_json({"data": [dataclasses.asdict(info) for info in found]})
     else:
@@ -56,30 +56,25 @@ def show(
     """Print how a collection was made and which documents it holds."""
     from tandem.cli import session
 
-    settings = session.settings_for(config, data_dir, url, api_key)
+    async def work(documents: Ingestor, context: RequestContext) -> tuple[CollectionInfo, list[DocumentRecord]]:
+        infos = {info.name: info for info in await documents.collections(context)}
+        if is_version(name):
+            every = {each.name: each for each in await documents.versions.versions(name, context)}
+            if name in every:
+                infos[name] = CollectionInfo(name, 0, 0, every[name].recipe, version=name)
+        if name not in infos:
+            raise UnknownCollection(f"There is no collection {name!r}.", hint=f"Known: {', '.join(infos) or 'none'}.")
+        records: list[DocumentRecord] = []
+        after: str | None = None
+        while True:
+            page = await documents.documents(name, context, limit=_PAGE, after=after)
+            records.extend(page.records)
+            after = page.next_after
+            if after is None:
+                counted = len(records), sum(record.chunks for record in records)
+                return dataclasses.replace(infos[name], documents=counted[0], chunks=counted[1]), records
 
-    async def work() -> tuple[CollectionInfo, list[DocumentRecord]]:
-        async with session.features(settings) as (_, ingestor):
-            infos = {info.name: info for info in await ingestor.collections(session.context())}
-            if is_version(name):
-                every = {each.name: each for each in await ingestor.versions.versions(name, session.context())}
-                if name in every:
-                    infos[name] = CollectionInfo(name, 0, 0, every[name].recipe, version=name)
-            if name not in infos:
-                raise UnknownCollection(
-                    f"There is no collection {name!r}.", hint=f"Known: {', '.join(infos) or 'none'}."
-                )
-            records: list[DocumentRecord] = []
-            after: str | None = None
-            while True:
-                page = await ingestor.documents(name, session.context(), limit=_PAGE, after=after)
-                records.extend(page.records)
-                after = page.next_after
-                if after is None:
-                    counted = len(records), sum(record.chunks for record in records)
-                    return dataclasses.replace(infos[name], documents=counted[0], chunks=counted[1]), records
-
-    info, records = run(work())
+    info, records = session.with_documents(work, config, data_dir, url, api_key)
     if output is Output.json:
         print_json({**dataclasses.asdict(info), "data": [dataclasses.asdict(record) for record in records]})
         return
@@ -109,13 +104,11 @@ def delete(
 
     if not yes:
         typer.confirm(f"Delete the collection {name} with all its documents?", abort=True)
-    settings = session.settings_for(config, data_dir, url, api_key)
 
-    async def work() -> None:
-        async with session.features(settings) as (_, ingestor):
-            await ingestor.drop_collection(name, session.context())
+    def work(documents: Ingestor, context: RequestContext) -> Awaitable[None]:
+        return documents.drop_collection(name, context)
 
-    run(work())
+    session.with_documents(work, config, data_dir, url, api_key)
     out.print(f"Deleted {name}.")
 
 

@@ -1,14 +1,16 @@
 """`tandem collections failures`."""
 
 import dataclasses
-from datetime import UTC, datetime
 from typing import Annotated
 
 import typer
 
-from tandem.cli.console import Output, OutputOption, print_json, print_table, run
+from tandem.cli.console import Output, OutputOption, print_json, print_table
+from tandem.cli.lineage_shown import when
 from tandem.cli.options import ApiKeyOption, ConfigOption, DataDirOption, PeerUrlOption
+from tandem.domain.context import RequestContext
 from tandem.domain.syncing import Failure
+from tandem.ports.ingestor import Ingestor
 
 
 def failures(
@@ -23,21 +25,14 @@ def failures(
     from tandem.cli import session
     from tandem.pipeline.remembered import failures_of
 
-    settings = session.settings_for(config, data_dir, url, api_key)
+    async def work(documents: Ingestor, context: RequestContext) -> list[Failure]:
+        return [failure async for failure in failures_of(documents, name, context)]
 
-    async def work() -> list[Failure]:
-        async with session.features(settings) as (_, ingestor):
-            return [failure async for failure in failures_of(ingestor, name, session.context())]
-
-    found = run(work())
+    found = session.with_documents(work, config, data_dir, url, api_key)
     if output is Output.json:
         print_json({"data": [dataclasses.asdict(failure) for failure in found]})
         return
     print_table(
         ("document", "reason", "attempts", "last", "place"),
-        [(one.document_id, one.reason, one.attempts, _time(one.failed_at), one.place or "") for one in found],
+        [(one.document_id, one.reason, one.attempts, when(one.failed_at), one.place or "") for one in found],
     )
-
-
-def _time(epoch_s: float) -> str:
-    return datetime.fromtimestamp(epoch_s, UTC).isoformat(sep=" ", timespec="seconds")

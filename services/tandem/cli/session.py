@@ -1,9 +1,9 @@
 """Where a command's store is: a running Tandem by URL, the configured peers, or the embedded store on this disk."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 from uuid import uuid4
 
 from pydantic import SecretStr
@@ -11,11 +11,13 @@ from pydantic import SecretStr
 from tandem.app import parts
 from tandem.app.serving import running_on
 from tandem.app.settings import Settings, load_settings
-from tandem.cli.console import err
+from tandem.cli.console import err, run
 from tandem.domain.context import RequestContext
 from tandem.domain.groups import EVERY_GROUP
 from tandem.ports.ingestor import Ingestor
 from tandem.ports.retriever import Retriever
+
+T = TypeVar("T")
 
 
 def settings_for(
@@ -56,3 +58,20 @@ def context() -> RequestContext:
     key's own tenant and groups count instead.
     """
     return RequestContext(request_id=f"cli-{uuid4().hex}", groups=(EVERY_GROUP,))
+
+
+def with_documents(
+    work: Callable[[Ingestor, RequestContext], Awaitable[T]],
+    config: Path | None,
+    data_dir: Path | None,
+    url: str | None,
+    api_key: str | None,
+) -> T:
+    """What `work` returns, given the documents that a command's flags name."""
+    settings = settings_for(config, data_dir, url, api_key)
+
+    async def opened() -> T:
+        async with features(settings) as (_, ingestor):
+            return await work(ingestor, context())
+
+    return run(opened())

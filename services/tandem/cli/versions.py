@@ -1,6 +1,7 @@
 """`tandem collections versions|lineage|build|promote|rollback|drop`."""
 
 import dataclasses
+from collections.abc import Awaitable
 from pathlib import Path
 from typing import Annotated
 
@@ -9,8 +10,10 @@ import typer
 from tandem.cli.console import Output, OutputOption, err, out, print_json, print_table, run
 from tandem.cli.lineage_shown import count, print_gate, print_lineage, when
 from tandem.cli.options import ApiKeyOption, ConfigOption, DataDirOption, PeerUrlOption
+from tandem.domain.context import RequestContext
 from tandem.domain.errors import PromotionRefused
 from tandem.domain.lineage import Place, Version, base_of, is_version
+from tandem.ports.ingestor import Ingestor
 
 Name = Annotated[str, typer.Argument(help="The collection's name.")]
 VersionName = Annotated[str, typer.Argument(metavar="NAME@N", help="A version, such as docs@3.")]
@@ -164,19 +167,19 @@ def promote(
     from tandem.cli import session
     from tandem.ports.versions import Promotion
 
-    settings = session.settings_for(config, data_dir, url, api_key)
     questions = None if golden is None else golden_questions(golden)
     wish = Promotion(name if is_version(name) else None, questions, force)
 
-    async def work() -> tuple[Version | None, tuple[Version, ...], PromotionRefused | None]:
-        async with session.features(settings) as (_, ingestor):
-            kept, context = ingestor.versions, session.context()
-            try:
-                return await kept.promote(base_of(name), wish, context), (), None
-            except PromotionRefused as error:
-                return None, await kept.versions(base_of(name), context), error
+    async def work(
+        documents: Ingestor, context: RequestContext
+    ) -> tuple[Version | None, tuple[Version, ...], PromotionRefused | None]:
+        kept = documents.versions
+        try:
+            return await kept.promote(base_of(name), wish, context), (), None
+        except PromotionRefused as error:
+            return None, await kept.versions(base_of(name), context), error
 
-    promoted, found, refused = run(work())
+    promoted, found, refused = session.with_documents(work, config, data_dir, url, api_key)
     if promoted is not None:
         _print_promoted(promoted, output)
         return
@@ -202,13 +205,10 @@ def rollback(
     """Go back to the version that the serving one replaced. Nothing is built or deleted."""
     from tandem.cli import session
 
-    settings = session.settings_for(config, data_dir, url, api_key)
+    def work(documents: Ingestor, context: RequestContext) -> Awaitable[Version]:
+        return documents.versions.rollback(name, context)
 
-    async def work() -> Version:
-        async with session.features(settings) as (_, ingestor):
-            return await ingestor.versions.rollback(name, session.context())
-
-    _print_promoted(run(work()), output)
+    _print_promoted(session.with_documents(work, config, data_dir, url, api_key), output)
 
 
 def drop(
@@ -224,13 +224,11 @@ def drop(
 
     if not yes:
         typer.confirm(f"Delete the version {name}, for all tenants?", abort=True)
-    settings = session.settings_for(config, data_dir, url, api_key)
 
-    async def work() -> None:
-        async with session.features(settings) as (_, ingestor):
-            await ingestor.versions.drop(name, session.context())
+    def work(documents: Ingestor, context: RequestContext) -> Awaitable[None]:
+        return documents.versions.drop(name, context)
 
-    run(work())
+    session.with_documents(work, config, data_dir, url, api_key)
     out.print(f"Dropped {name}.")
 
 
@@ -239,13 +237,10 @@ def _versions(
 ) -> tuple[Version, ...]:
     from tandem.cli import session
 
-    settings = session.settings_for(config, data_dir, url, api_key)
+    def work(documents: Ingestor, context: RequestContext) -> Awaitable[tuple[Version, ...]]:
+        return documents.versions.versions(name, context)
 
-    async def work() -> tuple[Version, ...]:
-        async with session.features(settings) as (_, ingestor):
-            return await ingestor.versions.versions(name, session.context())
-
-    return run(work())
+    return session.with_documents(work, config, data_dir, url, api_key)
 
 
 def _print_promoted(version: Version, output: Output) -> None:
