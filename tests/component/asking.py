@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -44,6 +44,14 @@ async def model(tokens: int = 4) -> AsyncIterator[Model]:
         served.headers.append({name.lower(): value for name, value in request.headers.items()})
         return await steady_chat(request, tokens, served.gap_s)
 
+    async with chat_server(chat) as url:
+        served.url = url
+        yield served
+
+
+@asynccontextmanager
+async def chat_server(chat: Callable[[web.Request], Awaitable[web.StreamResponse]]) -> AsyncIterator[str]:
+    """The URL of an OpenAI server that answers with `chat`."""
     app = web.Application()
     app.router.add_post("/v1/chat/completions", chat)
     app.router.add_get("/v1/models", steady_models)
@@ -51,8 +59,7 @@ async def model(tokens: int = 4) -> AsyncIterator[Model]:
     await runner.setup()
     try:
         await web.TCPSite(runner, "127.0.0.1", 0).start()
-        served.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
-        yield served
+        yield f"http://127.0.0.1:{runner.addresses[0][1]}"
     finally:
         await runner.cleanup()
 

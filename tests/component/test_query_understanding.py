@@ -12,8 +12,8 @@ import pytest
 import pytest_asyncio
 from aiohttp import web
 
-from component.asking import serving
-from fakes.steady_llm import chat_stream, steady_models
+from component.asking import chat_server, serving
+from fakes.steady_llm import chat_stream
 
 pytestmark = [pytest.mark.component, pytest.mark.asyncio(loop_scope="module")]
 
@@ -53,17 +53,9 @@ async def language_model() -> AsyncIterator[Model]:
         served.formats.append(body.get("response_format"))
         return await chat_stream(request, next((text for mark, text in served.texts.items() if mark in system), ANSWER))
 
-    app = web.Application()
-    app.router.add_post("/v1/chat/completions", chat)
-    app.router.add_get("/v1/models", steady_models)
-    runner = web.AppRunner(app, shutdown_timeout=0.1)
-    await runner.setup()
-    try:
-        await web.TCPSite(runner, "127.0.0.1", 0).start()
-        served.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
+    async with chat_server(chat) as url:
+        served.url = url
         yield served
-    finally:
-        await runner.cleanup()
 
 
 @dataclass
