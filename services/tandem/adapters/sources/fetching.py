@@ -13,6 +13,7 @@ import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
 from aiohttp.resolver import ThreadedResolver
 
+from tandem.domain.document import RawDocument
 from tandem.domain.errors import DocumentRejected
 
 AGENT = "tandem"
@@ -43,6 +44,21 @@ class Fetched:
             return parsedate_to_datetime(self.headers["Last-Modified"]).timestamp()
         except (KeyError, ValueError, TypeError):
             return None
+
+    def document(self, name: str) -> RawDocument | None:
+        """The page under the URL it was asked by; None when it is the same as before. Raises `DocumentRejected`."""
+        if self.status == 304:
+            return None
+        if self.status != 200:
+            raise DocumentRejected(f"{name} answered {self.status} {self.reason}.", reason="unreachable")
+        return RawDocument(
+            name,
+            self.body,
+            name,
+            self.headers.get("Content-Type"),
+            modified_at=self.modified_at,
+            version=self.version,
+        )
 
 
 class Fetcher:

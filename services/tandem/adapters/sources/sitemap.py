@@ -5,7 +5,7 @@ import gzip
 import io
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from urllib.parse import urlsplit
 
@@ -51,18 +51,15 @@ class PageRef:
         """Raises `DocumentRejected`: `forbidden`, `unreachable`, `too_large`, `timeout`."""
         if self.version is not None and self.version == unless:
             return None
-        found = await self.polite.get(self.id, max_bytes=self.max_bytes, unless=unless)
-        if found.status == 304:
+        fetched = await self.polite.get(self.id, max_bytes=self.max_bytes, unless=unless)
+        page = fetched.document(self.id)
+        if page is None:
             return None
-        if found.status != 200:
-            raise DocumentRejected(f"{self.id} answered {found.status} {found.reason}.", reason="unreachable")
-        return RawDocument(
-            self.id,
-            found.body,
-            self.id,
-            found.headers.get("Content-Type"),
-            modified_at=found.modified_at or _instant(self.version),
-            version=self.version or found.version,
+        # The sitemap's word decides whether it is asked for again.
+        return replace(
+            page,
+            modified_at=page.modified_at or _instant(self.version),
+            version=self.version or page.version,
             origin=self.origin,
         )
 

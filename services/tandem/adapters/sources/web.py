@@ -5,7 +5,7 @@ from urllib.parse import urlsplit
 
 from tandem.adapters.sources.fetching import fetcher
 from tandem.domain.document import RawDocument
-from tandem.domain.errors import DocumentRejected, InvalidRequest
+from tandem.domain.errors import InvalidRequest
 from tandem.ports.source import Listing
 
 
@@ -22,19 +22,7 @@ class WebRef:
     async def read(self, unless: str | None = None) -> RawDocument | None:
         """Raises `DocumentRejected`: `unreachable`, `too_large`, `timeout`."""
         async with fetcher({usable_url(self.id)}, timeout_s=self.timeout_s) as web:
-            found = await web.get(self.id, max_bytes=self.max_bytes, unless=unless)
-        if found.status == 304:
-            return None
-        if found.status != 200:
-            raise DocumentRejected(f"{self.id} answered {found.status} {found.reason}.", reason="unreachable")
-        return RawDocument(
-            self.id,
-            found.body,
-            self.id,
-            found.headers.get("Content-Type"),
-            modified_at=found.modified_at,
-            version=found.version,
-        )
+            return (await web.get(self.id, max_bytes=self.max_bytes, unless=unless)).document(self.id)
 
 
 @dataclass(frozen=True, slots=True)
