@@ -9,6 +9,7 @@ import pytest
 
 from fakes.one_pool import one_pool
 from fakes.passages import passage
+from fakes.unmetered import Unmetered
 from tandem.adapters.quotas.memory import MemoryQuotas
 from tandem.adapters.scripted.clock import ScriptedClock
 from tandem.adapters.scripted.generator import ScriptedGenerator
@@ -31,17 +32,6 @@ LIMIT = 5000
 PASSAGES = 1500
 QUESTION = Question("When does it open?", sampling=Sampling(max_tokens=200))
 RESERVED = len(QUESTION.text) // 3 + PASSAGES + 200
-
-
-class Unmetered:
-    def quota_store(self, *, up: bool) -> None:
-        pass
-
-    def decided_without_store(self) -> None:
-        pass
-
-    def quota_refused(self, quota: str) -> None:
-        pass
 
 
 class Bench:

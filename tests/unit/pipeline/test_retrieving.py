@@ -3,7 +3,8 @@ from collections.abc import Sequence
 
 import pytest
 
-from fakes.chunks import DIMENSIONS, RECIPE, dense, embedded, record, sparse
+from fakes.chunks import RECIPE, embedded, record
+from fakes.words import Words, WordWeights
 from tandem.adapters.scripted.clock import ScriptedClock
 from tandem.adapters.scripted.vectors import MemoryVectors
 from tandem.domain.context import RequestContext
@@ -11,7 +12,7 @@ from tandem.domain.errors import DeadlineExceeded, UnknownCollection, UpstreamFa
 from tandem.domain.passage import Passage
 from tandem.domain.question import RetrievalOptions
 from tandem.pipeline.retrieving import RetrievalDefaults, Retrieving
-from tandem.ports.embedder import DenseVector, EmbedderCard, EmbedKind, SparseVector
+from tandem.ports.embedder import DenseVector, EmbedKind, SparseVector
 from tandem.ports.reranker import Reranker
 from tandem.ports.vectors import SearchHits, VectorQuery
 from tandem.retrieval.blend import Blend
@@ -22,26 +23,6 @@ CONTEXT = RequestContext("r", tenant="acme")
 # A version, which stands for itself also where nothing was stored.
 VERSION = RetrievalOptions(collection="docs@1")
 EXPLAINED = RetrievalOptions(collection="docs", explain=True)
-
-
-class Words:
-    """Dense and sparse vectors of a text's words."""
-
-    card = EmbedderCard("words", DIMENSIONS, 256)
-    name = "words"
-
-    async def embed(self, texts: Sequence[str], kind: EmbedKind) -> list[DenseVector]:
-        return [dense(text) for text in texts]
-
-    def count_tokens(self, text: str) -> int:
-        return len(text.split())
-
-
-class WordWeights:
-    name = "words"
-
-    def embed(self, text: str, kind: EmbedKind) -> SparseVector:
-        return sparse(text)
 
 
 class Reversing:

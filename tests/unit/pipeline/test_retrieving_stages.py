@@ -5,7 +5,8 @@ from collections.abc import Sequence
 
 import pytest
 
-from fakes.chunks import DIMENSIONS, RECIPE, dense, embedded, record, sparse
+from fakes.chunks import RECIPE, embedded, record
+from fakes.words import Words, WordWeights
 from tandem.adapters.scripted.clock import ScriptedClock
 from tandem.adapters.scripted.vectors import MemoryVectors
 from tandem.domain.context import RequestContext
@@ -17,7 +18,6 @@ from tandem.domain.query import Query, QueryPlan
 from tandem.domain.question import RetrievalOptions
 from tandem.pipeline.course import Course
 from tandem.pipeline.retrieving import RetrievalDefaults, Retrieving
-from tandem.ports.embedder import DenseVector, EmbedderCard, EmbedKind, SparseVector
 from tandem.ports.vectors import SearchHits, VectorQuery
 from tandem.retrieval.blend import Blend
 from tandem.retrieval.fusion import Weights
@@ -25,29 +25,6 @@ from tandem.retrieval.fusion import Weights
 GUIDE = ("harbour opens seven", "harbour closes nine", "ferry ticket four crowns", "old pier closed winter")
 OTHER = ("harbour opens late", "museum opens ten")
 CONTEXT = RequestContext("r", tenant="acme")
-
-
-class Words:
-    """Dense and sparse vectors of a text's words; `batches` are the texts embedded together."""
-
-    card = EmbedderCard("words", DIMENSIONS, 256)
-
-    def __init__(self) -> None:
-        self.batches: list[list[str]] = []
-
-    async def embed(self, texts: Sequence[str], kind: EmbedKind) -> list[DenseVector]:
-        self.batches.append(list(texts))
-        return [dense(text) for text in texts]
-
-    def count_tokens(self, text: str) -> int:
-        return len(text.split())
-
-
-class WordWeights:
-    name = "words"
-
-    def embed(self, text: str, kind: EmbedKind) -> SparseVector:
-        return sparse(text)
 
 
 class Planned:

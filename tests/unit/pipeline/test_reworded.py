@@ -9,6 +9,7 @@ import pytest
 
 from fakes.one_pool import one_pool
 from fakes.passages import passage
+from fakes.unmetered import Unmetered
 from tandem.adapters.quotas.memory import MemoryQuotas
 from tandem.adapters.scripted.clock import ScriptedClock
 from tandem.adapters.scripted.generator import CARD, ScriptedGenerator
@@ -37,17 +38,6 @@ FEE = "What does a berth cost?"
 LINES = ["How much is a mooring?\n", "Which price has a place?"]
 LIMIT = 5000
 PROMPT = Prompt((Message("user", "Write."),), "any@1")
-
-
-class Unmetered:
-    def quota_store(self, *, up: bool) -> None:
-        pass
-
-    def decided_without_store(self) -> None:
-        pass
-
-    def quota_refused(self, quota: str) -> None:
-        pass
 
 
 def rewording(clock: ScriptedClock) -> Rewording:
