@@ -59,6 +59,18 @@ async def test_vectors_come_back_and_are_found_by_content(store: Store) -> None:
     assert await store.vectors.same_content(store.name, overseer("rival"), "c1") is None
 
 
+async def test_who_drops_a_collection_leaves_nothing_that_was_remembered(store: Store) -> None:
+    position = StreamPosition("orders", 0, 7)
+    for tenant in (T, "rival"):
+        await store.put("kept.md", "green", tenant=tenant)
+        await store.vectors.note_failure(store.name, tenant, FAILURE, position)
+    await store.vectors.drop_collection(store.name, T)
+    assert await failed(store) == []
+    assert len(await failed(store, overseer("rival"))) == 1
+    assert (await store.vectors.positions(store.name, T, "orders", [0])) == {}
+    assert await store.vectors.positions(store.name, "rival", "orders", [0]) == {0: 7}
+
+
 async def test_a_failure_is_kept_until_the_document_succeeds(store: Store) -> None:
     await store.vectors.note_failure(store.name, T, FAILURE)
     await store.vectors.note_failure(store.name, T, replace(FAILURE, failed_at=9.0, place=None))

@@ -112,10 +112,11 @@ class MemoryVectors:
         """Raises `UnknownCollection`."""
         self._known(await self.resolve(name))
         versions = [each for each in self._collections if name in {each, base_of(each)}]
-        for documents in (self._collections[each].documents for each in versions):
-            for key in [key for key in documents if key[0] == tenant]:
-                del documents[key]
+        for known in (self._collections[each] for each in versions):
+            for key in [key for key in known.documents if key[0] == tenant]:
+                del known.documents[key]
                 self.writes += 1
+            known.memory.forget_all(tenant)
         if not any(self._collections[each].documents for each in versions):
             if not is_version(name):
                 del self._serving[name], self._spent[name]
