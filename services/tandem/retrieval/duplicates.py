@@ -1,8 +1,6 @@
 """Passages that say the same thing again are left out: they cost tokens and crowd out others."""
 
-from collections.abc import Sequence
-
-from tandem.domain.passage import Dropped, Passage
+from tandem.domain.passage import Passage
 from tandem.domain.text import words
 
 _SHINGLE = 4
@@ -37,21 +35,6 @@ class Distinct:
         if id_ not in self._looked_at:
             self._looked_at[id_] = _shingles(passage.chunk.text)
         return self._looked_at[id_]
-
-
-def without_repeats(passages: Sequence[Passage]) -> tuple[list[Passage], list[Dropped]]:
-    """Keep the best-ranked of each group of near-duplicates."""
-    distinct = Distinct()
-    kept: list[Passage] = []
-    dropped: list[Dropped] = []
-    for passage in passages:
-        twin = distinct.twin(passage)
-        if twin is None:
-            distinct.take(passage)
-            kept.append(passage)
-        else:
-            dropped.append(Dropped(passage, "near_duplicate", twin))
-    return kept, dropped
 
 
 def _shingles(text: str) -> _Shingles:

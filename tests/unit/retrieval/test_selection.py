@@ -1,14 +1,31 @@
+from collections.abc import Sequence
+
 from hypothesis import given
 from hypothesis import strategies as st
 
 from fakes.passages import passage
-from tandem.domain.passage import Passage
-from tandem.retrieval.duplicates import without_repeats
+from tandem.domain.passage import Dropped, Passage
+from tandem.retrieval.duplicates import Distinct
 from tandem.retrieval.relevance import THRESHOLD
 from tandem.retrieval.selection import Limits, judged, select
 
 LONG = "The harbour of the old town opens at seven in the morning and closes at nine in the evening every day"
 OTHER = "A ferry ticket to the northern island costs four crowns for adults and two crowns for children"
+
+
+def without_repeats(passages: Sequence[Passage]) -> tuple[list[Passage], list[Dropped]]:
+    """The best-ranked of each group of near-duplicates, and the others."""
+    distinct = Distinct()
+    kept: list[Passage] = []
+    dropped: list[Dropped] = []
+    for each in passages:
+        twin = distinct.twin(each)
+        if twin is None:
+            distinct.take(each)
+            kept.append(each)
+        else:
+            dropped.append(Dropped(each, "near_duplicate", twin))
+    return kept, dropped
 
 
 def test_a_near_duplicate_is_left_out_and_names_what_it_repeats() -> None:

@@ -94,11 +94,6 @@ def first_chunk(tenant: str, document_id: str) -> Where:
     return Where((OneOf(TENANT, (tenant,)), OneOf("document_id", (document_id,)), OneOf("ordinal", (FIRST,))))
 
 
-def first_chunks(tenant: str) -> Where:
-    """One point per document, whoever may see it: for what decides about documents and shows none."""
-    return Where((OneOf(TENANT, (tenant,)), OneOf("ordinal", (FIRST,))))
-
-
 def left_over(tenant: str, document_id: str, chunks: int) -> Where:
     """The document's chunks behind the first `chunks`: what a longer version left, when those were overwritten."""
     return Where((OneOf(TENANT, (tenant,)), OneOf("document_id", (document_id,)), Within("ordinal", chunks)))
