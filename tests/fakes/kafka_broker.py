@@ -14,6 +14,9 @@ import pytest
 
 VERSION = "4.1.0"
 MISSING = "no Kafka broker: put `java` (17 or newer) and `mvn` on PATH"
+# May happen anywhere, so .ci/allowed-skips has it.
+UNFETCHED = "no Kafka broker: Maven could not fetch it"
+_FETCH_S = 240
 
 _POM = f"""<project xmlns="http://maven.apache.org/POM/4.0.0"><modelVersion>4.0.0</modelVersion>
 <groupId>tandem.tests</groupId><artifactId>kafka</artifactId><version>1</version>
@@ -66,14 +69,21 @@ def _jars() -> Path:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not (cache / "whole").exists():
             (cache / "pom.xml").write_text(_POM, encoding="utf-8")
-            fetched = subprocess.run(
-                ["mvn", "-q", "-B", "dependency:copy-dependencies", "-DoutputDirectory=jars"],
-                cwd=cache, capture_output=True, text=True, timeout=240, check=False,
-            )  # fmt: skip
-            if fetched.returncode:
-                pytest.skip(f"{MISSING}; Maven could not fetch it: {fetched.stdout[-200:]}")
+            _fetch(cache)
             (cache / "whole").touch()
     return cache / "jars"
+
+
+def _fetch(cache: Path) -> None:
+    """What came before a failure stays in Maven's own cache: the next attempt has less to fetch."""
+    command = ["mvn", "-q", "-B", "dependency:copy-dependencies", "-DoutputDirectory=jars"]
+    try:
+        fetched = subprocess.run(command, cwd=cache, capture_output=True, text=True, timeout=_FETCH_S, check=False)
+    except subprocess.TimeoutExpired:
+        pytest.skip(f"{UNFETCHED}: no end within {_FETCH_S} s")
+    if fetched.returncode:
+        # On one line: the reason is read by the line.
+        pytest.skip(f"{UNFETCHED}: {' '.join(fetched.stdout[-200:].split())}")
 
 
 def _free_port() -> int:
