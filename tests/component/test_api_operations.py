@@ -181,7 +181,7 @@ async def test_a_sane_request_id_is_kept(sent: str, echoed: bool) -> None:
         ("garbage", False),
     ],
 )
-async def test_a_sound_traceparent_is_kept(sent: str, kept: bool) -> None:
+async def test_a_request_goes_on_in_a_sound_trace_and_begins_one_otherwise(sent: str, kept: bool) -> None:
     api = Api()
     async with (
         live(api.app) as url,
@@ -189,7 +189,11 @@ async def test_a_sound_traceparent_is_kept(sent: str, kept: bool) -> None:
         http.post("/v1/chat/completions", json=BODY, headers={"traceparent": sent}),
     ):
         pass
-    assert api.answers.asked[0][1].traceparent == (sent if kept else None)
+    span = api.answers.asked[0][1].span
+    assert span is not None
+    assert (len(span.trace_id), len(span.span_id)) == (32, 16)
+    assert (f"00-{span.trace_id}-{span.parent_id}-01" == sent) is kept
+    assert (span.parent_id is None) is not kept
 
 
 async def test_answers_tell_browsers_to_do_nothing_with_them() -> None:

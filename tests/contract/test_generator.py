@@ -24,11 +24,12 @@ from tandem.domain.errors import (
 )
 from tandem.domain.generation import Finished, GenerationEvent, Prompt, Token, Usage
 from tandem.domain.question import Message, Sampling
+from tandem.domain.span import SpanContext
 from tandem.generation.streaming import Patience
 from tandem.ports.generator import Generator, Server
 
 PROMPT = Prompt((Message("user", "What is it?"),), "test@1")
-CONTEXT = RequestContext("r-1", traceparent="00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01")
+CONTEXT = RequestContext("r-1", span=SpanContext("0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"))
 QUICK = Patience(connect_s=5, first_token_s=0.2, idle_s=0.2)
 CALM = Patience(connect_s=5, first_token_s=30, idle_s=30)
 TOO_LONG = [
@@ -81,7 +82,8 @@ async def test_tokens_then_one_end(protocol: Protocol, parts: tuple[bytes, ...])
     assert events == [Token("Grün "), Token("😀"), Finished("stop", Usage(5, 2))]
     assert call.line.startswith("POST /v1/chat/completions ")
     assert call.headers["x-request-id"] == "r-1"
-    assert call.headers["traceparent"] == CONTEXT.traceparent
+    assert CONTEXT.span is not None
+    assert call.headers["traceparent"] == CONTEXT.span.child("chat").traceparent
     assert call.headers["authorization"] == "Bearer key"
     sent = orjson.loads(call.body)
     assert {name: sent[name] for name in ("max_tokens", "temperature", "top_p", "stop", "seed")} == {

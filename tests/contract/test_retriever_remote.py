@@ -24,9 +24,10 @@ from tandem.domain.context import RequestContext
 from tandem.domain.document import Chunk
 from tandem.domain.errors import TandemError
 from tandem.domain.filters import Condition
-from tandem.domain.passage import Dropped, Legs, Passage, Retrieval, Scores, Trace
+from tandem.domain.passage import Dropped, Legs, Passage, Provenance, Retrieval, Scores, StageTime, Trace
 from tandem.domain.query import Query, QueryPlan, Wording
 from tandem.domain.question import RetrievalOptions
+from tandem.domain.span import SpanContext
 from tandem.ports.retriever import Retriever
 
 OTHER = Passage(
@@ -44,7 +45,8 @@ WIDE = Passage(
     ("instruction",),
     PARTS,
 )
-FOUND = Retrieval((PASSAGE, OTHER, WIDE), 0.875, ("rerank_skipped",), collection="docs@3")
+MADE = Provenance(("when",), "minilm@1", "bm25", "blend@1", (StageTime("embed", 0.25, 0.5),))
+FOUND = Retrieval((PASSAGE, OTHER, WIDE), 0.875, ("rerank_skipped",), collection="docs@3", provenance=MADE)
 TRACED = replace(
     FOUND,
     trace=Trace(
@@ -95,7 +97,7 @@ FULL = RetrievalOptions(
     explain=True,
     wording=WORDING,
 )
-CONTEXT = RequestContext("req-1", traceparent="00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01")
+CONTEXT = RequestContext("req-1", span=SpanContext("0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331", state="a=1"))
 
 
 def failed_at(stage: str) -> TandemError:
@@ -154,7 +156,11 @@ async def test_what_goes_in_and_out_is_the_same(
         assert await retriever.retrieve("When? “ü” 🚢", options, CONTEXT) == result
     [(question, asked, context)] = double.asked
     assert (question, asked) == ("When? “ü” 🚢", options)
-    assert (context.request_id, context.tenant, context.traceparent) == ("req-1", "default", CONTEXT.traceparent)
+    assert (context.request_id, context.tenant) == ("req-1", "default")
+    assert context.span is not None and CONTEXT.span is not None
+    assert (context.span.trace_id, context.span.sampled, context.span.state) == (CONTEXT.span.trace_id, True, "a=1")
+    # In another process it is called by the caller's span.
+    assert CONTEXT.span.span_id in {context.span.span_id, context.span.parent_id}
 
 
 @pytest.mark.parametrize("error", ERRORS, ids=lambda error: error.code)

@@ -38,6 +38,8 @@ class TandemError(Exception):
 
     code: ClassVar[str] = "internal_error"
     retryable: ClassVar[bool] = False
+    # The part of the request that it came from, where that is known.
+    stage: str | None = None
 
     def __init__(self, message: str, *, hint: str | None = None, param: str | None = None) -> None:
         super().__init__(message)
@@ -190,7 +192,6 @@ class UpstreamFailed(TandemError):
     """
 
     code = "upstream_failed"
-    stage: str | None = None
     elsewhere: bool = False
 
 

@@ -103,12 +103,36 @@ class Trace:
 
 
 @dataclass(frozen=True, slots=True)
+class StageTime:
+    """One step of the work: when it began, in seconds since the whole began, and how long it took."""
+
+    name: str
+    began_s: float
+    took_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Provenance:
+    """What a retrieval was made with: the texts searched for, the models' names with their versions, the steps in time.
+
+    Empty names: not told. `reranker` is None where the passages are as the search ordered them.
+    """
+
+    queries: tuple[str, ...] = ()
+    embedder: str = ""
+    sparse: str = ""
+    reranker: str | None = None
+    stages: tuple[StageTime, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Retrieval:
     """The passages to answer from, best first (empty: nothing relevant was found), and the trace when asked for.
 
     `relevance` is the best passage's calibrated relevance, 0…1, also when it fell below the threshold. `collection` is the
     version that was searched, such as `docs@3`; empty where nothing was. `suspicious` counts passages that speak to the
     model, those among `passages` and those left out for it; it is known where the retrieval was made.
+    `provenance` is what it was made with.
     """
 
     passages: tuple[Passage, ...]
@@ -117,3 +141,4 @@ class Retrieval:
     trace: Trace | None = None
     collection: str = ""
     suspicious: int = 0
+    provenance: Provenance = field(default_factory=Provenance)

@@ -59,7 +59,7 @@ class Sampling:
 class Question:
     """The last user message, the conversation before it (oldest first), and the options that came along.
 
-    `model` is a model's own name, None for whichever answers.
+    `model` is a model's own name, None for whichever answers; `user` whom the caller says it asks for.
     """
 
     text: str
@@ -68,3 +68,4 @@ class Question:
     sampling: Sampling = field(default_factory=Sampling)
     prompt: str | None = None
     model: str | None = None
+    user: str | None = None

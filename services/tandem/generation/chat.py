@@ -42,8 +42,10 @@ def _held_to(schema: str) -> dict[str, Any]:
 def request_headers(context: RequestContext, clock: Clock) -> dict[str, str]:
     """What travels along: the request's id, its trace, and the time that is left of it."""
     sent = {"content-type": "application/json", "x-request-id": context.request_id}
-    if context.traceparent:
-        sent["traceparent"] = context.traceparent
+    if context.span is not None:
+        sent["traceparent"] = context.span.child("chat").traceparent
+        if context.span.state is not None:
+            sent["tracestate"] = context.span.state
     if context.deadline_s is not None:
         left_ms = (context.deadline_s - clock.monotonic_s()) * 1000
         sent["x-request-timeout-ms"] = str(max(1, round(left_ms)))

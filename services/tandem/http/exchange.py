@@ -7,6 +7,7 @@ from starlette.types import Scope
 
 from tandem.domain.context import DEFAULT_TENANT, Progress, RequestContext
 from tandem.domain.quota import Standing
+from tandem.domain.span import SpanContext
 
 _KEY = "tandem.exchange"
 
@@ -22,7 +23,7 @@ class Exchange:
     request_id: str
     route: str
     arrived_s: float
-    traceparent: str | None = None
+    span: SpanContext
     deadline_s: float | None = None
     caller: str = "anonymous"
     tenant: str = DEFAULT_TENANT
@@ -32,17 +33,18 @@ class Exchange:
     standing: Standing | None = None
     progress: Progress = field(default_factory=Progress)
 
-    def context(self) -> RequestContext:
-        """What the core needs to know of it."""
+    def context(self, answer_id: str = "") -> RequestContext:
+        """What the core needs to know of it; `answer_id` where it is to be answered, and the answer recorded."""
         return RequestContext(
             self.request_id,
             self.tenant,
             self.deadline_s,
-            self.traceparent,
+            self.span,
             self.standing,
             self.progress,
             self.groups,
             self.caller,
+            answer_id,
         )
 
 

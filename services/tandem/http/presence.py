@@ -8,6 +8,7 @@ from starlette.types import Receive
 
 from tandem.domain.errors import DeadlineExceeded
 from tandem.http.errors import ClientGone
+from tandem.pipeline.account import CLIENT_CLOSED
 
 T = TypeVar("T")
 
@@ -54,7 +55,8 @@ class _Wish(Generic[T]):
         """The work is not wanted any more. The first reason counts."""
         if self._task is not None and not self._over and self._why is None:
             self._why = why
-            self._task.cancel()
+            # The work may want to tell who left from what ended it otherwise.
+            self._task.cancel(CLIENT_CLOSED if isinstance(why, ClientGone) else None)
 
     async def granted(self) -> T:
         """The work's result, or the reason why it was ended. A cancellation by anybody else stays one."""

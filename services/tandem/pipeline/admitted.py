@@ -30,9 +30,12 @@ _LONGEST_RETRY_AFTER_S = 2.0
 
 
 class Admitted:
-    """A request that may run. Leaving the context it came from frees its slot and settles what it reserved."""
+    """A request that may run. Leaving the context it came from frees its slot and settles what it reserved.
 
-    __slots__ = ("_ahead", "_aside", "_attempts", "_clock", "_context", "_demand", "_estimate", "_held_for_waking", "_meter", "_pool", "_prices", "_reason", "_slot", "_spend", "_trying", "_usage")  # fmt: skip
+    `cost` and `spent` are what it took, over all pools, once it has left; `card` is the model last asked about.
+    """
+
+    __slots__ = ("_ahead", "_aside", "_attempts", "_clock", "_context", "_demand", "_estimate", "_held_for_waking", "_meter", "_pool", "_prices", "_reason", "_slot", "_spend", "_trying", "_usage", "card", "cost", "spent")  # fmt: skip
 
     def __init__(
         self,
@@ -61,6 +64,9 @@ class Admitted:
         self._pool: Pool
         self._slot: Slot | None = None
         self._spend: Spend | None = None
+        self.card: ModelCard | None = None
+        self.cost = 0.0
+        self.spent: Usage | None = None
 
     @property
     def route(self) -> Route:
@@ -70,7 +76,8 @@ class Admitted:
 
     async def model(self) -> ModelCard:
         """The model of the pool that it is at."""
-        return await self._pool.model()
+        self.card = await self._pool.model()
+        return self.card
 
     def used(self, usage: Usage) -> None:
         """What the answer took, by the model's own count."""
@@ -109,7 +116,8 @@ class Admitted:
         slot, self._slot = self._slot, None
         spend, self._spend = self._spend, None
         if spend is not None:
-            spend.settle(self._spent())
+            self.spent = self._spent()
+            self.cost += spend.settle(self.spent)
             # Another pool pays for what it does itself.
             self._aside = Usage(0, 0)
         if slot is not None:

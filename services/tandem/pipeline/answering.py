@@ -9,16 +9,19 @@ from tandem.admission.quotas import Quotas, Reservation
 from tandem.domain.answer import Answered, AnswerEvent, Found, Outcome
 from tandem.domain.context import RequestContext
 from tandem.domain.errors import DeadlineExceeded, UpstreamFailed
-from tandem.domain.generation import GenerationEvent, Prompt, Token, Usage
+from tandem.domain.generation import Finished, GenerationEvent, Prompt, Token, Usage
 from tandem.domain.passage import Retrieval
 from tandem.domain.question import Message, Question
+from tandem.pipeline.account import Account
 from tandem.pipeline.admitted import Admitted
 from tandem.pipeline.caching import AnswerCache, KeptAnswer, no_answers
 from tandem.pipeline.dispatching import Asked, Dispatch
 from tandem.pipeline.grounding import unavailable
+from tandem.pipeline.monitoring import Unmonitored
 from tandem.pipeline.rewording import Rewording, by_rules
 from tandem.pipeline.rewriting import SlotRewriter
 from tandem.ports.clock import Clock
+from tandem.ports.monitor import Monitor
 from tandem.ports.retriever import Retriever
 from tandem.ports.rewriter import Rewriter
 from tandem.prompting.citations import cite
@@ -61,6 +64,7 @@ class Answering:
         quotas: Quotas | None = None,
         answers: AnswerCache | None = None,
         rewording: Rewording | None = None,
+        monitor: Monitor | None = None,
     ) -> None:
         self._retriever = retriever
         self._dispatch = dispatch
@@ -70,6 +74,7 @@ class Answering:
         self._quotas = quotas
         self._answers = answers or no_answers()
         self._rewording = rewording or by_rules(clock)
+        self._monitor = monitor or Unmonitored()
 
     @asynccontextmanager
     async def answer(self, question: Question, context: RequestContext) -> AsyncIterator[AsyncIterator[AnswerEvent]]:
@@ -78,30 +83,49 @@ class Answering:
         Raises what the ports, `Quotas.reserved` and `Dispatch.admit` raise, and `DeadlineExceeded` with the stage that
         ran out of time.
         """
-        began_s = self._clock.monotonic_s()
         template = self._templates.known(question.prompt or self._defaults.prompt)
+        account = Account(question, context, template, self._clock)
+        try:
+            async with self._answered(question, context, account) as events:
+                yield events
+        except BaseException as error:
+            account.over(error)
+            raise
+        else:
+            account.over()
+        finally:
+            self._monitor.take(account)
+
+    @asynccontextmanager
+    async def _answered(
+        self, question: Question, context: RequestContext, account: Account
+    ) -> AsyncIterator[AsyncIterator[AnswerEvent]]:
         asked = self._asked(question)
         context.progress.stage = "queue"
         async with self._reserved(asked, context) as bill, self._dispatch.admit(asked, context) as admitted:
-            timings = {"queue": self._clock.monotonic_s() - began_s}
-            ground = await self._ground(question, template, context, timings, SlotRewriter(admitted, bill))
+            account.admitted = admitted
+            account.slot_s = self._clock.monotonic_s()
+            timings = {"queue": account.slot_s - account.began_s}
+            ground = await self._ground(question, account, context, timings, SlotRewriter(admitted, bill))
             if ground.prompt is None:
-                yield self._abstain(await ground.found(admitted), timings)
+                yield self._abstain(await ground.found(admitted), timings, account)
                 return
             if self._answers.takes(question):
                 found = await ground.found(admitted)
                 kept = self._answers.find(question, found, context)
                 if kept is not None:
-                    yield self._repeat(found, kept, timings)
+                    yield self._repeat(found, kept, timings, account)
                     return
             context.progress.stage = "generation"
-            asked_s = self._clock.monotonic_s()
-            sampling = replace(question.sampling, max_tokens=question.sampling.max_tokens or self._defaults.max_tokens)
+            account.asked_s = self._clock.monotonic_s()
+            account.sampling = replace(
+                question.sampling, max_tokens=question.sampling.max_tokens or self._defaults.max_tokens
+            )
             bill.prompt_tokens = _characters(ground.prompt.messages) // _CHARS_PER_TOKEN
             try:
-                async with admitted.stream(ground.prompt, sampling) as events:
+                async with admitted.stream(ground.prompt, account.sampling) as events:
                     found = await ground.found(admitted)
-                    yield self._tell(question, found, events, timings, asked_s, admitted, bill, context)
+                    yield self._tell(question, found, events, timings, account, admitted, bill, context)
             finally:
                 # An answer that was left in the middle has cost what came of it.
                 admitted.charge(Usage(bill.prompt_tokens, bill.used - bill.prompt_tokens) if bill.used else None)
@@ -109,29 +133,43 @@ class Answering:
     async def _ground(
         self,
         question: Question,
-        template: str,
+        account: Account,
         context: RequestContext,
         timings: dict[str, float],
         rewriter: Rewriter,
     ) -> "_Ground":
         """What the answer will stand on: passages in a prompt, nothing relevant, or the conversation alone."""
+        ground = await self._grounded(question, account, context, timings, rewriter)
+        account.prompt, account.template = ground.prompt, ground.template
+        return ground
+
+    async def _grounded(
+        self,
+        question: Question,
+        account: Account,
+        context: RequestContext,
+        timings: dict[str, float],
+        rewriter: Rewriter,
+    ) -> "_Ground":
         if not self._defaults.retrieves:
             prompt = Prompt((*question.conversation, Message("user", question.text)), NO_TEMPLATE)
             return _Ground(Retrieval((), 0.0), question.text, NO_TEMPLATE, prompt)
-        began_s = self._clock.monotonic_s()
+        began_s = account.retrieving_s = self._clock.monotonic_s()
         asked, options = await self._rewording.worded(
             question.text, question.conversation, question.retrieval, context, rewriter
         )
+        account.searched = asked
         async with self._stage("retrieval", context):
-            retrieval = await self._retriever.retrieve(asked, options, context)
-        timings["retrieval"] = self._clock.monotonic_s() - began_s
+            retrieval = await self._retriever.retrieve(asked, options, context.within("retrieval"))
+        account.retrieval, account.retrieved_s = retrieval, self._clock.monotonic_s()
+        timings["retrieval"] = account.retrieved_s - began_s
         if unavailable(retrieval):
             alone = self._templates.render(UNAIDED, question.text, (), question.conversation)
             return _Ground(retrieval, asked, UNAIDED, alone)
         if not retrieval.passages:
-            return _Ground(retrieval, asked, template, None)
-        prompt = self._templates.render(template, asked, retrieval.passages, question.conversation)
-        return _Ground(retrieval, asked, template, prompt)
+            return _Ground(retrieval, asked, account.template, None)
+        prompt = self._templates.render(account.template, asked, retrieval.passages, question.conversation)
+        return _Ground(retrieval, asked, account.template, prompt)
 
     def _reserved(self, asked: Asked, context: RequestContext) -> AbstractAsyncContextManager[Reservation]:
         tokens = asked.prompt_tokens + asked.answer_tokens
@@ -156,20 +194,29 @@ class Answering:
             model=question.model,
         )
 
-    async def _abstain(self, found: Found, timings: dict[str, float]) -> AsyncIterator[AnswerEvent]:
+    def _abstain(self, found: Found, timings: dict[str, float], account: Account) -> AsyncIterator[AnswerEvent]:
         """Nothing relevant was found: the model is not even asked, so its judgement cannot be wrong."""
-        yield found
-        yield Token(ABSTENTION)
-        yield Answered("abstained", "stop", Usage(0, 0), degraded=found.retrieval.degraded, timings_s=timings)
+        end = Answered("abstained", "stop", Usage(0, 0), degraded=found.retrieval.degraded, timings_s=timings)
+        return self._known(found, ABSTENTION, end, account)
 
-    async def _repeat(self, found: Found, kept: KeptAnswer, timings: dict[str, float]) -> AsyncIterator[AnswerEvent]:
+    def _repeat(
+        self, found: Found, kept: KeptAnswer, timings: dict[str, float], account: Account
+    ) -> AsyncIterator[AnswerEvent]:
         """The same words over the same passages; nothing was generated, so nothing is billed."""
-        yield found
-        yield Token(kept.text)
+        degraded = found.retrieval.degraded
         citations = cite(kept.text.strip(), found.retrieval.passages)
-        yield Answered(
-            "answered", kept.finish_reason, kept.usage, citations, found.retrieval.degraded, timings, cached=True
-        )
+        end = Answered("answered", kept.finish_reason, kept.usage, citations, degraded, timings, cached=True)
+        return self._known(found, kept.text, end, account)
+
+    async def _known(self, found: Found, text: str, end: Answered, account: Account) -> AsyncIterator[AnswerEvent]:
+        """An answer that no model has to be asked for."""
+        account.found = found
+        yield found
+        account.first_s = self._clock.monotonic_s()
+        account.said.append(text)
+        yield Token(text)
+        account.end = end
+        yield end
 
     async def _tell(
         self,
@@ -177,17 +224,20 @@ class Answering:
         found: Found,
         events: AsyncIterator[GenerationEvent],
         timings: dict[str, float],
-        asked_s: float,
+        account: Account,
         admitted: Admitted,
         bill: Reservation,
         context: RequestContext,
     ) -> AsyncIterator[AnswerEvent]:
+        account.found = found
         yield found
-        said: list[str] = []
+        asked_s = account.asked_s or account.began_s
+        said = account.said
         async for event in events:
             if isinstance(event, Token):
                 if not said:
-                    timings["first_token"] = self._clock.monotonic_s() - asked_s
+                    account.first_s = self._clock.monotonic_s()
+                    timings["first_token"] = account.first_s - asked_s
                 said.append(event.text)
                 bill.told(len(said))
                 yield event
@@ -195,25 +245,39 @@ class Answering:
             admitted.used(event.usage)
             bill.settle(event.usage.total_tokens)
             timings["generation"] = self._clock.monotonic_s() - asked_s
-            answer = "".join(said).strip()
-            degraded = found.retrieval.degraded
-            if found.prompt == NO_TEMPLATE:
-                yield Answered("answered", event.reason, event.usage, (), degraded, timings)
-                return
-            alone = unavailable(found.retrieval)
-            if not answer:
+            end = self._end(question, found, event, timings, "".join(said), context)
+            if not said or not "".join(said).strip():
                 # A model that has nothing to say has not answered.
-                yield Token(UNSEARCHED if alone else ABSTENTION)
-            if answer in ("", ABSTENTION):
-                yield Answered("abstained", event.reason, event.usage, degraded=degraded, timings_s=timings)
-                return
-            citations = cite(answer, found.retrieval.passages)
-            if not alone:
-                self._answers.keep(question, found, context, KeptAnswer("".join(said), event.reason, event.usage))
-            outcome: Outcome = "ungrounded" if alone else "answered"
-            yield Answered(outcome, event.reason, event.usage, citations, degraded, timings)
+                silent = Token(UNSEARCHED if unavailable(found.retrieval) else ABSTENTION)
+                if found.prompt != NO_TEMPLATE:
+                    said.append(silent.text)
+                    yield silent
+            account.end = end
+            yield end
             return
         raise UpstreamFailed("The model's answer ended without an end.")
+
+    def _end(
+        self,
+        question: Question,
+        found: Found,
+        finished: Finished,
+        timings: dict[str, float],
+        text: str,
+        context: RequestContext,
+    ) -> Answered:
+        """What the whole text amounts to."""
+        degraded, reason, usage = found.retrieval.degraded, finished.reason, finished.usage
+        if found.prompt == NO_TEMPLATE:
+            return Answered("answered", reason, usage, (), degraded, timings)
+        answer = text.strip()
+        if answer in ("", ABSTENTION):
+            return Answered("abstained", reason, usage, degraded=degraded, timings_s=timings)
+        alone = unavailable(found.retrieval)
+        if not alone:
+            self._answers.keep(question, found, context, KeptAnswer(text, reason, usage))
+        outcome: Outcome = "ungrounded" if alone else "answered"
+        return Answered(outcome, reason, usage, cite(answer, found.retrieval.passages), degraded, timings)
 
     @asynccontextmanager
     async def _stage(self, name: str, context: RequestContext) -> AsyncIterator[None]:

@@ -60,7 +60,8 @@ class CachedRetrieval:
         kept = self.kept.find(key)
         if kept is not None:
             self.meter.cache_looked_up("retrieval", "hit")
-            return kept
+            # Its steps were another request's.
+            return replace(kept, provenance=replace(kept.provenance, stages=()))
         self.meter.cache_looked_up("retrieval", "miss")
         found = await self.inner.retrieve(question, options, context)
         # What was left out for want of time, this time, is not what the next one should get.

@@ -6,6 +6,7 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import TypeVar
 
 from tandem.domain.errors import DeadlineExceeded
+from tandem.domain.passage import StageTime
 from tandem.ports.clock import Clock
 from tandem.retrieval.pace import Pace
 from tandem.retrieval.plan import Stage, left_out
@@ -14,13 +15,15 @@ T = TypeVar("T")
 
 
 class Course:
-    """`timings_s` by stage, all its runs together; `degraded` in the words of `retrieval/plan.py`."""
+    """`timings_s` by stage, all its runs together, and `stages` one by one; `degraded` in the words of `retrieval/plan.py`."""
 
     def __init__(self, pace: Pace, clock: Clock, deadline_s: float | None) -> None:
         self._pace = pace
         self._clock = clock
         self._deadline_s = deadline_s
+        self._began_s = clock.monotonic_s()
         self.timings_s: dict[str, float] = {}
+        self.stages: list[StageTime] = []
         self.degraded: list[str] = []
 
     def left_s(self) -> float | None:
@@ -88,6 +91,7 @@ class Course:
             raise
         finally:
             took_s = self._clock.monotonic_s() - began_s
+            self.stages.append(StageTime(stage.name, began_s - self._began_s, took_s))
             self.timings_s[stage.name] = self.timings_s.get(stage.name, 0.0) + took_s
             if telling:
                 self._pace.took(stage, took_s)

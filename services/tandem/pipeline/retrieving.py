@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 
 from tandem.domain.context import RequestContext
 from tandem.domain.errors import TandemError, UpstreamFailed, UpstreamUnavailable
-from tandem.domain.passage import Legs, Passage, Retrieval, Trace
+from tandem.domain.passage import Legs, Passage, Provenance, Retrieval, Trace
 from tandem.domain.query import QueryPlan
 from tandem.domain.question import Reach, RetrievalOptions
 from tandem.pipeline.course import Course
@@ -98,7 +98,13 @@ class Retrieving:
         suspicious = sum(bool(passage.flags) for passage in best.chosen.passages)
         suspicious += sum(dropped.reason == "suspicious" for dropped in best.chosen.dropped)
         return Retrieval(
-            best.chosen.passages, best.chosen.best, tuple(course.degraded), trace, options.collection, suspicious
+            best.chosen.passages,
+            best.chosen.best,
+            tuple(course.degraded),
+            trace,
+            options.collection,
+            suspicious,
+            self._provenance(best, course),
         )
 
     async def _version(self, collection: str, course: Course) -> str:
@@ -162,6 +168,11 @@ class Retrieving:
             around = [chunk for chunk in around if not flags_of(chunk.text)]
         wide = widened(chosen.passages, around, reach, self._defaults.max_tokens - chosen.spent)
         return replace(chosen, passages=wide.passages, dropped=(*chosen.dropped, *wide.dropped))
+
+    def _provenance(self, best: _Round, course: Course) -> Provenance:
+        queries = tuple(query.text for query in best.plan.queries)
+        embedder, sparse = self._searching.models
+        return Provenance(queries, embedder, sparse, best.reranker, tuple(course.stages))
 
     def _trace(self, best: _Round, course: Course) -> Trace:
         first, *others = best.found.hits

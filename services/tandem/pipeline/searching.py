@@ -47,6 +47,11 @@ class Searching:
         self._sparse = sparse
         self._vectors = vectors
 
+    @property
+    def models(self) -> tuple[str, str]:
+        """What makes the dense and the sparse vectors, by name."""
+        return self._embedder.card.name, self._sparse.name
+
     async def found(
         self, plan: QueryPlan, search: Search, context: RequestContext, course: Course, ahead: Sequence[Stage]
     ) -> Searched:

@@ -4,6 +4,7 @@ from typing import Any
 import pytest
 
 from tandem.domain.errors import Overloaded, RateLimited
+from tandem.domain.span import SpanContext
 from tandem.http.exchange import Exchange, open_exchange
 from tandem.http.middleware.shedding import Shedding
 
@@ -27,7 +28,7 @@ async def asked(error: Overloaded | None, method: str = "POST", path: str = "/v1
         return error
 
     scope = {"type": "http", "method": method, "path": path}
-    open_exchange(scope, Exchange("id", path, 0.0, tenant="acme"))
+    open_exchange(scope, Exchange("id", path, 0.0, SpanContext("1" * 32, "2" * 16), tenant="acme"))
     await Shedding(app, refusal=refusal)(scope, receive, send)
     assert seen == (["acme"] if (method, path) == ("POST", "/v1/chat/completions") else [])
     return sent

@@ -3,7 +3,17 @@
 from tandem.adapters.remote.wire import In
 from tandem.domain.document import Chunk
 from tandem.domain.filters import Condition, FilterField
-from tandem.domain.passage import Dropped, DropReason, Legs, Passage, Retrieval, Scores, Trace
+from tandem.domain.passage import (
+    Dropped,
+    DropReason,
+    Legs,
+    Passage,
+    Provenance,
+    Retrieval,
+    Scores,
+    StageTime,
+    Trace,
+)
 from tandem.domain.query import Query, QueryKind, QueryPlan
 
 
@@ -153,6 +163,29 @@ class InTrace(In):
         )
 
 
+class InStage(In):
+    """One step."""
+
+    name: str
+    began_s: float
+    took_s: float
+
+
+class InProvenance(In):
+    """What it was made with."""
+
+    queries: tuple[str, ...] = ()
+    embedder: str = ""
+    sparse: str = ""
+    reranker: str | None = None
+    stages: tuple[InStage, ...] = ()
+
+    def provenance(self) -> Provenance:
+        """The domain's."""
+        stages = tuple(StageTime(each.name, each.began_s, each.took_s) for each in self.stages)
+        return Provenance(self.queries, self.embedder, self.sparse, self.reranker, stages)
+
+
 class InRetrieval(In):
     """Answer of `POST /v1/retrieve`."""
 
@@ -160,12 +193,20 @@ class InRetrieval(In):
     passages: tuple[InPassage, ...]
     relevance: float
     degraded: tuple[str, ...] = ()
+    provenance: InProvenance = InProvenance()
     explain: InTrace | None = None
 
     def retrieval(self) -> Retrieval:
         """The domain's."""
         trace = None if self.explain is None else self.explain.trace()
-        return Retrieval(_passages(self.passages), self.relevance, self.degraded, trace, self.collection)
+        return Retrieval(
+            _passages(self.passages),
+            self.relevance,
+            self.degraded,
+            trace,
+            self.collection,
+            provenance=self.provenance.provenance(),
+        )
 
 
 def _passages(found: tuple[InPassage, ...]) -> tuple[Passage, ...]:

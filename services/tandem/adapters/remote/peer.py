@@ -160,8 +160,10 @@ def _headers(
             headers["x-tandem-tenant"] = context.tenant
             # Said also when there are none: then nobody may take the key's own for the caller's.
             headers["x-tandem-groups"] = ",".join(quote(group, safe="") for group in context.groups)
-        if context.traceparent is not None:
-            headers["traceparent"] = context.traceparent
+        if context.span is not None:
+            headers["traceparent"] = context.span.traceparent
+            if context.span.state is not None:
+                headers["tracestate"] = context.span.state
     if left_s is not None:
         told_s = left_s - min(left_s * _WAY_BACK_SHARE, _WAY_BACK_S)
         headers["x-request-timeout-ms"] = str(max(1, int(told_s * 1000)))

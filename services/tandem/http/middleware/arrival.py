@@ -4,12 +4,14 @@ import asyncio
 import logging
 import re
 from collections.abc import Callable
+from random import getrandbits
 from typing import Protocol
 from urllib.parse import unquote_to_bytes
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from tandem.domain.errors import InvalidRequest
+from tandem.domain.span import SpanContext
 from tandem.http.errors import CLIENT_GONE, error_reply, internal_error
 from tandem.http.exchange import Exchange, open_exchange
 from tandem.http.farewell import Farewell
@@ -20,6 +22,8 @@ from tandem.ports.clock import Clock
 _log = logging.getLogger("tandem.access")
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._:@/+=-]{1,128}")
 _TRACEPARENT = re.compile(rb"[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}(-.*)?")
+# Longer ones may be cut, says the standard; half a list would be another's.
+_TRACESTATE = re.compile(rb"[\x20-\x7e]{1,512}")
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
@@ -103,17 +107,19 @@ class Arrival:
             self._conclude(scope, exchange, None if start is None else start["status"])
 
     def _exchange(self, scope: Scope) -> Exchange:
-        sent_id = traceparent = None
+        sent_id = traceparent = state = None
         for name, value in scope["headers"]:
             if name == b"x-request-id" and _REQUEST_ID.fullmatch(value):
                 sent_id = value.decode()
             elif name == b"traceparent" and _TRACEPARENT.fullmatch(value):
                 traceparent = value.decode("latin-1")
+            elif name == b"tracestate" and _TRACESTATE.fullmatch(value):
+                state = value.decode("latin-1")
         return Exchange(
             request_id=sent_id or self._new_id(),
             route=self._routes.label(scope["path"]),
             arrived_s=self._clock.monotonic_s(),
-            traceparent=traceparent,
+            span=_span(traceparent, state),
         )
 
     def _conclude(self, scope: Scope, exchange: Exchange, sent_status: int | None) -> None:
@@ -137,6 +143,14 @@ class Arrival:
                     "duration_ms": round(duration_s * 1000, 1),
                 },
             )
+
+
+def _span(traceparent: str | None, state: str | None) -> SpanContext:
+    """This request's, in the client's trace or in one that begins here."""
+    span_id = f"{getrandbits(64) or 1:016x}"
+    if traceparent is None:
+        return SpanContext(f"{getrandbits(128) or 1:032x}", span_id)
+    return SpanContext(traceparent[3:35], span_id, traceparent[36:52], bool(int(traceparent[53:55], 16) & 1), state)
 
 
 def _fault(scope: Scope) -> str | None:

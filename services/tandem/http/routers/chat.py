@@ -17,7 +17,7 @@ from tandem.domain.question import Question
 from tandem.http.answer_stream import AnswerStream
 from tandem.http.answering import AnswerMeter, Answers
 from tandem.http.direct import DirectRouter
-from tandem.http.exchange import context_of, exchange_of
+from tandem.http.exchange import Exchange, exchange_of
 from tandem.http.json_route import JsonRoute
 from tandem.http.permissions import check_collection
 from tandem.http.presence import while_wanted
@@ -50,9 +50,10 @@ def chat_router(
     router = DirectRouter(tags=["chat"], route_class=JsonRoute)
     path = "/v1/chat/completions"
 
-    async def answer(body: ChatRequest, context: RequestContext, receive: Receive) -> Response:
+    async def answer(body: ChatRequest, exchange: Exchange, receive: Receive) -> Response:
         question = body.question(collection, alias=ALIAS)
-        stamp = Stamp(f"chatcmpl-{new_id()}", int(clock.epoch_s()))
+        stamp = Stamp(new_id(), int(clock.epoch_s()))
+        context = exchange.context(stamp.receipt)
         if body.stream:
             usage = bool(body.stream_options and body.stream_options.include_usage)
             return AnswerStream(
@@ -73,7 +74,7 @@ def chat_router(
     @router.post(path, responses=_STREAM | faults(403, 404, 409, 415, *BEHIND), summary="Ask a question")
     async def complete(body: ChatRequest, request: Request) -> Response:
         check_collection(None if body.tandem is None else body.tandem.collection, request.scope)
-        return await answer(body, context_of(request), request.receive)
+        return await answer(body, exchange_of(request.scope), request.receive)
 
     async def lane(body: bytes, scope: Scope, receive: Receive) -> Response | None:
         try:
@@ -81,7 +82,7 @@ def chat_router(
         except ValueError:
             return None
         check_collection(None if asked.tandem is None else asked.tandem.collection, scope)
-        return await answer(asked, exchange_of(scope).context(), receive)
+        return await answer(asked, exchange_of(scope), receive)
 
     router.lanes["POST", path] = lane
     return router

@@ -101,10 +101,20 @@ class ChatCompletion(Out):
 
 @dataclass(frozen=True, slots=True)
 class Stamp:
-    """What every chunk of one answer repeats."""
+    """What every chunk of one answer repeats. `key` is the answer's own part of its ids."""
 
-    id: str
+    key: str
     created: int
+
+    @property
+    def id(self) -> str:
+        """OpenAI's id of it."""
+        return f"chatcmpl-{self.key}"
+
+    @property
+    def receipt(self) -> str:
+        """The id that it is recorded under."""
+        return f"rcpt-{self.key}"
 
 
 def whole_answer(stamp: Stamp, found: Found, text: str, end: Answered) -> ChatCompletion:
@@ -165,7 +175,7 @@ def _usage(usage: Usage) -> WireUsage:
 def _tandem(stamp: Stamp, found: Found, end: Answered) -> TandemAnswer:
     trace = found.retrieval.trace
     return TandemAnswer(
-        receipt_id=stamp.id.replace("chatcmpl-", "rcpt-"),
+        receipt_id=stamp.receipt,
         outcome=end.outcome,
         model=found.model.id,
         engine=found.model.engine,

@@ -39,6 +39,7 @@ class StreamOptions(_Theirs):
     include_usage: bool | None = None
 
 
+User = Annotated[Text, Field(max_length=256)]
 Stop = Annotated[Text, Field(min_length=1, max_length=256)]
 
 
@@ -58,6 +59,8 @@ class ChatRequest(_Theirs):
     top_p: float | None = Field(default=None, gt=0, le=1)
     stop: Stop | Annotated[list[Stop], Field(max_length=4)] | None = None
     seed: int | None = Field(default=None, ge=-(2**63), lt=2**63)
+    user: User | None = Field(default=None, description="Whom you ask for; recorded with the answer.")
+    safety_identifier: User | None = Field(default=None, description="OpenAI's newer name of user.")
     tandem: TandemOptions | None = Field(default=None, description="How to retrieve; unknown fields are errors.")
     # Fields that would change what the answer means, so that they are refused rather than ignored.
     n: int | None = Field(default=None, description="Only 1.")
@@ -87,6 +90,7 @@ class ChatRequest(_Theirs):
             sampling=self._sampling(),
             prompt=options.prompt,
             model=None if self.model == alias else self.model,
+            user=self.safety_identifier or self.user or None,
         )
 
     def _sampling(self) -> Sampling:

@@ -6,7 +6,7 @@ from pydantic import Field
 
 from tandem.domain.document import Chunk
 from tandem.domain.filters import Condition
-from tandem.domain.passage import Passage, Retrieval, Trace
+from tandem.domain.passage import Passage, Provenance, Retrieval, Trace
 from tandem.domain.query import Query, QueryKind, QueryPlan
 from tandem.http.wire.text import Out, absent, seconds
 
@@ -120,6 +120,24 @@ class WireTrace(Out):
     others: list[WireLegs] = Field(default_factory=list, exclude_if=_none)
 
 
+class WireStage(Out):
+    """One step: seconds since the retrieval began, and how long it took."""
+
+    name: str
+    began_s: float
+    took_s: float
+
+
+class WireProvenance(Out):
+    """What it was made with. `reranker` is null where the passages are as the search ordered them."""
+
+    queries: list[str]
+    embedder: str
+    sparse: str
+    reranker: str | None
+    stages: list[WireStage]
+
+
 class WireRetrieval(Out):
     """Answer of `POST /v1/retrieve`. `collection` is the version that was searched."""
 
@@ -127,6 +145,7 @@ class WireRetrieval(Out):
     passages: list[WirePassage]
     relevance: float
     degraded: list[str]
+    provenance: WireProvenance
     explain: WireTrace | None = Field(default=None, exclude_if=absent)
 
 
@@ -229,5 +248,19 @@ def wire_retrieval(found: Retrieval) -> WireRetrieval:
         passages=_passages(found.passages),
         relevance=found.relevance,
         degraded=list(found.degraded),
+        provenance=_provenance(found.provenance),
         explain=None if found.trace is None else wire_trace(found.trace),
+    )
+
+
+def _provenance(made: Provenance) -> WireProvenance:
+    return WireProvenance(
+        queries=list(made.queries),
+        embedder=made.embedder,
+        sparse=made.sparse,
+        reranker=made.reranker,
+        stages=[
+            WireStage(name=each.name, began_s=round(each.began_s, 6), took_s=round(each.took_s, 6))
+            for each in made.stages
+        ],
     )
