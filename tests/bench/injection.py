@@ -34,7 +34,7 @@ ARMS = ("bare", "fenced", "dropped")
 RECALL = 0.9
 FALSE_POSITIVES = 0.15
 # Per passage that was not seen before, on one core that has nothing else to do.
-FLAGGING_MS = 0.5
+FLAGGING_MS = 0.25
 _OPEN = {"context_tokens": 4096, "parallel": 1, "max_concurrent_requests": 4}
 
 

@@ -5,7 +5,8 @@ import re
 from tandem.domain.unseen import without_unseen
 
 # Also as wide as a Chinese character, which tokenizers that normalise make the same.
-_LESS = "[<\uff1c\ufe64]"
+_WIDE = "<\uff1c\ufe64"
+_LESS = f"[{_WIDE}]"
 _BAR = "[|\uff5c]"
 # Blanks do not make it another tag to a model.
 _TAG = re.compile(rf"{_LESS}(?=\s*/?\s*(?:passages?|question|conversation)(?![a-z]))", re.IGNORECASE)
@@ -20,7 +21,8 @@ _SQUARED = (
     r"/?inst\]|/?sys(?:tem)?_?(?:prompt)?\]|/?available_tools\]|/?tool_(?:calls?|results?|content)\]|/?think\]"
     r"|/?model_settings\]|img(?:_break|_end)?\]|g?mask\]|/?prefix\]|/?suffix\]|/?middle\]|args\]"
 )
-_TURN = re.compile(rf"{_LESS}(?={_ANGLED})|\[(?={_SQUARED})", re.IGNORECASE)
+# One class at its beginning, so that a text without brackets is gone through at once.
+_TURN = re.compile(rf"[\[{_WIDE}](?:(?<!\[)(?={_ANGLED})|(?<=\[)(?={_SQUARED}))", re.IGNORECASE)
 # Looks the same to a reader, and is no tag to a parser or a model that was told about tags.
 _BRACKET = "\N{LEFT SQUARE BRACKET WITH QUILL}"
 _LEFT = "\N{SINGLE LEFT-POINTING ANGLE QUOTATION MARK}"

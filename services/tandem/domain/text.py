@@ -46,12 +46,12 @@ def content_words(text: str) -> list[str]:
     return [word for word in found if word not in _STOP] or found
 
 
-@lru_cache(_STEMS_KEPT)
 def says_something(text: str) -> bool:
     """True when one of its words carries meaning."""
     return any(word not in _STOP for word in words(text))
 
 
+@lru_cache(_STEMS_KEPT)
 def stem(word: str) -> str:
     """A word's beginning, the same for its inflections: `mooring` and `moored`, `cities` and `city`, `used` and `using`.
 

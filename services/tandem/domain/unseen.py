@@ -15,6 +15,8 @@ _JOINERS = r"(?<![^\x00-\x7f])[\u200c\u200d]|[\u200c\u200d](?![^\x00-\x7f])"
 # One selector says how the character before it looks; more of them carry something else.
 _SELECTORS = r"(?<=[\ufe00-\ufe0f])[\ufe00-\ufe0f]+"
 _UNSEEN = re.compile(rf"[{_ALWAYS}{_CONTROLS}]|{_JOINERS}|{_SELECTORS}")
+# All of which any of these patterns needs one; hardly a text has it, and this is told ten times as quickly.
+_SUSPECT = re.compile(f"[{_ALWAYS}{_CONTROLS}\u200c\u200d\ufe00-\ufe0f]")
 _HIDING = re.compile("[\u202a-\u202e\u2066-\u2069\U000e0000-\U000e01ef]|[\ufe00-\ufe0f]{2}|\x1b")
 # A word that is taken apart by them was meant not to be found.
 _SPLIT = re.compile(r"[A-Za-z][\u200b-\u200d\u2060\ufeff]+(?=[A-Za-z])")
@@ -23,11 +25,13 @@ _SPLIT_WORDS = 3
 
 def without_unseen(text: str) -> str:
     """The text as it is seen."""
-    return _UNSEEN.sub("", text)
+    return _UNSEEN.sub("", text) if _SUSPECT.search(text) else text
 
 
 def hides(text: str) -> bool:
     """True when characters of a text were chosen so that they are not seen, rather than left there by a word processor."""
     if text.isascii():
         return "\x1b" in text
+    if _SUSPECT.search(text) is None:
+        return False
     return _HIDING.search(text) is not None or len(_SPLIT.findall(text)) >= _SPLIT_WORDS

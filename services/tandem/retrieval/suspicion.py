@@ -23,22 +23,24 @@ Treatment = Literal["flag", "demote", "drop"]
 
 # Letters of other alphabets that look like Latin ones, within words that are otherwise Latin.
 _ALIKE = str.maketrans("аеорсухіјѕԁһԛԝАВЕКМНОРСТХІЈЅαορνικ", "aeopcyxijsdhqwABEKMHOPCTXIJSaopvik")
-_MIXED = re.compile(r"[A-Za-z]+[\u0370-\u04ff]|[\u0370-\u04ff]+[A-Za-z]")
+# These begin with what is rare and look back from there: to a text without it they cost next to nothing.
+_MIXED = re.compile(r"[\u0370-\u04ff](?:(?<=[A-Za-z].)|(?=[A-Za-z]))")
 _DIGITS = str.maketrans("013457", "oieast")
 _LEET = re.compile(r"\b(?=\w*[A-Za-z])(?=\w*[013457][A-Za-z])[A-Za-z013457]{4,}\b")
-_DIGIT_WITHIN = re.compile(r"[A-Za-z][013457][A-Za-z]")
+_DIGIT_WITHIN = re.compile(r"[013457](?=[A-Za-z])(?<=[A-Za-z].)")
 _SPACED = re.compile(r"\b(?:\w[ .\-_]){5,}\w\b")
-_GAPS = re.compile(r"(?<!\w)\w[ .\-_]\w[ .\-_]\w[ .\-_]\w(?!\w)")
+_GAPS = re.compile(r"[ .\-_](?<=(?<!\w)\w.)\w[ .\-_]\w[ .\-_]\w(?!\w)")
 _GAP = re.compile(r"(?<=\w)[ .\-_](?=\w)")
 # `f <| x` of functional languages.
 _OPERATOR = re.compile(r"<\|(?=\s)")
 # A line that goes on in the next one.
-_WRAPPED = re.compile(r"(?<=[a-z,;])\n(?=[a-z])")
+_WRAPPED = re.compile(r"\n(?<=[a-z,;]\n)(?=[a-z])")
 # Said of, not said: code, and short quotations.
 _QUOTED = re.compile(
     r"```.*?```|`[^`\n]{1,200}`|\"[^\"\n]{1,160}\"|“[^”\n]{1,160}”|«[^»\n]{1,160}»|„[^“\n]{1,160}“", re.DOTALL
 )
-_BASE64 = re.compile(r"(?<![\w+/])[A-Za-z0-9+/]{40,}={0,2}(?![\w+/])")
+_SHORTEST_DECODED = 40
+_BASE64 = re.compile(rf"(?<![\w+/])[A-Za-z0-9+/]{{{_SHORTEST_DECODED},}}={{0,2}}(?![\w+/])")
 _MOST_DECODED = 4
 _PLAIN = re.compile(r"[\s!-~]*")
 
@@ -89,7 +91,8 @@ def _of_form(text: str) -> Iterable[str]:
 
 def _worded(plain: str) -> set[str]:
     # Lower case once: the patterns need no flag, which would cost the engine a third.
-    found = {wording.name for wording in WRITTEN if wording.found(plain.lower())}
+    written = plain.lower()
+    found = {wording.name for wording in WRITTEN if wording.found(written)}
     lowered = _WRAPPED.sub(" ", plain).lower()
     spoken = [wording for wording in SPOKEN if wording.name not in found and wording.found(lowered)]
     if spoken:
@@ -117,6 +120,8 @@ def _spelled(seen: str) -> str:
 
 
 def _decoded(text: str) -> list[str]:
+    if max(map(len, text.split()), default=0) < _SHORTEST_DECODED:
+        return []
     return [plain for run in _BASE64.findall(text)[:_MOST_DECODED] if (plain := _from_base64(run))]
 
 

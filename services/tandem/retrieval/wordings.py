@@ -14,7 +14,7 @@ class Wording:
 
     def found(self, text: str) -> bool:
         """True when the text holds it."""
-        return any(word in text for word in self.words) and self.pattern.search(text) is not None
+        return any(map(text.__contains__, self.words)) and self.pattern.search(text) is not None
 
 
 _MODEL = (
@@ -182,7 +182,7 @@ WRITTEN: tuple[Wording, ...] = tuple(
         # The end of the documents, as a document tells it.
         (
             "fence_markers",
-            " of ",
+            "end of |begin of |beginning of |start of ",
             r"(?:^|\n)\W{0,6}(?:end|begin(?:ning)?|start) of (?:the )?(?:documents?|passages?|context|retrieved (?:text|documents?|context)|sources?|user (?:input|data|question)|untrusted (?:content|data|text)|system prompt|search results)\b[^\n]{0,20}(?:\n|$)",
         ),
         (
@@ -192,8 +192,13 @@ WRITTEN: tuple[Wording, ...] = tuple(
         ),
         (
             "chat_markers",
-            "user|human|question|q:|role|# instruction|#instruction|response",
-            r"(?:^|\n)[ \t]*(?:user|human|question|q)[ \t]*:[^\n]{1,200}\n+[ \t]*(?:assistant|ai)[ \t]*:|(?:^|\n)#{2,4} ?(?:instruction|response) ?:|\"role\"\s*:\s*\"(?:system|developer)\"\s*,\s*\"content\"\s*:",
+            "assistant|\nai| ai|\tai",
+            r"(?:^|\n)[ \t]*(?:user|human|question|q)[ \t]*:[^\n]{1,200}\n+[ \t]*(?:assistant|ai)[ \t]*:",
+        ),
+        (
+            "chat_markers",
+            '#instruction|# instruction|#response|# response|"role"',
+            r"(?:^|\n)#{2,4} ?(?:instruction|response) ?:|\"role\"\s*:\s*\"(?:system|developer)\"\s*,\s*\"content\"\s*:",
         ),
     )
 )

@@ -82,3 +82,14 @@ def test_defusing_leaves_nothing_to_defuse(text: str) -> None:
     assert defused(once) == once
     assert not holds_turns(once)
     assert not holds_tags(once)
+
+
+UNSEEN = "\x07\x1b\x7f\x80\u00ad\u034f\u061c\u115f\u17b4\u180e\u200b\u200e\u202e\u2060\u206f\u3164\ufeff\uffa0\ufff9\U000e0001\U000e01ef"
+
+
+@pytest.mark.parametrize("sign", UNSEEN)
+def test_one_unseen_sign_in_a_long_text_goes(sign: str) -> None:
+    plain = "The harbour opens at seven. " * 30
+    assert without_unseen(plain) == plain
+    assert without_unseen(f"{plain}{sign}{plain}") == plain * 2
+    assert without_unseen(f"{plain}a\u200cb\ufe0f\ufe0f") == f"{plain}ab\ufe0f"
