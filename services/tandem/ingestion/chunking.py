@@ -3,6 +3,7 @@
 from bisect import bisect_right
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import lru_cache, partial
 from typing import Literal
 
 from semantic_text_splitter import MarkdownSplitter, TextSplitter
@@ -16,6 +17,9 @@ from tandem.ingestion.outline import Section, code_outline, markdown_outline, pr
 _VERSION = 2
 # A tokenizer may take any unbroken run of letters for one unknown word; no chunk is longer than this per token.
 _MAX_CHARS_PER_TOKEN = 12
+# Counts kept while a document is cut: a piece is asked for by the splitter twice and once more as a chunk, and counting is
+# most of the work. Far more than the pieces of one part, far less than a document.
+_REMEMBERED = 512
 _MARKDOWN_TYPES = frozenset(
     {
         "text/markdown",
@@ -66,6 +70,7 @@ class Chunker:
     def chunks(self, document_id: str, document: LoadedDocument) -> tuple[Chunk, ...]:
         """In order; together they hold every non-blank character. CPU-bound: keep it off the event loop."""
         sections = outline(document)
+        count = lru_cache(_REMEMBERED)(self.count_tokens)
         return tuple(
             Chunk(
                 document_id=document_id,
@@ -74,15 +79,17 @@ class Chunker:
                 title_path=_title_path(document.title, sections, start, start + len(text)),
                 start=start,
                 end=start + len(text),
-                tokens=self.count_tokens(text),
+                tokens=count(text),
                 page=page_at(document.pages, start),
             )
-            for ordinal, (start, text) in enumerate(self._pieces(document, sections))
+            for ordinal, (start, text) in enumerate(self._pieces(document, sections, count))
         )
 
-    def _pieces(self, document: LoadedDocument, sections: tuple[Section, ...]) -> Iterator[tuple[int, str]]:
+    def _pieces(
+        self, document: LoadedDocument, sections: tuple[Section, ...], count: CountTokens
+    ) -> Iterator[tuple[int, str]]:
         kind = MarkdownSplitter if structure(document) == "markdown" else TextSplitter
-        splitter = kind.from_callback(self._size, self.tokens, overlap=self.overlap)
+        splitter = kind.from_callback(partial(self._size, count), self.tokens, overlap=self.overlap)
         cuts = sections if structure(document) == "markdown" else ()
         for offset, block in blocks(document.text, sections):
             for within, part in parts(block, [section.start - offset for section in cuts]):
@@ -90,10 +97,10 @@ class Chunker:
                     if text.strip():
                         yield offset + within + start, text
 
-    def _size(self, text: str) -> int:
+    def _size(self, count: CountTokens, text: str) -> int:
         by_length = -(-len(text) // _MAX_CHARS_PER_TOKEN)
         # The splitter tries pieces of any length, the whole document first: what cannot fit is not worth counting.
-        return by_length if by_length > self.tokens else max(self.count_tokens(text), by_length)
+        return by_length if by_length > self.tokens else max(count(text), by_length)
 
 
 def structure(document: LoadedDocument) -> Structure:

@@ -9,7 +9,7 @@ from tandem.ports.embedder import Embedder, SparseEmbedder
 from tandem.ports.vectors import EmbeddedChunk
 
 # Small enough that a question asked meanwhile gets its turn at the model.
-_BATCH = 64
+_BATCH = 128
 
 
 class Embedding:

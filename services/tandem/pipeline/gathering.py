@@ -8,7 +8,7 @@ from tandem.domain.errors import TandemError
 from tandem.ports.embedder import DenseVector, Embedder
 
 # Small enough that a question asked meanwhile gets its turn at the model.
-_MOST = 64
+_MOST = 128
 
 
 @dataclass(frozen=True, slots=True, eq=False)

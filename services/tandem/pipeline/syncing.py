@@ -32,7 +32,7 @@ async def sync(
     collection: str,
     context: RequestContext,
     prune: bool = False,
-    concurrency: int = 16,
+    concurrency: int = 32,
     shard: Shard = WHOLE,
     watch: Watch = lambda _event: None,
 ) -> SyncReport:

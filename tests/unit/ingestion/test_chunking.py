@@ -92,6 +92,19 @@ def test_a_long_text_costs_time_in_proportion_to_its_length(text: str) -> None:
     assert not any(text[left.end : right.start].strip() for left, right in pairwise(chunks))
 
 
+def test_no_piece_is_counted_twice() -> None:
+    counted: list[str] = []
+
+    def count(piece: str) -> int:
+        counted.append(piece)
+        return COUNT(piece)
+
+    text = "".join(f"## Heading {n}\n\n" + f"Words of section {n}. " * 30 + "\n\n" for n in range(30))
+    chunks = Chunker(count, 200, 32).chunks("d", LoadedDocument("T", text, "text/markdown"))
+    assert [chunk.tokens for chunk in chunks] == [COUNT(chunk.text) for chunk in chunks]
+    assert len(counted) == len(set(counted))
+
+
 def test_a_long_text_is_cut_before_its_headings() -> None:
     text = "".join(f"## Heading {n}\n\n" + "Some words of a section. " * 300 + "\n\n" for n in range(30))
     found = list(blocks(text, markdown_outline(text)))

@@ -50,10 +50,10 @@ async def test_who_comes_while_the_model_is_busy_goes_together() -> None:
 
 async def test_no_more_go_together_than_leave_a_question_its_turn() -> None:
     model = Slow()
-    tasks = await begun(model, ["a"], ["b"] * 40, ["c"] * 40, ["d"] * 10)
+    tasks = await begun(model, ["a"], ["b"] * 80, ["c"] * 80, ["d"] * 20)
     model.go_on.set()
     await asyncio.gather(*tasks)
-    assert [len(texts) for texts in model.asked] == [1, 40, 50]
+    assert [len(texts) for texts in model.asked] == [1, 80, 100]
 
 
 async def test_a_text_that_fails_fails_its_own_document_only() -> None:
