@@ -13,11 +13,11 @@ statement spoiled on purpose.
 """
 
 import math
-import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from tandem.domain.text import sentences, stems, words
+from tandem.domain.text import stems
+from tandem.pipeline.evaluation.signals import names_lacking, numbers_lacking, one_denies, verbatim, windows
 from tandem.ports.embedder import DenseVector, Embedder
 from tandem.ports.judge import Claim
 from tandem.retrieval.relevance import coverage
@@ -27,12 +27,6 @@ WEIGHTS = (4.85, -2.95, -1.43, -1.21)
 INTERCEPT = -2.65
 # Only those windows are embedded whose words promise most: MiniLM takes 50 ms for a passage.
 _EMBEDDED = 2
-_NUMBER = re.compile(r"\d+(?:[.,]\d+)*")
-_NAME = re.compile(r"(?<![.!?:\"“(]\s)(?<!^)\b[A-ZÀ-ÖØ-Þ][\w’'-]+")
-_SPELLED = dict(
-    zip("one two three four five six seven eight nine ten eleven twelve".split(), map(str, range(1, 13)), strict=True)
-)
-_DENYING = frozenset("not no never none nor neither without cannot nothing nobody hardly".split())
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +62,7 @@ class WordsAndMeaning:
         return [await self._support(claim) for claim in claims]
 
     async def _support(self, claim: Claim) -> float:
-        if any(_verbatim(claim.statement, text) for text in claim.evidence):
+        if any(verbatim(claim.statement, text) for text in claim.evidence):
             return 1.0
         found = await self.signals(claim)
         return max((supported(each) for each in found), default=0.0)
@@ -76,17 +70,17 @@ class WordsAndMeaning:
     async def signals(self, claim: Claim) -> list[Signals]:
         """Of the windows of the evidence whose words promise most."""
         wanted = stems(claim.statement)
-        windows = dict.fromkeys(window for text in claim.evidence for window in _windows(text))
-        best = sorted(windows, key=lambda window: -coverage(wanted, window))[:_EMBEDDED]
+        held = dict.fromkeys(window for text in claim.evidence for window in windows(text))
+        best = sorted(held, key=lambda window: -coverage(wanted, window))[:_EMBEDDED]
         if not best or not wanted:
             return []
         told, *vectors = await self._embedder.embed([claim.statement, *best], "document")
         return [
             Signals(
                 _cosine(told, vector),
-                _lacking(_numbers(claim.statement), _numbers(window)),
-                _lacking(_names(claim.statement), _names(window) | _openers(window)),
-                float(_denies(claim.statement) != _denies(window)),
+                numbers_lacking(claim.statement, window),
+                names_lacking(claim.statement, window),
+                float(one_denies(claim.statement, window)),
             )
             for window, vector in zip(best, vectors, strict=True)
         ]
@@ -98,42 +92,5 @@ def supported(signals: Signals) -> float:
     return 1 / (1 + math.exp(-(math.fsum(w * v for w, v in zip(WEIGHTS, values, strict=True)) + INTERCEPT)))
 
 
-def _verbatim(statement: str, text: str) -> bool:
-    said = " ".join(words(statement))
-    return bool(said) and f" {said} " in f" {' '.join(words(text))} "
-
-
-def _windows(text: str) -> Iterator[str]:
-    spans = list(sentences(text))
-    for index, (start, end) in enumerate(spans):
-        yield text[start:end]
-        if index + 1 < len(spans):
-            yield text[start : spans[index + 1][1]]
-
-
 def _cosine(one: DenseVector, other: DenseVector) -> float:
     return math.fsum(a * b for a, b in zip(one, other, strict=True))
-
-
-def _lacking(wanted: set[str], held: set[str]) -> float:
-    """Share of what is wanted that is not held, 0 when nothing is wanted."""
-    return len(wanted - held) / len(wanted) if wanted else 0.0
-
-
-def _numbers(text: str) -> set[str]:
-    spelled = {_SPELLED[word] for word in words(text) if word in _SPELLED and word != "one"}
-    return {number.replace(",", "") for number in _NUMBER.findall(text)} | spelled
-
-
-def _names(text: str) -> set[str]:
-    """Words with a capital letter that begin no sentence."""
-    return {name.casefold().removesuffix("'s").removesuffix("’s") for name in _NAME.findall(text)}
-
-
-def _openers(text: str) -> set[str]:
-    """Words that begin a sentence may be names as well."""
-    return {word for start, end in sentences(text) for word in words(text[start:end])[:1]}
-
-
-def _denies(text: str) -> bool:
-    return any(word in _DENYING or word.endswith(("n't", "n’t")) for word in words(text))

@@ -1,0 +1,1 @@
+"""What is kept of the questions between two lives of a process."""

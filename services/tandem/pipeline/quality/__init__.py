@@ -1,0 +1,1 @@
+"""How good answers are, watched while they are given."""
