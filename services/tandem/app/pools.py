@@ -102,6 +102,7 @@ def _policy(described: PoolSettings) -> PoolPolicy:
         closed=tuple((window.start, window.end) for window in spill.schedule),
         tokens_per_day=caps.tokens_per_day,
         cost_per_day=caps.cost_per_day,
+        answers=described.answers,
     )
 
 

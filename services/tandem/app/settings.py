@@ -10,6 +10,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from tandem.app.access import Auth, Quotas
 from tandem.app.features import Cache, Embedder, Ingestion, Reranker, Retrieval, Vectors, Worker
 from tandem.app.group import Group
+from tandem.app.quality import Quality
 from tandem.app.traffic import Admission, CollectionPolicy, ModelPolicy, Pool, Resilience, TenantPolicy
 from tandem.domain.errors import ConfigurationError
 
@@ -139,6 +140,7 @@ class Settings(BaseSettings):
     """Residency of a collection, by its name."""
     ingestion: Ingestion = Ingestion()
     worker: Worker = Worker()
+    quality: Quality = Quality()
     log: Log = Log()
 
     @classmethod
@@ -158,6 +160,10 @@ class Settings(BaseSettings):
         names = [pool.name for pool in self.pools]
         if len(set(names)) < len(names):
             raise ValueError("two of the pools have the same name")
+        if self.pools and not any(pool.answers for pool in self.pools):
+            raise ValueError("every one of the pools has answers: false, so that nobody answers")
+        if self.quality.judge.pool is not None and self.quality.judge.pool not in (names or ["default"]):
+            raise ValueError(f"quality.judge.pool names none of the pools; they are {', '.join(names) or 'default'}")
         regions = {pool.region for pool in self.pools} or {"default"}
         policies = {
             "default_tenant": self.default_tenant.regions,

@@ -185,6 +185,8 @@ class Pool(Group):
     """When to go past it."""
     caps: Caps = Caps()
     """Daily caps."""
+    answers: bool = True
+    """`false`: no question comes here; the pool only judges answers, see `quality.judge`."""
 
 
 class Resilience(Group):

@@ -18,7 +18,10 @@ _DAY_S = 86_400
 
 @dataclass(frozen=True, slots=True)
 class PoolPolicy:
-    """What is configured for one pool. Waits are seconds, costs are per token, windows are UTC, None means no cap."""
+    """What is configured for one pool. Waits are seconds, costs are per token, windows are UTC, None means no cap.
+
+    Without `answers` it is only there for whoever names it.
+    """
 
     name: str
     region: str = "default"
@@ -30,6 +33,7 @@ class PoolPolicy:
     closed: tuple[tuple[time, time], ...] = ()
     tokens_per_day: int | None = None
     cost_per_day: float | None = None
+    answers: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +111,7 @@ class PoolChoice:
                 "The residency policy allows none of the configured pools.",
                 hint="Ask the operator for a pool in an allowed region, or for another collection.",
             )
-        served = [pool for pool in allowed if demand.pools is None or pool.name in demand.pools]
+        served = [pool for pool in allowed if (pool.answers if demand.pools is None else pool.name in demand.pools)]
         if not served:
             raise ResidencyRefused(
                 "The residency policy allows no pool that serves this model.", hint="Ask for the model tandem."

@@ -3,14 +3,14 @@
 from collections import Counter
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from tandem.admission.turnstile import Claim
 from tandem.domain.context import RequestContext
 from tandem.domain.errors import Overloaded, ResidencyRefused, TandemError, UnknownModel
 from tandem.domain.generation import ModelCard
 from tandem.domain.lineage import base_of
-from tandem.domain.tenants import Tenants
+from tandem.domain.tenants import Priority, Tenants
 from tandem.generation.pools import Demand, PoolChoice, PoolView, conversation_key
 from tandem.pipeline.admitted import Admitted
 from tandem.pipeline.pool import Pool, Trying
@@ -22,7 +22,8 @@ from tandem.ports.clock import Clock
 class Asked:
     """What a request is before any work is done for it. `opening` is the conversation's first message.
 
-    Tokens are the most that prompt and answer may take; `model` a model's own name, None for any.
+    Tokens are the most that prompt and answer may take; `model` a model's own name, None for any. `pools` are the only ones
+    to ask, None for those that answer; `background`: whoever waits for an answer goes first.
     """
 
     collection: str
@@ -31,6 +32,8 @@ class Asked:
     opening: str = ""
     follows: bool = False
     model: str | None = None
+    pools: frozenset[str] | None = None
+    background: bool = False
 
 
 class Dispatch:
@@ -47,6 +50,7 @@ class Dispatch:
         collections: Mapping[str, frozenset[str] | None] | None = None,
     ) -> None:
         self._pools = {pool.policy.name: pool for pool in pools}
+        self._answering = [pool for pool in pools if pool.policy.answers]
         self._choice = PoolChoice([pool.policy for pool in pools], clock)
         self._clock = clock
         self._meter = meter
@@ -59,7 +63,7 @@ class Dispatch:
         """The models that can be asked for, each once. Raises `UpstreamUnavailable` when none is known."""
         cards: dict[str, ModelCard] = {}
         failure: TandemError | None = None
-        for pool in self._pools.values():
+        for pool in self._answering:
             try:
                 card = await pool.model()
             except TandemError as error:
@@ -75,7 +79,7 @@ class Dispatch:
         known = self._tenants.of(tenant)
         claim = Claim(known.name, known.weight, known.priority)
         full: list[tuple[str, Overloaded]] = []
-        for policy in self._choice.allowed(known):
+        for policy in filter(lambda pool: pool.answers, self._choice.allowed(known)):
             refusal = self._pools[policy.name].turnstile.refusal(claim)
             if refusal is None:
                 return None
@@ -123,6 +127,8 @@ class Dispatch:
 
     async def _demand(self, asked: Asked, context: RequestContext) -> Demand:
         tenant = self._tenants.of(context.tenant)
+        if asked.background:
+            tenant = replace(tenant, priority=Priority.low)
         return Demand(
             tenant=tenant,
             prompt_tokens=asked.prompt_tokens,
@@ -131,14 +137,14 @@ class Dispatch:
             regions=self._collections.get(base_of(asked.collection)),
             conversation=conversation_key(tenant.name, asked.opening) if asked.opening else None,
             follows=asked.follows,
-            pools=None if asked.model is None else await self._serving(asked.model),
+            pools=asked.pools if asked.model is None else await self._serving(asked.model),
         )
 
     async def _serving(self, model: str) -> frozenset[str]:
         """The pools that serve it. While one is known to, nobody waits for a pool that never told."""
-        names, _ = await self._told_by([pool for pool in self._pools.values() if pool.known], model)
+        names, _ = await self._told_by([pool for pool in self._answering if pool.known], model)
         if not names:
-            names, failure = await self._told_by(list(self._pools.values()), model)
+            names, failure = await self._told_by(self._answering, model)
             if failure is not None and not names:
                 # One that cannot be asked may be the one that is meant.
                 raise failure

@@ -6,37 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from tandem.domain.passage import Scores
-from tandem.domain.record import (
-    AnswerRecord,
-    Asker,
-    RecordedAnswer,
-    RecordedCitation,
-    RecordedPassage,
-    RecordedQuestion,
-    RecordedRetrieval,
-    RecordedTiming,
-)
+from fakes.answer_records import answer_record as record
+from tandem.domain.record import AnswerRecord, RecordedOutcome, RecordedRetrieval
 from tandem.pipeline.quality.scores import Scoring, measured, support
 
 PAIRS = Path(__file__).parents[2] / "eval/support/pairs.jsonl"
-HARBOUR = "The harbour opens at seven. It closes at nine on weekdays. Dogs are welcome on the pier."
-
-
-def record(text: str, *, outcome: str = "answered", cites: int = 1) -> AnswerRecord:
-    passage = RecordedPassage("h#0", "h", "Harbour", "h.md", 0, 10, None, Scores(), text=HARBOUR)
-    citations = tuple(RecordedCitation(number + 1, "h#0", 0, 5) for number in range(cites))
-    return AnswerRecord(
-        id="rcpt-1",
-        request_id="r",
-        mode="online",
-        outcome=outcome,  # type: ignore[arg-type]
-        asker=Asker("acme"),
-        question=RecordedQuestion("When does the harbour open in the morning?"),
-        retrieval=RecordedRetrieval("docs", relevance=0.7, passages=(passage,)),
-        answer=RecordedAnswer(text, len(text), citations),
-        timing=RecordedTiming(0.0, 1.0),
-    )
 
 
 def scores(told: AnswerRecord) -> dict[str, float]:
@@ -75,7 +49,7 @@ def test_an_abstention_is_counted_and_not_judged() -> None:
 
 
 @pytest.mark.parametrize("outcome", ["failed", "refused", "client_closed", "cancelled"])
-def test_what_is_no_answer_is_not_measured(outcome: str) -> None:
+def test_what_is_no_answer_is_not_measured(outcome: RecordedOutcome) -> None:
     assert scores(record("The harbour", outcome=outcome)) == {}
 
 
