@@ -19,6 +19,7 @@ from tandem.pipeline.versions.gating import Gate
 from tandem.pipeline.versions.keeping import KeptVersions
 from tandem.pipeline.versions.promoting import Policy, Promoting
 from tandem.ports.clock import Clock
+from tandem.ports.embedder import SparseEmbedder
 from tandem.ports.source import Listing, Source
 from tandem.ports.vectors import Vectors
 from tandem.retrieval.blend import Blend
@@ -71,17 +72,18 @@ class Shelf:
 
 @dataclass
 class Archive:
-    """One process's pipeline over `vectors`. `tokens` is the size of chunks, part of the recipe."""
+    """One process's pipeline over `vectors`. `tokens` is the size of chunks, `words` the sparse model: parts of the recipe."""
 
     vectors: Vectors
     clock: Clock = field(default_factory=ScriptedClock)
     tokens: int = 48
     dimensions: int = 64
+    words: SparseEmbedder = field(default_factory=HashingSparse)
     policy: Policy = field(default_factory=Policy)
     golden: tuple[GoldenQuestion, ...] = ()
 
     def __post_init__(self) -> None:
-        self.embedder, sparse, loader = HashingEmbedder(self.dimensions), HashingSparse(), PlainText()
+        self.embedder, sparse, loader = HashingEmbedder(self.dimensions), self.words, PlainText()
         chunker = Chunker(self.embedder.count_tokens, self.tokens, 8)
         self.recipe = Recipe(self.embedder.card.name, self.dimensions, sparse.name, chunker.name)
         defaults = RetrievalDefaults(threshold=0.0)

@@ -2,15 +2,14 @@
 
 from collections.abc import Sequence
 
-from fakes.chunks import DIMENSIONS, dense, sparse
+from fakes.chunks import DIMENSIONS, RECIPE, dense, sparse
 from tandem.ports.embedder import DenseVector, EmbedderCard, EmbedKind, SparseVector
 
 
 class Words:
     """Dense and sparse vectors of a text's words; `batches` are the texts embedded together."""
 
-    card = EmbedderCard("words", DIMENSIONS, 256)
-    name = "words"
+    card = EmbedderCard(RECIPE.embedder, DIMENSIONS, 256)
 
     def __init__(self) -> None:
         self.batches: list[list[str]] = []
@@ -26,7 +25,7 @@ class Words:
 class WordWeights:
     """Only the sparse ones."""
 
-    name = "words"
+    name = RECIPE.sparse
 
     def embed(self, text: str, kind: EmbedKind) -> SparseVector:
         return sparse(text)

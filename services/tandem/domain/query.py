@@ -65,3 +65,10 @@ class QueryPlan:
         """The same without the inferred conditions, their words back in the question."""
         whole = replace(self.queries[0], text=self.asked or self.question)
         return replace(self, queries=(whole, *self.queries[1:]), filters=(), phrases=())
+
+    def by(self, *, dense: bool, sparse: bool) -> "QueryPlan":
+        """The same by these legs only, without the other queries that have none left."""
+        first, *others = [
+            replace(query, dense=query.dense and dense, sparse=query.sparse and sparse) for query in self.queries
+        ]
+        return replace(self, queries=(first, *(query for query in others if query.dense or query.sparse)))

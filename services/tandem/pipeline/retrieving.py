@@ -23,6 +23,7 @@ from tandem.retrieval.phrases import holding
 from tandem.retrieval.plan import EMBED, FILTER_IGNORED, NEIGHBOURS, RERANK, SEARCH, SELECT, Stage
 from tandem.retrieval.relevance import THRESHOLD
 from tandem.retrieval.selection import Limits, Selection, judged, select
+from tandem.retrieval.spaces import Spaces, shared
 from tandem.retrieval.suspicion import Screened, Treatment, flags_of, screened
 
 # A quoted phrase is looked for in what was found, so more is asked for.
@@ -68,6 +69,8 @@ class Retrieving:
         defaults: RetrievalDefaults | None = None,
         planner: Planner | None = None,
     ) -> None:
+        self._embedder = embedder
+        self._sparse = sparse
         self._vectors = vectors
         self._searching = Searching(embedder, sparse, vectors)
         self._reranker = reranker
@@ -82,7 +85,8 @@ class Retrieving:
         try:
             # Promoted in between, another version would be read by the calls that follow.
             options = replace(options, collection=await self._version(options.collection, course))
-            plan = await self._planner.plan(question, options, context, course)
+            spaces = await self._spaces(options.collection, course)
+            plan = spaces.limited(await self._planner.plan(question, options, context, course))
             best = await self._round(plan, options, context, course)
             # Conditions read out of the question may be wrong: they turn no answerable question into a refusal.
             if plan.inferred and not best.chosen.passages and course.affords((EMBED, SEARCH, SELECT)):
@@ -109,6 +113,13 @@ class Retrieving:
 
     async def _version(self, collection: str, course: Course) -> str:
         return await course.within(SEARCH, lambda: self._vectors.resolve(collection))
+
+    async def _spaces(self, version: str, course: Course) -> Spaces:
+        recipe = await course.within(SEARCH, lambda: self._vectors.recipe(version))
+        spaces = shared(version, recipe, self._embedder.card, self._sparse.name)
+        for word in spaces.lacking:
+            course.note(word)
+        return spaces
 
     async def _round(
         self, plan: QueryPlan, options: RetrievalOptions, context: RequestContext, course: Course

@@ -76,6 +76,10 @@ class Vectors(Remembering, Protocol):
         """
         ...
 
+    async def recipe(self, version: str) -> Recipe:
+        """How the version's points are made; a store that is a server is asked no more often than by `resolve`."""
+        ...
+
     def changes(self, version: str) -> int:
         """How often this process has written to documents of the version since it began; others' writes are not known."""
         ...

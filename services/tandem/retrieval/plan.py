@@ -38,6 +38,9 @@ NO_EXPANSION = "expand_unavailable"
 NO_SELF_QUERY = "self_query_unavailable"
 # Nothing met the conditions that the question seemed to name, so it was searched for without them.
 FILTER_IGNORED = "filter_ignored"
+# The version was made with another embedder, or other weights of words, than questions get here: the other leg alone.
+DENSE_MISMATCH = "dense_mismatch"
+SPARSE_MISMATCH = "sparse_mismatch"
 
 # What is worth least for its time goes first. A model's words cost seconds and add little to what the question says itself;
 # a follow-up has the rule's wording without them. What stands around a passage is read only once the passage is right.
@@ -46,9 +49,11 @@ FILTER_IGNORED = "filter_ignored"
 ORDER = (EXPAND, SELF_QUERY, STANDALONE, NEIGHBOURS, RERANK, EMBED)
 WORDS = frozenset(
     {
+        DENSE_MISMATCH,
         FILTER_IGNORED,
         NO_EXPANSION,
         NO_SELF_QUERY,
+        SPARSE_MISMATCH,
         UNAVAILABLE,
         *(word for stage in ORDER for word in (stage.skipped, stage.failed) if word is not None),
     }

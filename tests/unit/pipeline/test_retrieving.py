@@ -20,7 +20,6 @@ from tandem.retrieval.relevance import THRESHOLD
 
 TEXTS = ("harbour opens seven", "harbour closes nine", "ferry ticket four crowns", "harbour opens seven")
 CONTEXT = RequestContext("r", tenant="acme")
-# A version, which stands for itself also where nothing was stored.
 VERSION = RetrievalOptions(collection="docs@1")
 EXPLAINED = RetrievalOptions(collection="docs", explain=True)
 
@@ -43,14 +42,18 @@ class Reversing:
         return [float(n) for n in range(len(passages))]
 
 
+async def begun(vectors: MemoryVectors) -> MemoryVectors:
+    await vectors.ensure_collection("docs", RECIPE)
+    return vectors
+
+
 async def retrieving(
     reranker: Reranker | None = None,
     embedder: Words | None = None,
     sparse: WordWeights | None = None,
     **defaults: object,
 ) -> Retrieving:
-    vectors = MemoryVectors()
-    await vectors.ensure_collection("docs", RECIPE)
+    vectors = await begun(MemoryVectors())
     await vectors.replace_document("docs", "acme", record("a.md", TEXTS), embedded("a.md", TEXTS))
     await vectors.replace_document(
         "docs", "other", record("b.md", ["harbour secret"]), embedded("b.md", ["harbour secret"])
@@ -150,7 +153,7 @@ async def test_a_search_beyond_the_deadline_names_its_stage() -> None:
             await asyncio.Event().wait()
             raise AssertionError
 
-    flow = Retrieving(Words(), WordWeights(), Slow(), Blend(), ScriptedClock())
+    flow = Retrieving(Words(), WordWeights(), await begun(Slow()), Blend(), ScriptedClock())
     for left_s in (-1.0, 0.0, 0.02):
         with pytest.raises(DeadlineExceeded) as caught:
             await flow.retrieve("harbour", VERSION, hurried(left_s))
@@ -220,7 +223,7 @@ async def test_a_failure_says_that_retrieval_needed_what_is_away(
         async def embed(self, texts: Sequence[str], kind: EmbedKind) -> list[DenseVector]:
             raise error
 
-    parts = {"embedder": Words(), "vectors": MemoryVectors()} | {place: Failing()}
+    parts = {"embedder": Words(), "vectors": await begun(MemoryVectors())} | {place: await begun(Failing())}
     flow = Retrieving(sparse=WordWeights(), reranker=Blend(), clock=ScriptedClock(), **parts)  # type: ignore[arg-type]
     with pytest.raises(type(error)) as caught:
         await flow.retrieve("harbour", VERSION, CONTEXT)
@@ -236,7 +239,7 @@ async def test_the_store_is_told_how_long_it_is_waited_for() -> None:
             self.within.append(query.within_s)
             return SearchHits((), (), ())
 
-    flow = Retrieving(Words(), WordWeights(), Listening(), Blend(), ScriptedClock())
+    flow = Retrieving(Words(), WordWeights(), await begun(Listening()), Blend(), ScriptedClock())
     await flow.retrieve("harbour", VERSION, CONTEXT)
     await flow.retrieve("harbour", VERSION, hurried(3.0))
     assert Listening.within == [None, 3.0]

@@ -95,8 +95,9 @@ class EdgeEngine:
         found = await self._read(lambda: [file.parent.name for file in self._root.glob(f"*/{FILE}")])
         return [name for name in found if is_version(name)]
 
-    async def recipe(self, name: str) -> Recipe:
+    async def recipe(self, name: str, *, fresh: bool = True) -> Recipe:
         """From the file, once."""
+        del fresh
         if found := self._opened.get(name):
             return found.recipe
         try:

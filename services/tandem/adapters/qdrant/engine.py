@@ -62,8 +62,8 @@ class Engine(Protocol):
         """Replace it."""
         ...
 
-    async def recipe(self, name: str) -> Recipe:
-        """How the collection's points are made."""
+    async def recipe(self, name: str, *, fresh: bool = True) -> Recipe:
+        """How the collection's points are made; unless `fresh`, as it was a second ago will do."""
         ...
 
     async def create(self, name: str, recipe: Recipe, lineage: Lineage) -> None:

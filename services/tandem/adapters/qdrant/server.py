@@ -4,17 +4,14 @@ import math
 import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import asdict
 from functools import partial
 from typing import Any, cast
 
-from pydantic import ValidationError
 from qdrant_client import AsyncQdrantClient, models
 
 from tandem.adapters.qdrant.conditions import Clause, OneOf, OpenTo, Where
 from tandem.adapters.qdrant.connection import IN_MEMORY, Connection, connected
 from tandem.adapters.qdrant.engine import Legs
-from tandem.adapters.qdrant.lineages import lineage_of, lineage_text
 from tandem.adapters.qdrant.payload import (
     DENSE,
     FLOAT_FIELDS,
@@ -26,23 +23,20 @@ from tandem.adapters.qdrant.payload import (
     NewPoint,
     Payload,
 )
-from tandem.adapters.qdrant.recipes import RecipeWire
 from tandem.adapters.qdrant.server_aliases import ServerAliases
+from tandem.adapters.qdrant.server_notes import ServerNotes, first_notes, lineage_note
 from tandem.adapters.qdrant.store import QdrantVectors
 from tandem.adapters.qdrant.translation import translated
 from tandem.adapters.qdrant.turns import Turns
 from tandem.adapters.qdrant.writing import Pressure, Writing
 from tandem.domain.document import Recipe
-from tandem.domain.errors import ConfigurationError, StoreMismatch, UpstreamFailed
+from tandem.domain.errors import ConfigurationError, UpstreamFailed
 from tandem.domain.lineage import Lineage, is_version, valid_base, version_named
 from tandem.ports.embedder import DenseVector, SparseVector
 from tandem.ports.vectors import FUSION_K
 
 __all__ = ["IN_MEMORY", "ServerEngine", "qdrant_vectors"]
 
-# The keys of recipe and lineage in a collection's metadata.
-_RECIPE = "tandem"
-_LINEAGE = "tandem_lineage"
 _PAGE = 1_000
 
 
@@ -62,6 +56,7 @@ class ServerEngine:
         self._indexed = indexed
         self._writing = writing
         self._aliases = ServerAliases(connection, now_s)
+        self._notes = ServerNotes(connection, now_s)
 
     async def serving(self, *, fresh: bool = False) -> Mapping[str, str]:
         """See `Engine`."""
@@ -78,7 +73,7 @@ class ServerEngine:
 
     async def adopt(self, base: str) -> bool:
         """See `Engine`."""
-        if await self._kept(base, _RECIPE) is None:
+        if not await self._notes.made_here(base):
             return False
         await self._aliases.adopt(base)
         return True
@@ -93,37 +88,25 @@ class ServerEngine:
         listed = await self._connection.read(lambda client: client.get_collections())
         found = []
         for name in (each.name for each in listed.collections):
-            if (valid_base(name) or is_version(name)) and await self._kept(name, _RECIPE) is not None:
+            if (valid_base(name) or is_version(name)) and await self._notes.made_here(name):
                 if valid_base(name) and name not in await self.serving():
                     await self._aliases.adopt(name)
                 found.append(version_named(name, 1) if valid_base(name) else name)
         return found
 
     async def lineage(self, name: str) -> Lineage:
-        """From the collection's metadata."""
-        return lineage_of(await self._kept(name, _LINEAGE), name)
+        """See `Engine`."""
+        return await self._notes.lineage(name)
 
     async def keep_lineage(self, name: str, lineage: Lineage) -> None:
-        """See `Engine`. As text: the server merges what is an object, so nothing could be taken out of it."""
+        """See `Engine`."""
         physical = await self._aliases.physical(name)
         async with translated(name):
-            await self._client.update_collection(physical, metadata={_LINEAGE: lineage_text(lineage)})
+            await self._client.update_collection(physical, metadata=lineage_note(lineage))
 
-    async def recipe(self, name: str) -> Recipe:
-        """From the collection's metadata. Raises `StoreMismatch` for a collection of someone else."""
-        try:
-            return RecipeWire.model_validate(await self._kept(name, _RECIPE)).recipe()
-        except ValidationError as error:
-            raise StoreMismatch(
-                f"The collection {name} on the Qdrant server was not made by Tandem.",
-                hint="Use another name, or delete that collection.",
-                param="collection",
-            ) from error
-
-    async def _kept(self, name: str, key: str) -> Any:
-        """A value of the collection's metadata, None where there is none."""
-        found = await self._connection.read(lambda client: client.get_collection(name), name)
-        return (found.config.metadata or {}).get(key)
+    async def recipe(self, name: str, *, fresh: bool = True) -> Recipe:
+        """See `Engine`. Raises `StoreMismatch` for a collection of someone else."""
+        return await (self._notes.recipe(name) if fresh else self._notes.recent_recipe(name))
 
     async def create(self, name: str, recipe: Recipe, lineage: Lineage) -> None:
         """See `Engine`. Raises `ConfigurationError` when the server is too old to keep the recipe."""
@@ -132,10 +115,10 @@ class ServerEngine:
                 name,
                 vectors_config={DENSE: models.VectorParams(size=recipe.dimensions, distance=models.Distance.COSINE)},
                 sparse_vectors_config={SPARSE: models.SparseVectorParams(modifier=models.Modifier.IDF)},
-                metadata={_RECIPE: asdict(recipe), _LINEAGE: lineage_text(lineage)},
+                metadata=first_notes(recipe, lineage),
             )
-            kept = await self._kept(name, _RECIPE)
-            if kept is None:
+            self._notes.forget(name)
+            if not await self._notes.made_here(name):
                 await self._client.delete_collection(name)
                 raise ConfigurationError(
                     "The Qdrant server is too old: it keeps no metadata of a collection.",
@@ -162,6 +145,7 @@ class ServerEngine:
         physical = await self._aliases.physical(name)
         async with translated(name):
             await self._client.delete_collection(physical)
+        self._notes.forget(name)
         self._aliases.forget()
 
     async def upsert(self, name: str, points: Sequence[NewPoint]) -> None:

@@ -68,6 +68,10 @@ class QdrantVectors(Remembering, Knowing):
         """See the port."""
         return await self._shelf.resolve(name)
 
+    async def recipe(self, version: str) -> Recipe:
+        """See the port."""
+        return await self._engine.recipe(await self.resolve(version), fresh=False)
+
     async def ensure_collection(self, name: str, recipe: Recipe, lineage: Lineage = UNTOLD) -> str:
         """See the port; raises `InvalidRequest` for a name that cannot be one."""
         return await self._shelf.ensure(name, recipe, lineage)

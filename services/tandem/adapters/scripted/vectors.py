@@ -56,6 +56,10 @@ class MemoryVectors:
             raise UnknownCollection(f"There is no collection {name}.", param="collection")
         return self._serving[name]
 
+    async def recipe(self, version: str) -> Recipe:
+        """As it was made with."""
+        return self._known(version).recipe
+
     async def ensure_collection(self, name: str, recipe: Recipe, lineage: Lineage = UNTOLD) -> str:
         """Raises `StoreMismatch`, and `InvalidRequest` for what cannot be a name."""
         if not is_version(name) and name not in self._serving:

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from tandem.domain.context import RequestContext
+from tandem.domain.errors import StoreMismatch
 from tandem.domain.groups import EVERY_GROUP
 from tandem.domain.lineage import GateResult, GoldenQuestion, Miss
 from tandem.domain.question import RetrievalOptions
@@ -64,7 +65,7 @@ class Gate:
             refusals += [await self._opened(candidate, serving, tenant) for tenant in before if tenant in counts]
         refusals = [refusal for refusal in refusals if refusal]
         asked = await self._asked(candidate, golden, context)
-        rival = None if serving is None else await self._asked(serving, golden, context)
+        rival = None if serving is None else await self._rival(serving, golden, context)
         if asked is not None:
             refusals += worse(asked.graded, None if rival is None else rival.graded, policy)
         return GateResult(
@@ -102,6 +103,13 @@ class Gate:
             after = page.next_after
             if after is None:
                 return found
+
+    async def _rival(self, serving: str, golden: Sequence[GoldenQuestion], context: RequestContext) -> Asked | None:
+        """None as well for one whose models this process has not: the way to other models leads past it."""
+        try:
+            return await self._asked(serving, golden, context)
+        except StoreMismatch:
+            return None
 
     async def _asked(self, version: str, golden: Sequence[GoldenQuestion], context: RequestContext) -> Asked | None:
         if not golden:
