@@ -17,11 +17,15 @@ SCHEMA = 1
 
 @dataclass(frozen=True, slots=True)
 class Asker:
-    """Who asked: `caller` is the key's or token's name, `user` whom the caller says it asks for, None when it says nothing."""
+    """Who asked: `caller` is the key's or token's name, `user` whom the caller says it asks for, None when it says nothing.
+
+    `groups` are those of which the caller was a member then: what it found was found with them.
+    """
 
     tenant: str
     caller: str | None = None
     user: str | None = None
+    groups: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -83,7 +83,7 @@ class Account:
             request_id=context.request_id,
             mode=context.mode,
             outcome=outcome or "cancelled",
-            asker=Asker(context.tenant, context.user, self._question.user),
+            asker=Asker(context.tenant, context.user, self._question.user, context.groups),
             question=self._asked(),
             retrieval=self._retrieved(),
             answer=self._answer(),

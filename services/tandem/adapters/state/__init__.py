@@ -1,0 +1,1 @@
+"""The state store: SQLite in a file, or PostgreSQL."""

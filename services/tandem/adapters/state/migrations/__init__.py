@@ -1,0 +1,1 @@
+"""The schema from version to version; Alembic reads this folder."""

@@ -1,0 +1,160 @@
+"""Receipts in tables."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import orjson
+from pydantic import TypeAdapter, ValidationError
+from sqlalchemy import ColumnElement, Connection, Row, and_, delete, func, or_, select, tuple_
+from sqlalchemy.dialects import postgresql, sqlite
+
+from tandem.adapters.state.database import Database
+from tandem.adapters.state.tables import RECEIPTS
+from tandem.domain.errors import DocumentRejected, UpstreamFailed
+from tandem.domain.record import AnswerRecord
+from tandem.ports.receipts import MAX_PAGE, Cursor, ReceiptFilter, ReceiptPage
+
+_RECORD = TypeAdapter(AnswerRecord)
+# A page ends behind the record that takes it over so many bytes.
+_PAGE_BYTES = 4_000_000
+# So many are deleted in one transaction: others are let in between.
+_FORGET_AT_ONCE = 500
+_COLUMNS = RECEIPTS.c
+
+
+class StoredReceipts:
+    """`ports/receipts.py` over SQLite or PostgreSQL."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def keep(self, records: Sequence[AnswerRecord]) -> None:
+        """In one transaction."""
+        if records:
+            await self._database.write(lambda connection: _insert(connection, records))
+
+    async def receipt(self, tenant: str, receipt_id: str) -> AnswerRecord | None:
+        """By the primary key."""
+        wanted = select(_COLUMNS.body).where(_COLUMNS.tenant == _plain(tenant), _COLUMNS.id == _plain(receipt_id))
+        body = await self._database.read(lambda connection: connection.execute(wanted).scalar())
+        return None if body is None else _record(body)
+
+    async def page(self, tenant: str, wanted: ReceiptFilter, *, limit: int, after: Cursor | None = None) -> ReceiptPage:
+        """In the order of the index on when they began."""
+        most = min(limit, MAX_PAGE)
+        conditions = [_COLUMNS.tenant == _plain(tenant), *_conditions(wanted)]
+        if after is not None:
+            conditions.append(tuple_(_COLUMNS.began_at, _COLUMNS.id) < tuple_(after.began_at, after.id))
+        query = (
+            select(_COLUMNS.began_at, _COLUMNS.id, _COLUMNS.body)
+            .where(and_(*conditions))
+            .order_by(_COLUMNS.began_at.desc(), _COLUMNS.id.desc())
+            .limit(most + 1)
+        )
+        rows, more = await self._database.read(lambda connection: _up_to(connection.execute(query), most))
+        last = Cursor(rows[-1].began_at, rows[-1].id) if more else None
+        return ReceiptPage(tuple(_record(row.body) for row in rows), last)
+
+    async def tenants(self) -> tuple[str, ...]:
+        """One look into the index for each."""
+        return await self._database.read(_tenants)
+
+    async def forget(self, tenant: str, *, user: str | None = None, before: float | None = None) -> int:
+        """Some at a time."""
+        conditions = [_COLUMNS.tenant == _plain(tenant)]
+        if user is not None:
+            conditions.append(_COLUMNS.asked_for == _plain(user))
+        if before is not None:
+            conditions.append(_COLUMNS.began_at < before)
+        some = select(_COLUMNS.id).where(and_(*conditions)).limit(_FORGET_AT_ONCE)
+        statement = delete(RECEIPTS).where(_COLUMNS.tenant == _plain(tenant), _COLUMNS.id.in_(some))
+        gone = 0
+        while True:
+            count = await self._database.write(lambda connection: connection.execute(statement).rowcount)
+            gone += count
+            if count < _FORGET_AT_ONCE:
+                return gone
+
+
+def _insert(connection: Connection, records: Sequence[AnswerRecord]) -> None:
+    rows = [_row(record) for record in records]
+    insert: Callable[..., Any] = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
+    connection.execute(insert(RECEIPTS).on_conflict_do_nothing(index_elements=["tenant", "id"]), rows)
+
+
+def _row(record: AnswerRecord) -> dict[str, Any]:
+    try:
+        body = orjson.dumps(record)
+    except TypeError as error:
+        raise DocumentRejected(f"The receipt {record.id} cannot be written: {error}.", reason="unstorable") from error
+    return {
+        "tenant": _plain(record.asker.tenant),
+        "id": _plain(record.id),
+        "began_at": record.timing.began_at,
+        "caller": _plain(record.asker.caller),
+        "asked_for": _plain(record.asker.user),
+        "outcome": record.outcome,
+        "collection": _plain(record.retrieval.collection or record.retrieval.asked),
+        "model": _plain(record.model.id if record.model else None),
+        "prompt": _plain(record.prompt.template if record.prompt else None),
+        "release": _plain(record.release),
+        "content": record.content,
+        "body": body,
+    }
+
+
+def _plain(text: str | None) -> str | None:
+    """PostgreSQL's texts hold no NUL, and no half of a pair; what is looked for loses them as well."""
+    return None if text is None else text.replace("\0", "").encode(errors="replace").decode()
+
+
+def _record(body: bytes) -> AnswerRecord:
+    try:
+        return _RECORD.validate_json(body)
+    except ValidationError as error:
+        raise UpstreamFailed(
+            f"A receipt cannot be read: {error.errors()[0]['msg']}.", hint="Was it written by a newer Tandem?"
+        ) from error
+
+
+def _conditions(wanted: ReceiptFilter) -> list[ColumnElement[bool]]:
+    equal = {
+        _COLUMNS.caller: wanted.caller,
+        _COLUMNS.asked_for: wanted.user,
+        _COLUMNS.outcome: wanted.outcome,
+        _COLUMNS.model: wanted.model,
+        _COLUMNS.release: wanted.release,
+    }
+    found: list[ColumnElement[bool]] = [column == _plain(value) for column, value in equal.items() if value is not None]
+    for column, name in ((_COLUMNS.collection, wanted.collection), (_COLUMNS.prompt, wanted.prompt)):
+        if name is not None:
+            found.append(or_(column == _plain(name), column.startswith(f"{_plain(name)}@", autoescape=True)))
+    if wanted.since is not None:
+        found.append(_COLUMNS.began_at >= wanted.since)
+    if wanted.until is not None:
+        found.append(_COLUMNS.began_at < wanted.until)
+    return found
+
+
+def _up_to(rows: Any, most: int) -> tuple[list[Row[Any]], bool]:
+    """The rows that make a page, and whether there are more."""
+    taken: list[Row[Any]] = []
+    size = 0
+    for row in rows:
+        if len(taken) == most or (taken and size + len(row.body) > _PAGE_BYTES):
+            return taken, True
+        taken.append(row)
+        size += len(row.body)
+    return taken, False
+
+
+def _tenants(connection: Connection) -> tuple[str, ...]:
+    found: list[str] = []
+    while True:
+        query = select(func.min(_COLUMNS.tenant))
+        if found:
+            query = query.where(_COLUMNS.tenant > found[-1])
+        name = connection.execute(query).scalar()
+        if name is None:
+            return tuple(found)
+        found.append(name)
