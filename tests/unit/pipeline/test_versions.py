@@ -6,7 +6,6 @@ import pytest
 
 from fakes.versions import Archive, Opener, Shelf, opened
 from tandem.adapters.scripted.clock import ScriptedClock
-from tandem.adapters.scripted.embedder import HashingSparse
 from tandem.adapters.scripted.vectors import MemoryVectors
 from tandem.domain.context import RequestContext
 from tandem.domain.document import DocumentRecord, RawDocument, Recipe
@@ -223,31 +222,6 @@ async def test_the_gate_refuses_and_says_which_questions(judged: Archive) -> Non
     assert [(miss.question, miss.missing, miss.regressed) for miss in gate.misses] == [
         ("ferry south", ("south.md",), True)
     ]
-
-
-class OtherWords(HashingSparse):
-    name = "other-words@1"
-
-
-@pytest.mark.parametrize(
-    ("changes", "measure"),
-    [
-        ({}, 1.0),
-        ({"dimensions": 32}, 1.0),
-        ({"words": OtherWords()}, 1.0),
-        ({"dimensions": 32, "words": OtherWords()}, None),
-    ],
-)
-async def test_a_process_with_other_models_promotes_what_it_has_built(
-    judged: Archive, changes: dict[str, object], measure: float | None
-) -> None:
-    newer = Archive(judged.vectors, judged.clock, golden=GOLDEN, **changes)  # type: ignore[arg-type]
-    done = await rebuild(newer.ingesting, "docs", ME, open_places=Opener({}), anew=True)
-    promoted = await newer.versions.promote("docs", Promotion(version=done.version.name), ME)
-    assert (promoted.state, promoted.recipe) == ("serving", newer.recipe)
-    assert (promoted.lineage.gates[-1].measure, promoted.lineage.gates[-1].serving_measure) == (1.0, measure)
-    found = await newer.retrieving.retrieve("ferry south", RetrievalOptions(), ME)
-    assert (found.collection, found.degraded) == (promoted.name, ())
 
 
 async def test_forced_with_a_reason(judged: Archive) -> None:
