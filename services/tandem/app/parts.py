@@ -32,11 +32,18 @@ T = TypeVar("T")
 Opener = Callable[[], Awaitable[T]]
 # Puts what keeps results before a retriever over a store; `forgetful` puts nothing there.
 Remembering = Callable[[Retriever, Vectors], Retriever]
+# Puts what watches the questions before a retrieval's embedder; `unwatched` puts nothing there.
+Watching = Callable[[Embedder], Embedder]
 
 
 def forgetful(retriever: Retriever, _vectors: Vectors) -> Retriever:
     """Everything is worked out anew."""
     return retriever
+
+
+def unwatched(embedder: Embedder) -> Embedder:
+    """Nobody looks."""
+    return embedder
 
 
 @asynccontextmanager
@@ -123,7 +130,10 @@ async def reranker(settings: Settings) -> AsyncIterator[Reranker]:
 
 @asynccontextmanager
 async def local_features(
-    settings: Settings, dense: Opener[Embedder], remembering: Remembering = forgetful
+    settings: Settings,
+    dense: Opener[Embedder],
+    remembering: Remembering = forgetful,
+    watching: Watching = unwatched,
 ) -> AsyncIterator[tuple[Retriever, Ingestor]]:
     """Retrieval and documents over a vector store that this process reaches itself."""
     from tandem.adapters.embeddings.bm25 import Bm25Embedder
@@ -145,7 +155,7 @@ async def local_features(
     ):
         embed = await dense()
         retrieving = Retrieving(
-            embed, sparse, store, scorer, clock, retrieval_defaults(settings), planner(settings, store, clock)
+            watching(embed), sparse, store, scorer, clock, retrieval_defaults(settings), planner(settings, store, clock)
         )
         ingesting = Ingesting(
             loader,
@@ -164,11 +174,14 @@ async def local_features(
 
 @asynccontextmanager
 async def features(
-    settings: Settings, dense: Opener[Embedder], remembering: Remembering = forgetful
+    settings: Settings,
+    dense: Opener[Embedder],
+    remembering: Remembering = forgetful,
+    watching: Watching = unwatched,
 ) -> AsyncIterator[tuple[Retriever, Ingestor]]:
     """Retrieval and documents: at a retriever by its URL, else in this process."""
     if settings.retriever.url is None:
-        async with local_features(settings, dense, remembering) as both:
+        async with local_features(settings, dense, remembering, watching) as both:
             yield both
         return
     from tandem.adapters.remote.ingestor import remote_ingestor

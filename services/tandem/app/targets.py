@@ -8,6 +8,7 @@ from starlette.types import ASGIApp
 
 from tandem.app import caching, entry, parts, pools
 from tandem.app.beside import beside
+from tandem.app.questions import watched_questions
 from tandem.app.settings import Settings
 from tandem.app.surface import Surface, surface
 from tandem.app.working import watching, working
@@ -52,7 +53,11 @@ async def _answers(
 
     async with (
         parts.shared(parts.embedder(settings)) as dense,
-        parts.features(settings, dense, caching.retrieval(settings.cache, front.metrics)) as (retriever, ingestor),
+        watched_questions(settings, front.metrics) as watched,
+        parts.features(settings, dense, caching.retrieval(settings.cache, front.metrics), watched) as (
+            retriever,
+            ingestor,
+        ),
         pools.dispatch(settings, dense, TrafficMetrics(front.metrics), measured) as dispatch,
         entry.identity(settings, front.target, front.metrics) as identity,
         entry.quotas(settings, front.metrics) as quotas,
@@ -102,7 +107,11 @@ async def retriever(settings: Settings, lifecycle: Lifecycle) -> AsyncIterator[O
     back = surface(settings, lifecycle, "retriever")
     async with (
         parts.shared(parts.embedder(settings)) as dense,
-        parts.local_features(settings, dense, caching.retrieval(settings.cache, back.metrics)) as (finder, ingestor),
+        watched_questions(settings, back.metrics) as watched,
+        parts.local_features(settings, dense, caching.retrieval(settings.cache, back.metrics), watched) as (
+            finder,
+            ingestor,
+        ),
         entry.identity(settings, "retriever", back.metrics) as identity,
         beside(watching(settings, ingestor, back.metrics)),
     ):

@@ -1,5 +1,6 @@
 """Every metric's name, in one place. Labels come from routes, codes and configuration, never from request bodies."""
 
+import math
 from typing import Any, TypeVar
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, PlatformCollector, ProcessCollector
@@ -7,6 +8,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Plat
 _FIRST_TOKEN_S = (0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
 _ROUND_S = (0.1, 0.5, 1.0, 5.0, 15.0, 60.0, 300.0, 900.0, 3_600.0, 14_400.0)
 _FRESHNESS_S = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 900.0, 3600.0, 21600.0, 86400.0)
+_SHARES = (0.0, 0.1, 0.25, 0.5, 0.75, 0.9, 0.99, 1.0)
 _DURATION_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0)
 
 # Read from the pools when they are asked for, each labelled with its pool.
@@ -96,6 +98,31 @@ class Metrics:
             "tandem_cache_lookups", "Look-ups of what was kept; bypass: the request takes no part.", "cache", "result"
         )
         self.cache_bytes = Gauge("tandem_cache_bytes", "About what a cache holds.", ["cache"], registry=self.registry)
+        self.answer_quality = self._histogram(
+            "tandem_answer_quality",
+            "Measures of answers, 0 to 1, by words alone; judge_…: by the model that judges a share of them.",
+            _SHARES,
+            "measure",
+        )
+        self.judgements = self._counter(
+            "tandem_judgements",
+            "Answers that were sampled for judging; unreadable, failed, over_budget and over_rate: they were left.",
+            "how",
+        )
+        self.judge_tokens = self._counter("tandem_judge_tokens", "Tokens that judging took.")
+        self.judge_cost = self._counter("tandem_judge_cost", "What it cost, in the currency of the configured prices.")
+        self.question_drift = Gauge(
+            "tandem_question_drift",
+            "Cosine distance between the questions of the last day and of the week before; NaN while there are too few.",
+            registry=self.registry,
+        )
+        self.question_drift.set(math.nan)
+        self.question_drift_questions = Gauge(
+            "tandem_question_drift_questions",
+            "Questions that it is taken from, by window: recent, before.",
+            ["window"],
+            registry=self.registry,
+        )
         self.documents = self._counter("tandem_documents", "Documents put, by what became of them.", "status")
         self.ingest_freshness = self._histogram(
             "tandem_ingest_freshness_seconds",
