@@ -147,6 +147,17 @@ async def test_each_filter_by_itself_and_together(store: Receipts) -> None:
     assert await ids(store, user="u-1", model="llama") == ["b"]
 
 
+async def test_scores_that_come_later_stand_beside_the_others(store: Receipts) -> None:
+    record = answer_record()
+    assert not await store.judged(record, {"judge": 1.0})
+    assert await store.receipt("acme", "rcpt-1") is None
+    await store.keep([record, answer_record(tenant="north")])
+    assert await store.judged(record, {"judge": 0.25})
+    assert await store.judged(record, {"judge": 0.5})
+    assert await store.receipt("acme", "rcpt-1") == replace(record, scores={**record.scores, "judge": 0.5})
+    assert await store.receipt("north", "rcpt-1") == answer_record(tenant="north")
+
+
 async def test_a_users_are_forgotten_and_nobody_elses(store: Receipts) -> None:
     await store.keep([answer_record("a", user="u-1"), answer_record("b", user="u-2"), answer_record("c")])
     await store.keep([answer_record("a", tenant="north", user="u-1")])

@@ -6,6 +6,7 @@
     │   ├── UnknownCollection     collection_not_found
     │   ├── UnknownDocument       document_not_found
     │   ├── UnknownPrompt         prompt_not_found
+    │   ├── UnknownReceipt        receipt_not_found
     │   ├── ContextTooLong        context_length_exceeded
     │   ├── PayloadTooLarge       payload_too_large
     │   ├── UnsupportedContent    unsupported_content         an image part, say
@@ -76,6 +77,12 @@ class UnknownPrompt(InvalidRequest):
     """No prompt template of that name and version exists."""
 
     code = "prompt_not_found"
+
+
+class UnknownReceipt(InvalidRequest):
+    """No receipt of that id is kept (for this tenant)."""
+
+    code = "receipt_not_found"
 
 
 class ContextTooLong(InvalidRequest):

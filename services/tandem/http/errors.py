@@ -35,6 +35,7 @@ _FACES: dict[type[TandemError], _Face] = {
     errors.UnknownCollection: _Face(404, _INVALID),
     errors.UnknownDocument: _Face(404, _INVALID),
     errors.UnknownPrompt: _Face(404, _INVALID),
+    errors.UnknownReceipt: _Face(404, _INVALID),
     errors.VersionConflict: _Face(409, _INVALID),
     errors.PromotionRefused: _Face(409, _INVALID),
     errors.PayloadTooLarge: _Face(413, _INVALID),

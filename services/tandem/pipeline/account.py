@@ -64,6 +64,12 @@ class Account:
         self._ended_s = self._clock.monotonic_s()
         if self.end is None:
             self._failed = _fault(error, self._context.progress.stage)
+        self._context.progress.outcome = self._failed[0] if self._failed else self.end.outcome if self.end else ""
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """See the port."""
+        return self._context.tenant, self._context.answer_id
 
     @property
     def size(self) -> int:

@@ -9,6 +9,11 @@ class Recordable(Protocol):
     """An answer that is over. Making its record is left to whoever has the time, any thread may: nothing changes any more."""
 
     @property
+    def key(self) -> tuple[str, str]:
+        """The tenant, and the id of the record."""
+        ...
+
+    @property
     def size(self) -> int:
         """Bytes that its texts take, about."""
         ...

@@ -1,6 +1,6 @@
 """Where the records of answers are kept, to be looked up by their ids and searched."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -58,6 +58,12 @@ class Receipts(Protocol):
 
     async def receipt(self, tenant: str, receipt_id: str) -> AnswerRecord | None:
         """One look-up by both, so that an unknown id and another tenant's take the same time."""
+        ...
+
+    async def judged(self, record: AnswerRecord, scores: Mapping[str, float]) -> bool:
+        """Add these scores to those of the receipt with this one's tenant and id; False when it is not there (yet), and
+        then nothing is kept: what was deleted does not come back.
+        """
         ...
 
     async def page(self, tenant: str, wanted: ReceiptFilter, *, limit: int, after: Cursor | None = None) -> ReceiptPage:

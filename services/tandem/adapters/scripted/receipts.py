@@ -1,6 +1,7 @@
 """A store of receipts that a test can look into."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from tandem.domain.record import AnswerRecord
 from tandem.ports.receipts import MAX_PAGE, Cursor, ReceiptFilter, ReceiptPage
@@ -23,6 +24,15 @@ class ScriptedReceipts:
         """See the port."""
         self._check()
         return self.records.get((tenant, receipt_id))
+
+    async def judged(self, record: AnswerRecord, scores: Mapping[str, float]) -> bool:
+        """See the port."""
+        self._check()
+        key = record.asker.tenant, record.id
+        known = self.records.get(key)
+        if known is not None:
+            self.records[key] = replace(known, scores={**known.scores, **scores})
+        return known is not None
 
     async def page(self, tenant: str, wanted: ReceiptFilter, *, limit: int, after: Cursor | None = None) -> ReceiptPage:
         """See the port."""

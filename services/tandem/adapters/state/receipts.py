@@ -1,11 +1,12 @@
 """Receipts in tables."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import orjson
 from pydantic import TypeAdapter, ValidationError
-from sqlalchemy import ColumnElement, Connection, Row, and_, delete, func, or_, select, tuple_
+from sqlalchemy import ColumnElement, Connection, Row, and_, delete, func, or_, select, tuple_, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from tandem.adapters.state.database import Database
@@ -38,6 +39,10 @@ class StoredReceipts:
         wanted = select(_COLUMNS.body).where(_COLUMNS.tenant == _plain(tenant), _COLUMNS.id == _plain(receipt_id))
         body = await self._database.read(lambda connection: connection.execute(wanted).scalar())
         return None if body is None else _record(body)
+
+    async def judged(self, record: AnswerRecord, scores: Mapping[str, float]) -> bool:
+        """Read and written in one transaction."""
+        return await self._database.write(lambda connection: _score(connection, record, scores))
 
     async def page(self, tenant: str, wanted: ReceiptFilter, *, limit: int, after: Cursor | None = None) -> ReceiptPage:
         """In the order of the index on when they began."""
@@ -80,6 +85,17 @@ def _insert(connection: Connection, records: Sequence[AnswerRecord]) -> None:
     rows = [_row(record) for record in records]
     insert: Callable[..., Any] = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
     connection.execute(insert(RECEIPTS).on_conflict_do_nothing(index_elements=["tenant", "id"]), rows)
+
+
+def _score(connection: Connection, record: AnswerRecord, scores: Mapping[str, float]) -> bool:
+    here = and_(_COLUMNS.tenant == _plain(record.asker.tenant), _COLUMNS.id == _plain(record.id))
+    body = connection.execute(select(_COLUMNS.body).where(here).with_for_update()).scalar()
+    if body is None:
+        return False
+    known = _record(body)
+    scored = _row(replace(known, scores={**known.scores, **scores}))["body"]
+    connection.execute(update(RECEIPTS).where(here).values(body=scored))
+    return True
 
 
 def _row(record: AnswerRecord) -> dict[str, Any]:

@@ -1,0 +1,67 @@
+"""Receipts as their readers see them: looked up, listed, and with their texts for those they are meant for."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from tandem.domain.errors import UnknownReceipt
+from tandem.domain.reader import Reader, withheld
+from tandem.domain.record import AnswerRecord
+from tandem.pipeline.in_flight import InFlight
+from tandem.ports.receipts import Cursor, ReceiptFilter, Receipts
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """A record as one reader sees it; `withheld`: its texts are for others."""
+
+    record: AnswerRecord
+    withheld: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """Newest first; `next_after` is where the next page begins, None when there is none."""
+
+    receipts: tuple[Receipt, ...]
+    next_after: Cursor | None = None
+
+
+class ReadReceipts:
+    """`user_of` tells under which id a tenant's user is recorded: a hash of it, where content is not captured."""
+
+    def __init__(
+        self, store: Receipts, in_flight: InFlight, user_of: Callable[[str, str], str] = lambda _, user: user
+    ) -> None:
+        self._store = store
+        self._in_flight = in_flight
+        self._user_of = user_of
+
+    async def receipt(self, receipt_id: str, reader: Reader) -> Receipt:
+        """Raises `UnknownReceipt` for an unknown id and for another tenant's alike, after the same work."""
+        record = await self._in_flight.find(reader.tenant, receipt_id)
+        if record is None:
+            record = await self._store.receipt(reader.tenant, receipt_id)
+        if record is None:
+            raise UnknownReceipt(
+                "There is no such receipt.",
+                hint="Receipts are kept for a time, and each is seen by its own tenant only.",
+                param="id",
+            )
+        return _seen(record, reader)
+
+    async def listing(
+        self, wanted: ReceiptFilter, reader: Reader, *, limit: int, after: Cursor | None = None
+    ) -> Listing:
+        """Those that are stored. Who is no admin finds out about users from receipts of its own only."""
+        if wanted.user is not None and not reader.admin:
+            if wanted.caller not in {None, reader.caller}:
+                return Listing(())
+            wanted = replace(wanted, caller=reader.caller)
+        if wanted.user is not None:
+            wanted = replace(wanted, user=self._user_of(reader.tenant, wanted.user))
+        page = await self._store.page(reader.tenant, wanted, limit=limit, after=after)
+        return Listing(tuple(_seen(record, reader) for record in page.records), page.next_after)
+
+
+def _seen(record: AnswerRecord, reader: Reader) -> Receipt:
+    return Receipt(record) if reader.reads(record) else Receipt(withheld(record), withheld=True)
