@@ -13,12 +13,16 @@ DEFAULT_TENANT = "default"
 
 
 class Progress:
-    """How far a request has come: `stage` is request, queue, retrieval or generation."""
+    """How far a request has come: `stage` is request, queue, retrieval or generation.
 
-    __slots__ = ("stage",)
+    `outcome` is what its record says of the answer; empty until it is over, and where nothing is recorded.
+    """
+
+    __slots__ = ("outcome", "stage")
 
     def __init__(self) -> None:
         self.stage = "request"
+        self.outcome = ""
 
 
 @dataclass(frozen=True, slots=True)
