@@ -28,6 +28,10 @@ class TenantPolicy(Group):
     """Share among the tenants of its band."""
     regions: frozenset[Region] | None = None
     """Residency: only pools of these regions may see its prompts; unset: any configured pool."""
+    capture_content: bool | None = None
+    """Keep the texts of its answers; unset: no, unless OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT says so."""
+    retention_days: float | None = Field(default=None, gt=0)
+    """How long what is kept of its answers stays; unset: as `privacy.retention_days` says."""
 
     def tenant(self, name: str) -> Tenant:
         """The domain's tenant."""

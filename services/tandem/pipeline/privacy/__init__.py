@@ -1,0 +1,1 @@
+"""What is kept of an answer, and what is taken out of it before it is."""
