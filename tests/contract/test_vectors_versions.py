@@ -20,8 +20,8 @@ from tandem.adapters.qdrant.server import ServerEngine
 from tandem.adapters.qdrant.store import QdrantVectors
 from tandem.adapters.qdrant.writing import Pressure, Writing
 from tandem.domain.errors import InvalidRequest, StoreMismatch, UnknownCollection, VersionConflict
-from tandem.domain.lineage import GateResult, Lineage, Miss, Origin, Place
-from tandem.domain.syncing import StreamPosition
+from tandem.domain.lineage import Counts, GateResult, Lineage, Miss, Origin, Place
+from tandem.domain.syncing import Failure, StreamPosition
 from tandem.ports.vectors import Vectors
 
 T = "acme"
@@ -92,6 +92,21 @@ async def test_the_next_version_is_not_seen_until_it_serves(store: Store) -> Non
     assert (info.version, info.documents, info.chunks, info.recipe) == (second, 1, 2, OTHER)
     await vectors.serve(f"{name}@1", instead_of=second)
     assert await texts(vectors, name) == {"green tea of old"}
+
+
+async def test_what_a_version_holds_is_counted_over_all_tenants(store: Store) -> None:
+    vectors, name = store.vectors, store.name
+    await vectors.ensure_collection(name, RECIPE)
+    assert await vectors.counts(name) == Counts(0, 0)
+    await put(vectors, name, "a.md", "one", "two", "three")
+    await put(vectors, name, "a.md", "one", "two", tenant="other")
+    await vectors.replace_document(name, T, record("b.md", ["x"], acl=("hr",)), embedded("b.md", ["x"]))
+    await vectors.note_failure(name, T, Failure("c.md", "damaged", "It is damaged.", "/c.md", 1.0))
+    await vectors.note_position(name, T, StreamPosition("topic", 0, 7))
+    assert await vectors.counts(f"{name}@1") == Counts(3, 6)
+    with pytest.raises(UnknownCollection):
+        await vectors.counts(f"{name}@9")
+    await vectors.drop_collection(name, "other")
 
 
 async def test_every_call_takes_a_name_or_a_version(store: Store) -> None:

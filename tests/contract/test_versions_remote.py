@@ -79,9 +79,10 @@ async def test_a_version_is_begun_filled_and_finished(versions: Versions, double
     assert double.carries == [("docs@1", left, None), ("docs@1", left, "default\nfirst ü")]
     finished = await versions.finish("docs@1", ME)
     assert (finished.state, finished.lineage.documents, finished.lineage.chunks) == ("ready", 2, 5)
-    assert [(each.name, each.state) for each in await versions.versions("docs", ME)] == [
-        ("docs@1", "ready"),
-        ("docs@2", "building"),
+    listed = await versions.versions("docs", ME)
+    assert [(each.name, each.state, each.documents, each.chunks) for each in listed] == [
+        ("docs@1", "ready", 2, 5),
+        ("docs@2", "building", 0, 0),
     ]
     assert [origin.place for origin in (await versions.versions("docs@1", ME))[0].lineage.origins] == list(PLACES)
 

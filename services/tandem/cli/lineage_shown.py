@@ -19,8 +19,8 @@ def print_lineage(version: Version) -> None:
         **dict(version.lineage.parts),
         "built from": version.lineage.built_from or "its places alone",
         "replaced": version.lineage.replaced or "nothing",
-        "documents": count(version.lineage.documents),
-        "chunks": count(version.lineage.chunks),
+        "documents": _now_and_then(version.documents, version.lineage.documents),
+        "chunks": _now_and_then(version.chunks, version.lineage.chunks),
         "begun": when(version.lineage.created_at),
         "finished": when(version.lineage.finished_at),
         "promoted": when(version.lineage.promoted_at),
@@ -65,6 +65,12 @@ def _labels(place: Place) -> str:
 def when(instant: float | None) -> str:
     """Of epoch seconds, in UTC; empty for what has not happened."""
     return "" if instant is None else datetime.fromtimestamp(instant, UTC).strftime("%Y-%m-%d %H:%M:%S")
+
+
+def _now_and_then(now: int | None, built: int | None) -> str:
+    if None in {now, built} or now == built:
+        return count(now if built is None else built)
+    return f"{now} now, {built} when it was built"
 
 
 def count(value: int | None) -> str:

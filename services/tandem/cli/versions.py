@@ -38,8 +38,8 @@ def versions(
             (
                 each.name,
                 each.state,
-                count(each.lineage.documents),
-                count(each.lineage.chunks),
+                count(each.documents),
+                count(each.chunks),
                 when(each.lineage.finished_at),
                 when(each.lineage.promoted_at),
                 when(each.lineage.retired_at),

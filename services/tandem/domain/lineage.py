@@ -121,13 +121,25 @@ UNTOLD = Lineage()
 
 
 @dataclass(frozen=True, slots=True)
+class Counts:
+    """What a version holds, over all tenants."""
+
+    documents: int
+    chunks: int
+
+
+@dataclass(frozen=True, slots=True)
 class Version:
-    """One version with its state; `name` is such as `docs@3`."""
+    """One version with its state; `name` is such as `docs@3`. `documents` and `chunks` are what it holds now, over all
+    tenants; None where nobody counted.
+    """
 
     name: str
     recipe: Recipe
     lineage: Lineage
     state: State
+    documents: int | None = None
+    chunks: int | None = None
 
     @property
     def number(self) -> int:

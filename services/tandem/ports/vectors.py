@@ -6,7 +6,7 @@ from typing import Protocol
 
 from tandem.domain.document import Chunk, CollectionInfo, DocumentPage, DocumentRecord, Recipe, StoredDocument
 from tandem.domain.filters import Filter, FilterField
-from tandem.domain.lineage import UNTOLD, Lineage, Version
+from tandem.domain.lineage import UNTOLD, Counts, Lineage, Version
 from tandem.domain.passage import Passage
 from tandem.domain.syncing import StreamPosition
 from tandem.domain.viewer import Viewer
@@ -115,6 +115,10 @@ class Vectors(Remembering, Protocol):
 
     async def tenants(self, name: str) -> list[str]:
         """Everyone who has a document in it, in order."""
+        ...
+
+    async def counts(self, version: str) -> Counts:
+        """What it holds now, over all tenants."""
         ...
 
     async def collections(self, tenant: str, *, groups: tuple[str, ...] = ()) -> list[CollectionInfo]:

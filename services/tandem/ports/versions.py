@@ -56,7 +56,7 @@ class Versions(Protocol):
     """
 
     async def versions(self, collection: str, context: RequestContext) -> tuple[Version, ...]:
-        """Oldest first; raises `UnknownCollection` where there is none."""
+        """Oldest first, counted as of now; raises `UnknownCollection` where there is none."""
         ...
 
     async def begin(

@@ -1,4 +1,4 @@
-"""From a version made with other models to the next one, by the process that has the new models."""
+"""What is told of versions, and the way from one made with other models to the next one."""
 
 import pytest
 
@@ -15,6 +15,17 @@ from tandem.ports.versions import Promotion
 
 ME = RequestContext("r", groups=(EVERY_GROUP,))
 GOLDEN = (GoldenQuestion("harbour north", ("north.md",)), GoldenQuestion("ferry south", ("south.md",)))
+
+
+async def test_versions_are_counted_when_they_are_listed() -> None:
+    archive = Archive(MemoryVectors())
+    for id_, text in (("a.md", "The harbour"), ("b.md", "The ferry")):
+        await archive.ingesting.put("docs", RawDocument(id_, text.encode(), f"/{id_}"), ME)
+    await archive.versions.begin("docs", ME)
+    await archive.ingesting.delete("docs", "a.md", ME)
+    listed = await archive.versions.versions("docs", ME)
+    assert [(each.name, each.documents, each.chunks) for each in listed] == [("docs@1", 1, 1), ("docs@2", 0, 0)]
+    assert listed[0].lineage.documents is None
 
 
 class OtherWords(HashingSparse):

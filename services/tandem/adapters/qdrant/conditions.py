@@ -49,6 +49,9 @@ class Where:
 
 # For what concerns no tenant's documents but the collection itself.
 EVERYTHING = Where(())
+# Every tenant's, without what is remembered beside them.
+CHUNKS = Where((Within("ordinal", FIRST),))
+FIRST_CHUNKS = Where((OneOf("ordinal", (FIRST,)),))
 
 
 def seen_by(viewer: Viewer, filters: Filter = ()) -> Where:

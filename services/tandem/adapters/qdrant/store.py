@@ -8,7 +8,9 @@ from contextlib import asynccontextmanager
 from weakref import WeakValueDictionary
 
 from tandem.adapters.qdrant.conditions import (
+    CHUNKS,
     EVERYTHING,
+    FIRST_CHUNKS,
     first_chunk,
     left_over,
     of_document,
@@ -38,7 +40,7 @@ from tandem.adapters.qdrant.turns import Turns
 from tandem.domain.document import Chunk, CollectionInfo, DocumentPage, DocumentRecord, Recipe, StoredDocument
 from tandem.domain.errors import StoreFull
 from tandem.domain.groups import EVERY_GROUP
-from tandem.domain.lineage import UNTOLD, Lineage, Version, base_of, is_version
+from tandem.domain.lineage import UNTOLD, Counts, Lineage, Version, base_of, is_version
 from tandem.domain.syncing import StreamPosition
 from tandem.domain.viewer import Viewer, overseer
 from tandem.ports.vectors import EmbeddedChunk, SearchHits, VectorQuery
@@ -99,6 +101,11 @@ class QdrantVectors(Remembering, Knowing):
     async def tenants(self, name: str) -> list[str]:
         """See the port."""
         return sorted(await self._engine.values(await self.resolve(name), TENANT, EVERYTHING))
+
+    async def counts(self, version: str) -> Counts:
+        """See the port."""
+        name = await self.resolve(version)
+        return Counts(await self._engine.count(name, FIRST_CHUNKS), await self._engine.count(name, CHUNKS))
 
     async def collections(self, tenant: str, *, groups: tuple[str, ...] = ()) -> list[CollectionInfo]:
         """See the port."""

@@ -10,7 +10,7 @@ from tandem.adapters.scripted.remembering import Memory
 from tandem.domain.document import Chunk, CollectionInfo, DocumentPage, DocumentRecord, Recipe, StoredDocument
 from tandem.domain.errors import InvalidRequest, StoreMismatch, UnknownCollection, VersionConflict
 from tandem.domain.filters import Condition, Filter, FilterField
-from tandem.domain.lineage import UNTOLD, Lineage, Version, base_of, is_version, told, valid_base, version_named
+from tandem.domain.lineage import UNTOLD, Counts, Lineage, Version, base_of, is_version, told, valid_base, version_named
 from tandem.domain.passage import Passage, Scores
 from tandem.domain.syncing import DocumentMark, Failure, FailurePage, StreamPosition
 from tandem.domain.viewer import Viewer
@@ -107,6 +107,11 @@ class MemoryVectors:
     async def tenants(self, name: str) -> list[str]:
         """In order."""
         return sorted({tenant for tenant, _ in self._known(await self.resolve(name)).documents})
+
+    async def counts(self, version: str) -> Counts:
+        """Everybody's."""
+        every = self._known(version).documents.values()
+        return Counts(len(every), sum(len(entry.chunks) for entry in every))
 
     async def collections(self, tenant: str, *, groups: tuple[str, ...] = ()) -> list[CollectionInfo]:
         """Ordered by name."""

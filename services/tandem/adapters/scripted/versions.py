@@ -30,7 +30,10 @@ class ScriptedVersions:
         found = [(name, RECIPE, lineage) for name, lineage in self._lineages.items() if base_of(name) == base]
         if not found:
             raise UnknownCollection(f"There is no collection {collection!r}.", param="collection")
-        return told(found, self._serving.get(base))
+        return tuple(
+            replace(each, documents=each.lineage.documents or 0, chunks=each.lineage.chunks or 0)
+            for each in told(found, self._serving.get(base))
+        )
 
     async def begin(
         self, collection: str, context: RequestContext, *, places: Sequence[Place] = (), anew: bool = False

@@ -78,12 +78,14 @@ class WireLineage(Out):
 
 
 class WireVersion(Out):
-    """One version; `name` is such as docs@3."""
+    """One version; `name` is such as docs@3. In a list `documents` and `chunks` are what it holds now, over all tenants."""
 
     name: str
     state: State
     recipe: WireRecipe
     lineage: WireLineage
+    documents: int | None
+    chunks: int | None
 
 
 class WireVersions(Out):
@@ -189,6 +191,8 @@ def wire_version(version: Version) -> WireVersion:
             embedder=recipe.embedder, dimensions=recipe.dimensions, sparse=recipe.sparse, chunker=recipe.chunker
         ),
         lineage=_lineage(version.lineage),
+        documents=version.documents,
+        chunks=version.chunks,
     )
 
 

@@ -1,9 +1,10 @@
 """`ports/versions.py` in this process."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from tandem.domain.context import RequestContext
+from tandem.domain.errors import UnknownCollection
 from tandem.domain.lineage import Place, Version
 from tandem.pipeline.turns import finish
 from tandem.pipeline.versions.building import Building
@@ -23,7 +24,15 @@ class KeptVersions:
     async def versions(self, collection: str, context: RequestContext) -> tuple[Version, ...]:
         """See the port."""
         del context
-        return await self.building.versions(collection)
+        return tuple([await self._counted(each) for each in await self.building.versions(collection)])
+
+    async def _counted(self, version: Version) -> Version:
+        try:
+            counts = await self.vectors.counts(version.name)
+        except UnknownCollection:
+            # Dropped since it was listed.
+            return version
+        return replace(version, documents=counts.documents, chunks=counts.chunks)
 
     async def begin(
         self, collection: str, context: RequestContext, *, places: Sequence[Place] = (), anew: bool = False
