@@ -10,6 +10,8 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from tandem.app.access import Auth, Quotas
 from tandem.app.features import Cache, Embedder, Ingestion, Reranker, Retrieval, Vectors, Worker
 from tandem.app.group import Group
+from tandem.app.monitoring import Monitor
+from tandem.app.privacy import Privacy
 from tandem.app.quality import Quality
 from tandem.app.traffic import Admission, CollectionPolicy, ModelPolicy, Pool, Resilience, TenantPolicy
 from tandem.domain.errors import ConfigurationError
@@ -141,6 +143,8 @@ class Settings(BaseSettings):
     ingestion: Ingestion = Ingestion()
     worker: Worker = Worker()
     quality: Quality = Quality()
+    monitor: Monitor = Monitor()
+    privacy: Privacy = Privacy()
     log: Log = Log()
 
     @classmethod

@@ -39,6 +39,7 @@ from tandem.pipeline.reworded import Reworded
 from tandem.ports.embedder import Embedder
 from tandem.ports.engine import Engine
 from tandem.ports.ingestor import Ingestor
+from tandem.ports.monitor import Monitor
 from tandem.ports.retriever import Retriever
 from tandem.prompting.templates import Templates
 
@@ -65,12 +66,13 @@ class Surface:
         identity: Identity,
         quotas: Quotas,
         embedder: OpenEmbedder,
+        monitor: Monitor,
     ) -> ASGIApp:
         """Page, OpenAI's API, retrieval and documents."""
         metrics, clock = self.metrics, SystemClock()
         metrics.registry.register(PoolGauges(dispatch.load))
         finder = MeasuredRetriever(retriever, metrics)
-        answering = self.answering(finder, dispatch, quotas)
+        answering = self.answering(finder, dispatch, quotas, monitor)
         reworded = Reworded(finder, rewording(self.settings, clock), dispatch, quotas)
         collection = self.settings.retrieval.collection
         return self._web(
@@ -95,7 +97,9 @@ class Surface:
             dispatch.refusal,
         )
 
-    def answering(self, retriever: Retriever, dispatch: Dispatch, quotas: Quotas | None = None) -> Answering:
+    def answering(
+        self, retriever: Retriever, dispatch: Dispatch, quotas: Quotas | None = None, monitor: Monitor | None = None
+    ) -> Answering:
         """The flow from question to answer."""
         metrics, clock, wanted = self.metrics, SystemClock(), self.settings.retrieval
         grounding = Grounding(retriever, clock, share=wanted.budget_share, on_failure=wanted.on_failure)
@@ -114,6 +118,7 @@ class Surface:
             quotas,
             caching.answers(self.settings.cache, metrics),
             rewording(self.settings, clock),
+            monitor,
         )
 
     def retrieval(

@@ -1,15 +1,25 @@
 """Every metric's name, in one place. Labels come from routes, codes and configuration, never from request bodies."""
 
 import math
-from typing import Any, TypeVar
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, PlatformCollector, ProcessCollector
 
+from tandem.observe.reports import Reports
+from tandem.observe.tenants import NO_TENANTS, Tenants
+
 _FIRST_TOKEN_S = (0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
+_GAP_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0)
+_RELEVANCE = (0.01, 0.02, 0.05, 0.09, 0.15, 0.25, 0.4, 0.6, 0.8, 0.9, 1.0)
 _ROUND_S = (0.1, 0.5, 1.0, 5.0, 15.0, 60.0, 300.0, 900.0, 3_600.0, 14_400.0)
 _FRESHNESS_S = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 900.0, 3600.0, 21600.0, 86400.0)
 _SHARES = (0.0, 0.1, 0.25, 0.5, 0.75, 0.9, 0.99, 1.0)
 _DURATION_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0)
+
+# As OpenTelemetry's conventions for generative AI want them, labels and buckets.
+_GEN_AI = ("gen_ai_operation_name", "gen_ai_provider_name", "gen_ai_request_model", "gen_ai_response_model")
+_GEN_AI_S = tuple(0.01 * 2**power for power in range(14))
+_GEN_AI_FIRST_S = (0.001, 0.005, 0.01, 0.02, 0.04, 0.06, 0.08, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0)
+_GEN_AI_TOKENS = tuple(float(4**power) for power in range(14))
 
 # Read from the pools when they are asked for, each labelled with its pool.
 POOL_GAUGES = {
@@ -29,20 +39,43 @@ CONNECTION_METRICS = {
     "tandem_connections_closed": "Connections that Tandem ended and the client would have kept, by reason.",
 }
 
-M = TypeVar("M", Counter, Histogram)
+# The spool of prompt monitoring, read from it when it is asked for; of a process that keeps records.
+SPOOL_GAUGES = {
+    "tandem_monitor_queue_records": "Records of answers that wait in memory for the disk.",
+    "tandem_monitor_spool_records": "Records on the disk that some sink has not got.",
+    "tandem_monitor_spool_bytes": "Size of the spool on the disk.",
+    "tandem_monitor_spool_oldest_seconds": "Age of the oldest record that some sink has not got.",
+    "tandem_monitor_spool_writable": "0 while the disk takes no records.",
+}
+SINK_GAUGES = {
+    "tandem_monitor_lag_records": "Records that the sink has not got.",
+    "tandem_monitor_lag_seconds": "Age of the oldest record that the sink has not got.",
+}
 
 
-class Metrics:
-    """The counters of one process, in a registry of their own. Its methods are what the HTTP surface reports to."""
+class Metrics(Reports):
+    """The counters of one process, in a registry of their own; what the HTTP surface reports lies in `reports.py`.
 
-    def __init__(self, version: str, target: str) -> None:
+    `tenants` are those that have series of their own.
+    """
+
+    def __init__(self, version: str, target: str, tenants: Tenants = NO_TENANTS) -> None:
+        super().__init__(tenants)
         self.registry = CollectorRegistry()
-        self._children: dict[tuple[object, ...], Any] = {}
         ProcessCollector(registry=self.registry)
         PlatformCollector(registry=self.registry)
         Gauge("tandem_build_info", "1, labelled with what runs.", ["version", "target"], registry=self.registry).labels(
             version, target
         ).set(1)
+        self._served()
+        self._told()
+        self._pools()
+        self._generations()
+        self._retrievals()
+        self._documents()
+        self._identities()
+
+    def _served(self) -> None:
         self._requests = self._counter("tandem_requests", "Requests that arrived, counted before admission.", "route")
         self._responses = self._counter("tandem_responses", "Requests that ended, by outcome.", "route", "status")
         self._seconds = self._histogram(
@@ -51,11 +84,50 @@ class Metrics:
         self._client_closed = self._counter(
             "tandem_client_closed", "Requests whose client left before the end, by how far they had come.", "stage"
         )
+        self._tenant_requests = self._counter(
+            "tandem_tenant_requests",
+            "Requests that ended, by tenant (`other`: one without series of its own) and outcome: ok, refused, limited, failed, client_closed.",
+            "tenant",
+            "outcome",
+        )
+        self._tenant_tokens = self._counter(
+            "tandem_tenant_tokens",
+            "Tokens of prompts and answers, those of answers that broke off included.",
+            "tenant",
+            "kind",
+        )
+        self._tenant_cost = self._counter(
+            "tandem_tenant_cost", "What they cost, in the currency of the configured prices.", "tenant"
+        )
         self._in_flight = Gauge("tandem_requests_in_flight", "Requests being served.", registry=self.registry)
         self._first_token = self._histogram(
             "tandem_time_to_first_token_seconds", "From arrival to the first text of an answer.", _FIRST_TOKEN_S
         )
         self._answers = self._counter("tandem_answers", "Answers by outcome.", "outcome")
+
+    def _told(self) -> None:
+        self._lines_left_out = self._counter(
+            "tandem_log_lines_left_out",
+            "Log lines that were not written, by share or rate of the access log, or since whoever reads them is stuck.",
+            "reason",
+        )
+        self.telemetry_sent = self._counter(
+            "tandem_telemetry_sent", "Spans and metrics that a collector took.", "signal"
+        )
+        self.telemetry_lost = self._counter(
+            "tandem_telemetry_lost",
+            "Spans and metrics that no collector got: full (no room to keep them), refused by it, or left over at the end.",
+            "signal",
+            "reason",
+        )
+        self.telemetry_failures = self._counter(
+            "tandem_telemetry_failures", "Attempts to send to a collector that failed.", "signal"
+        )
+        self.telemetry_waiting = Gauge(
+            "tandem_telemetry_waiting", "Spans that wait to be sent.", registry=self.registry
+        )
+
+    def _pools(self) -> None:
         self.pool_wait_seconds = self._histogram(
             "tandem_pool_wait_seconds", "Waiting for a slot at a predictor pool.", _DURATION_S, "pool"
         )
@@ -77,6 +149,8 @@ class Metrics:
             "pool",
             "reason",
         )
+
+    def _generations(self) -> None:
         self.generation_first_token = self._histogram(
             "tandem_generation_first_token_seconds", "From asking the model to its first token.", _FIRST_TOKEN_S
         )
@@ -84,8 +158,44 @@ class Metrics:
             "tandem_generation_seconds", "From asking the model to the end.", _DURATION_S
         )
         self.generation_tokens = self._counter("tandem_generation_tokens", "Tokens by the model's count.", "kind")
+        self.inter_token_seconds = self._histogram(
+            "tandem_inter_token_seconds", "Between two tokens of the model, the mean of each answer.", _GAP_S
+        )
+        self.gen_ai_duration = self._histogram(
+            "gen_ai_client_operation_duration_seconds",
+            "OpenTelemetry's gen_ai.client.operation.duration: one call of a model, as its client.",
+            _GEN_AI_S,
+            *_GEN_AI,
+            "error_type",
+        )
+        self.gen_ai_first_chunk = self._histogram(
+            "gen_ai_client_operation_time_to_first_chunk_seconds",
+            "OpenTelemetry's gen_ai.client.operation.time_to_first_chunk.",
+            _GEN_AI_FIRST_S,
+            *_GEN_AI,
+        )
+        self.gen_ai_tokens = self._histogram(
+            "gen_ai_client_token_usage",
+            "OpenTelemetry's gen_ai.client.token.usage: tokens of one call, by the model's count.",
+            _GEN_AI_TOKENS,
+            *_GEN_AI,
+            "gen_ai_token_type",
+        )
         self.generation_failures = self._counter("tandem_generation_failures", "Generations that failed.", "code")
+
+    def _retrievals(self) -> None:
         self.retrieval_seconds = self._histogram("tandem_retrieval_seconds", "One retrieval.", _DURATION_S)
+        self.retrieval_stage_seconds = self._histogram(
+            "tandem_retrieval_stage_seconds", "One stage of a retrieval.", _DURATION_S, "stage"
+        )
+        self.retrieval_relevance = self._histogram(
+            "tandem_retrieval_relevance",
+            "Relevance of the best passage, 0 to 1, also where it was too little.",
+            _RELEVANCE,
+        )
+        self.retrieval_passages = self._histogram(
+            "tandem_retrieval_passages", "Passages that were handed on.", (0, 1, 2, 3, 5, 8, 13, 21)
+        )
         self.retrieval_failures = self._counter("tandem_retrieval_failures", "Retrievals that failed.", "code")
         self.degraded = self._counter(
             "tandem_degraded", "What retrievals had to do without, in the words of `degraded`.", "what"
@@ -123,6 +233,8 @@ class Metrics:
             ["window"],
             registry=self.registry,
         )
+
+    def _documents(self) -> None:
         self.documents = self._counter("tandem_documents", "Documents put, by what became of them.", "status")
         self.ingest_freshness = self._histogram(
             "tandem_ingest_freshness_seconds",
@@ -159,6 +271,8 @@ class Metrics:
             ["collection"],
             registry=self.registry,
         )
+
+    def _identities(self) -> None:
         # These stand at 1 where they are not in use either, so that an alert on 0 means something.
         self._quota_store_up = Gauge(
             "tandem_quota_store_up", "0 while the store that counts the quotas is lost.", registry=self.registry
@@ -181,62 +295,40 @@ class Metrics:
         self._identity_provider_up.set(1)
         self._quota_refusals = self._counter("tandem_quota_refusals", "Requests over a tenant's quota.", "quota")
 
-    def keys_file(self, *, good: bool) -> None:
-        """The file of keys is in force as it stands, or it is broken."""
-        self._keys_file_good.set(good)
-
-    def identity_provider(self, *, up: bool) -> None:
-        """Its keys could be fetched, or not."""
-        self._identity_provider_up.set(up)
-
-    def quota_store(self, *, up: bool) -> None:
-        """What counts the quotas answers, or it does not."""
-        self._quota_store_up.set(up)
-
-    def decided_without_store(self) -> None:
-        """A quota was decided on although the shared store did not answer."""
-        self._quota_alone.inc()
-
-    def quota_refused(self, quota: str) -> None:
-        """A request was over its tenant's `quota`: requests, tokens or concurrency."""
-        self._quota_refusals.labels(quota).inc()
-
-    def arrived(self, route: str) -> None:
-        """A request came in: before identity, limits and admission, since this rate drives autoscaling."""
-        self._child(self._requests, route).inc()
-        self._in_flight.inc()
-
-    def ended(self, route: str, status: int, duration_s: float) -> None:
-        """It is over; `status` is the outcome, which differs from the sent status when a stream broke off."""
-        self._in_flight.dec()
-        self._child(self._responses, route, str(status)).inc()
-        self._child(self._seconds, route).observe(duration_s)
-
-    def cache_looked_up(self, cache: str, result: str) -> None:
-        """Something kept was looked for: hit, miss or bypass."""
-        self._child(self._cache_lookups, cache, result).inc()
-
-    def client_closed(self, stage: str) -> None:
-        """A client left before it had its answer."""
-        self._client_closed.labels(stage).inc()
-
-    def first_token(self, since_arrival_s: float) -> None:
-        """The first text of an answer left."""
-        self._first_token.observe(since_arrival_s)
-
-    def answered(self, outcome: str) -> None:
-        """An answer was given whole."""
-        self._answers.labels(outcome).inc()
-
-    def _child(self, family: M, *labels: str) -> M:
-        """The metric of these labels: looked up here, which takes a third of the time that `labels` does."""
-        known: M | None = self._children.get((family, *labels))
-        if known is None:
-            known = self._children[family, *labels] = family.labels(*labels)
-        return known
-
     def _counter(self, name: str, meaning: str, *labels: str) -> Counter:
         return Counter(name, meaning, labels, registry=self.registry)
 
     def _histogram(self, name: str, meaning: str, buckets: tuple[float, ...], *labels: str) -> Histogram:
         return Histogram(name, meaning, labels, buckets=buckets, registry=self.registry)
+
+
+class RecordCounters:
+    """What became of records of answers, in the registry of a process that keeps them."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.written = Counter("tandem_monitor_records", "Records of answers written to the spool.", registry=registry)
+        self.dropped = Counter(
+            "tandem_monitor_dropped",
+            "Records that no sink gets: queue_full, spool_full, disk_full, disk_error, unencodable, too_large, shutdown.",
+            ["reason"],
+            registry=registry,
+        )
+        self.damaged = Counter(
+            "tandem_monitor_damaged",
+            "Pieces of the spool that were put aside: cut at the end of a killed process, damaged, or unknown.",
+            ["reason"],
+            registry=registry,
+        )
+        self.shipped = Counter("tandem_monitor_shipped", "Records that a sink has got.", ["sink"], registry=registry)
+        self.ship_failures = Counter(
+            "tandem_monitor_ship_failures",
+            "Attempts that a sink failed, by the code of the error.",
+            ["sink", "reason"],
+            registry=registry,
+        )
+        self.refused = Counter(
+            "tandem_monitor_refused",
+            "Records that a sink will never take, which were put aside.",
+            ["sink"],
+            registry=registry,
+        )

@@ -8,10 +8,10 @@ from tandem.domain.record import AnswerRecord
 
 @dataclass(frozen=True, slots=True, order=True)
 class Position:
-    """Behind a record: the number of its segment, and the byte after it."""
+    """Where a record begins: the number of its segment, and the byte in it."""
 
-    segment: int
-    offset: int
+    segment: int = 0
+    offset: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,13 +26,17 @@ class Spool(Protocol):
     """Each sink reads on from where it was; what all of them have is deleted."""
 
     async def read(self, sink: str, *, most: int) -> Batch:
-        """At most so many records that the sink has not had; none when it had them all."""
+        """At most so many records that the sink has not had; none, and `upto` where it stands, when it had them all."""
         ...
 
     async def shipped(self, sink: str, upto: Position) -> None:
-        """The sink has everything before `upto`; kept through a restart."""
+        """The sink has everything before `upto`, kept through a restart; after a crash the last of it may come again."""
         ...
 
-    async def arrived(self) -> None:
-        """Returns once there may be something new since the last `read`."""
+    async def refuse(self, sink: str, record: AnswerRecord, reason: str) -> None:
+        """The sink will never take this one: it is put aside for people to look at."""
+        ...
+
+    async def arrived(self, sink: str, *, records: int = 1) -> None:
+        """Returns once there are so many that the sink has not had."""
         ...

@@ -1,0 +1,50 @@
+"""How far each sink has come, in a small file for each."""
+
+import contextlib
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from urllib.parse import quote
+
+import orjson
+
+from tandem.ports.spool import Position
+
+
+@dataclass(frozen=True, slots=True)
+class Cursor:
+    """Of the next record to ship: where it begins, its number, and when the one before it was written (0: none was)."""
+
+    segment: int = 0
+    offset: int = 0
+    number: int = 0
+    written_at: float = 0.0
+
+    @property
+    def position(self) -> Position:
+        """Where to read on."""
+        return Position(self.segment, self.offset)
+
+
+class CursorFiles:
+    """One file a sink; a new one replaces the old one whole."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def load(self, sink: str) -> Cursor:
+        """From the beginning for a sink that has none, or whose file cannot be read: records come again rather than never."""
+        with contextlib.suppress(OSError, ValueError, TypeError, KeyError):
+            told = orjson.loads(self._path(sink).read_bytes())
+            return Cursor(int(told["segment"]), int(told["offset"]), int(told["number"]), float(told["written_at"]))
+        return Cursor()
+
+    def save(self, sink: str, cursor: Cursor) -> None:
+        """Raises `OSError`; then the earlier one stands."""
+        self._folder.mkdir(parents=True, exist_ok=True)
+        path = self._path(sink)
+        beside = path.with_suffix(".new")
+        beside.write_bytes(orjson.dumps(asdict(cursor)))
+        beside.replace(path)
+
+    def _path(self, sink: str) -> Path:
+        return self._folder / f"{quote(sink, safe='')}.json"
