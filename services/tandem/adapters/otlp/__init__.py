@@ -1,0 +1,1 @@
+"""OpenTelemetry's wire: what is told to a collector, and how."""

@@ -1,0 +1,125 @@
+"""Records as traces to a collector."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+from google.protobuf.message import DecodeError
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
+from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord
+from opentelemetry.proto.trace.v1.trace_pb2 import Span
+
+from tandem.adapters.otlp.collector import LOGS, TRACES, Collector, Endpoint, collector
+from tandem.adapters.otlp.encoding import log_message, log_request, span_message, trace_request
+from tandem.adapters.otlp.trace import Tracing
+from tandem.domain.errors import DocumentRejected
+from tandem.domain.record import AnswerRecord
+
+SCOPE = "tandem"
+_LEAST_BYTES = 16 * 1024
+
+# Told how many spans the receiver said it left out, and what it said.
+Rejected = Callable[[int, str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class _Encoded:
+    """What one record becomes; its parts stay together."""
+
+    spans: tuple[Span, ...]
+    events: tuple[LogRecord, ...]
+    size: int
+
+
+class OtlpSink:
+    """`ports/sink.py`: what is too much for one request goes in several. A collector keeps a span that comes again once."""
+
+    def __init__(
+        self,
+        to: Collector,
+        tracing: Tracing,
+        resource: Mapping[str, str],
+        *,
+        version: str,
+        request_bytes: int,
+        rejected: Rejected,
+    ) -> None:
+        self._to = to
+        self._tracing = tracing
+        self._resource = resource
+        self._scope = (SCOPE, version)
+        self._request_bytes = request_bytes
+        self._rejected = rejected
+
+    @property
+    def name(self) -> str:
+        """See the port."""
+        return "otlp"
+
+    async def ship(self, records: Sequence[AnswerRecord]) -> None:
+        """See the port. A record that is too large by itself is rejected."""
+        for part in self._parts(await asyncio.to_thread(self._encoded, records)):
+            await self._send(part)
+
+    def _encoded(self, records: Sequence[AnswerRecord]) -> list[_Encoded]:
+        encoded = []
+        for record in records:
+            spans = tuple(map(span_message, self._tracing.spans(record)))
+            events = tuple(map(log_message, self._tracing.events(record)))
+            encoded.append(_Encoded(spans, events, sum(span.ByteSize() for span in spans)))
+        return encoded
+
+    def _parts(self, encoded: Sequence[_Encoded]) -> Iterator[list[_Encoded]]:
+        part: list[_Encoded] = []
+        size = 0
+        for each in encoded:
+            if part and size + each.size > self._request_bytes:
+                yield part
+                part, size = [], 0
+            part.append(each)
+            size += each.size
+        if part:
+            yield part
+
+    async def _send(self, part: Sequence[_Encoded]) -> None:
+        spans = [span for each in part for span in each.spans]
+        body = await asyncio.to_thread(trace_request, spans, self._resource, self._scope)
+        try:
+            self._heard(await self._to.post(TRACES, body))
+        except DocumentRejected as error:
+            if error.reason != "too_large" or len(part) == 1:
+                raise
+            # It will not take more the next time, either.
+            self._request_bytes = max(min(self._request_bytes, len(body)) // 2, _LEAST_BYTES)
+            half = len(part) // 2
+            await self._send(part[:half])
+            await self._send(part[half:])
+            return
+        events = [event for each in part for event in each.events]
+        if events:
+            await self._to.post(LOGS, await asyncio.to_thread(log_request, events, self._resource, self._scope))
+
+    def _heard(self, answer: bytes) -> None:
+        try:
+            partial = ExportTraceServiceResponse.FromString(answer).partial_success
+        except DecodeError:  # it is 2xx all the same: some answer in JSON, or with a page
+            return
+        if partial.rejected_spans or partial.error_message:
+            self._rejected(partial.rejected_spans, partial.error_message)
+
+
+@asynccontextmanager
+async def otlp_sink(
+    endpoint: Endpoint,
+    tracing: Tracing,
+    resource: Mapping[str, str],
+    *,
+    now_s: Callable[[], float],
+    version: str,
+    request_bytes: int = 2_000_000,
+    rejected: Rejected,
+) -> AsyncIterator[OtlpSink]:
+    """A sink with connections of its own; `now_s` are seconds since 1970. Raises `ConfigurationError`."""
+    async with collector(endpoint, now_s) as to:
+        yield OtlpSink(to, tracing, resource, version=version, request_bytes=request_bytes, rejected=rejected)
