@@ -9,6 +9,7 @@ from starlette.types import ASGIApp
 from tandem.app import caching, entry, parts, pools
 from tandem.app.beside import beside
 from tandem.app.monitored import monitor
+from tandem.app.private import privacy
 from tandem.app.questions import watched_questions
 from tandem.app.settings import Settings
 from tandem.app.surface import Surface, surface
@@ -53,7 +54,7 @@ async def _answers(
         return MeasuredGenerator(model, front.metrics)
 
     async with (
-        monitor(settings, front.metrics) as told,
+        monitor(settings, front.metrics, prepare=[privacy(settings, front.metrics)]) as told,
         parts.shared(parts.embedder(settings)) as dense,
         watched_questions(settings, front.metrics) as watched,
         parts.features(settings, dense, caching.retrieval(settings.cache, front.metrics), watched) as (

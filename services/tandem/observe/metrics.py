@@ -332,3 +332,18 @@ class RecordCounters:
             ["sink"],
             registry=registry,
         )
+
+
+class PrivacyCounters:
+    """What was taken out of texts and what was deleted, in the registry of a process that keeps answers."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.redacted = Counter(
+            "tandem_redactions", "Things taken out of kept texts, by kind.", ["kind"], registry=registry
+        )
+        self.deleted = Counter(
+            "tandem_privacy_deleted",
+            "What was deleted (receipts, feedback, parquet, spool) for its age or at a user's wish.",
+            ["where", "why"],
+            registry=registry,
+        )
