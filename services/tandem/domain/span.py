@@ -1,7 +1,9 @@
 """A request's place in its trace, as W3C Trace Context says it; the ids of what is done for it follow from its own."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from hashlib import blake2b
+from typing import Literal
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,3 +28,21 @@ class SpanContext:
         """The span of the step `name`, the same each time: who records it later need not be told its id."""
         span_id = blake2b(f"{self.span_id}/{name}".encode(), digest_size=8).hexdigest()
         return SpanContext(self.trace_id, span_id, self.span_id, self.sampled, self.state)
+
+
+# What can be told of a span.
+Attribute = str | int | float | bool
+Kind = Literal["server", "client", "internal"]
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """A step that is over. `began_at` and `ended_at` are seconds since 1970; `error` is the code of what it failed with."""
+
+    context: SpanContext
+    name: str
+    began_at: float
+    ended_at: float
+    kind: Kind = "internal"
+    attributes: Mapping[str, Attribute] = field(default_factory=dict)
+    error: str | None = None

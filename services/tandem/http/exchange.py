@@ -17,7 +17,8 @@ class Exchange:
     """`arrived_s` and `deadline_s` are instants of the injected clock.
 
     `outcome` replaces the sent status in metrics and log when what happened after it was sent tells more. `standing` is
-    what the answer's headers tell of the tenant's quotas; None where none of them counts.
+    what the answer's headers tell of the tenant's quotas; None where none of them counts. `receipt` is the answer's id,
+    `example` the id of the request's trace where that is kept in any case, for measures to name.
     """
 
     request_id: str
@@ -31,10 +32,13 @@ class Exchange:
     admin: bool = False
     outcome: int | None = None
     standing: Standing | None = None
+    receipt: str = ""
+    example: str | None = None
     progress: Progress = field(default_factory=Progress)
 
     def context(self, answer_id: str = "") -> RequestContext:
         """What the core needs to know of it; `answer_id` where it is to be answered, and the answer recorded."""
+        self.receipt = answer_id
         return RequestContext(
             self.request_id,
             self.tenant,

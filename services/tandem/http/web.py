@@ -16,6 +16,7 @@ from starlette.types import ASGIApp
 from tandem.admission.identity import Identity
 from tandem.admission.quotas import Quotas
 from tandem.domain.errors import TandemError
+from tandem.http.access_log import EVERY_LINE, AccessRule
 from tandem.http.direct import Direct, DirectRouter
 from tandem.http.documentation import DOCUMENTATION, describe, documentation_router
 from tandem.http.errors import GONE, on_invalid, on_tandem_error, routing_reply
@@ -31,7 +32,9 @@ from tandem.http.middleware.security_headers import SecurityHeaders
 from tandem.http.middleware.shedding import Refusal, Shedding
 from tandem.http.route_table import RouteTable
 from tandem.http.routers.operations import OPERATIONS
+from tandem.pipeline.untraced import UNTRACED
 from tandem.ports.clock import Clock
+from tandem.ports.tracer import Tracer
 
 
 def web_app(
@@ -50,6 +53,8 @@ def web_app(
     open_paths: Sequence[str] = (),
     local_only: bool = False,
     title: str = "Tandem",
+    tracer: Tracer = UNTRACED,
+    access: AccessRule = EVERY_LINE,
     new_id: Callable[[], str] = lambda: uuid4().hex,
 ) -> ASGIApp:
     """An ASGI application over these routers (without prefixes), with `/openapi.json` and `/docs`.
@@ -71,6 +76,8 @@ def web_app(
             new_id=new_id,
             quiet=frozenset({*OPERATIONS, *DOCUMENTATION}),
             farewell=Farewell(lifecycle),
+            tracer=tracer,
+            access=access,
         ),
         Middleware(SecurityHeaders),
         *([Middleware(LocalOnly)] if local_only and not identity.required else []),

@@ -4,6 +4,7 @@ import asyncio
 import logging
 import re
 from collections.abc import Callable
+from contextvars import Token
 from random import getrandbits
 from typing import Protocol
 from urllib.parse import unquote_to_bytes
@@ -11,15 +12,18 @@ from urllib.parse import unquote_to_bytes
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from tandem.domain.errors import InvalidRequest
-from tandem.domain.span import SpanContext
+from tandem.domain.span import Attribute, SpanContext
+from tandem.domain.steps import Place, Work, enter, leave
+from tandem.http.access_log import AccessLog, AccessRule
 from tandem.http.errors import CLIENT_GONE, error_reply, internal_error
 from tandem.http.exchange import Exchange, open_exchange
 from tandem.http.farewell import Farewell
 from tandem.http.rate_headers import rate_headers
 from tandem.http.route_table import RouteTable
 from tandem.ports.clock import Clock
+from tandem.ports.tracer import Served, Tracer
 
-_log = logging.getLogger("tandem.access")
+_log = logging.getLogger("tandem.http")
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._:@/+=-]{1,128}")
 _TRACEPARENT = re.compile(rb"[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}(-.*)?")
 # Longer ones may be cut, says the standard; half a list would be another's.
@@ -35,12 +39,16 @@ class RequestMeter(Protocol):
         """Before anything else was looked at."""
         ...
 
-    def ended(self, route: str, status: int, duration_s: float) -> None:
-        """After the last byte, or when it broke off."""
+    def ended(self, route: str, status: int, duration_s: float, tenant: str, example: str | None) -> None:
+        """After the last byte, or when it broke off; `example` is the id of its trace, where that is kept."""
         ...
 
     def client_closed(self, stage: str) -> None:
         """Nobody waited for the answer any more; `stage` is how far it had come."""
+        ...
+
+    def line_left_out(self, reason: str) -> None:
+        """The access log's line was not written, by `share` or by `rate`."""
         ...
 
 
@@ -57,6 +65,8 @@ class Arrival:
         new_id: Callable[[], str],
         quiet: frozenset[str],
         farewell: Farewell,
+        tracer: Tracer,
+        access: AccessRule,
     ) -> None:
         self._app = app
         self._routes = routes
@@ -65,6 +75,8 @@ class Arrival:
         self._new_id = new_id
         self._quiet = quiet
         self._farewell = farewell
+        self._tracer = tracer
+        self._access = AccessLog(access, clock, meter.line_left_out, quiet)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
@@ -88,6 +100,7 @@ class Arrival:
             await send(message)
 
         self._meter.arrived(exchange.route)
+        work, token = self._followed(exchange)
         try:
             fault = _fault(scope)
             handle = self._app if fault is None else error_reply(InvalidRequest(fault))
@@ -104,7 +117,9 @@ class Arrival:
                 raise
             exchange.outcome = await self._farewell.say(scope, receive, send_with_id, start)
         finally:
-            self._conclude(scope, exchange, None if start is None else start["status"])
+            if token is not None:
+                leave(token)
+            self._conclude(scope, exchange, None if start is None else start["status"], work)
 
     def _exchange(self, scope: Scope) -> Exchange:
         sent_id = traceparent = state = None
@@ -119,38 +134,55 @@ class Arrival:
             request_id=sent_id or self._new_id(),
             route=self._routes.label(scope["path"]),
             arrived_s=self._clock.monotonic_s(),
-            span=_span(traceparent, state),
+            span=self._span(traceparent, state),
         )
 
-    def _conclude(self, scope: Scope, exchange: Exchange, sent_status: int | None) -> None:
+    def _span(self, traceparent: str | None, state: str | None) -> SpanContext:
+        """This request's, in the client's trace or in one that begins here."""
+        span_id = f"{getrandbits(64) or 1:016x}"
+        if traceparent is None:
+            trace_id = f"{getrandbits(128) or 1:032x}"
+            return SpanContext(trace_id, span_id, sampled=self._tracer.samples(trace_id))
+        sampled = bool(int(traceparent[53:55], 16) & 1)
+        return SpanContext(traceparent[3:35], span_id, traceparent[36:52], sampled, state)
+
+    def _followed(self, exchange: Exchange) -> tuple[Work | None, Token[Place | None] | None]:
+        """What is noted of it from now on. Probes and scrapes are no work."""
+        if not self._tracer.follows or exchange.route in self._quiet:
+            return None, None
+        if exchange.span.sampled:
+            exchange.example = exchange.span.trace_id
+        work = self._tracer.begin(exchange.span, exchange.arrived_s)
+        return work, enter(work)
+
+    def _conclude(self, scope: Scope, exchange: Exchange, sent_status: int | None, work: Work | None) -> None:
         status = exchange.outcome or sent_status or CLIENT_GONE
         duration_s = self._clock.monotonic_s() - exchange.arrived_s
-        self._meter.ended(exchange.route, status, duration_s)
+        if work is not None and self._tracer.keeps(work, failed=status >= 500):
+            exchange.example = exchange.span.trace_id
+            self._tracer.tell(work, _served(scope, exchange, status))
+        self._meter.ended(exchange.route, status, duration_s, exchange.tenant, exchange.example)
         if status == CLIENT_GONE:
             self._meter.client_closed(exchange.progress.stage)
-        level = logging.DEBUG if exchange.route in self._quiet else logging.INFO
-        if _log.isEnabledFor(level):
-            _log.log(
-                level,
-                "%s %s %d",
-                scope["method"],
-                scope["path"],
-                status,
-                extra={
-                    "request_id": exchange.request_id,
-                    "caller": exchange.caller,
-                    "tenant": exchange.tenant,
-                    "duration_ms": round(duration_s * 1000, 1),
-                },
-            )
+        self._access.over(scope, exchange, status, duration_s)
 
 
-def _span(traceparent: str | None, state: str | None) -> SpanContext:
-    """This request's, in the client's trace or in one that begins here."""
-    span_id = f"{getrandbits(64) or 1:016x}"
-    if traceparent is None:
-        return SpanContext(f"{getrandbits(128) or 1:032x}", span_id)
-    return SpanContext(traceparent[3:35], span_id, traceparent[36:52], bool(int(traceparent[53:55], 16) & 1), state)
+def _served(scope: Scope, exchange: Exchange, status: int) -> Served:
+    """By OpenTelemetry's conventions for HTTP servers. The route, not the path: that may name a document."""
+    told: dict[str, Attribute] = {
+        "http.request.method": scope["method"],
+        "http.route": exchange.route,
+        "http.response.status_code": status,
+        "tandem.request_id": exchange.request_id,
+        "tandem.tenant": exchange.tenant,
+    }
+    if exchange.receipt:
+        told["tandem.receipt"] = exchange.receipt
+    if status == CLIENT_GONE:
+        told["tandem.outcome"] = "client_closed"
+    error = str(status) if status >= 500 else None
+    name = f"{scope['method']} {exchange.route}"
+    return Served(name, told, error, recorded=bool(exchange.progress.outcome))
 
 
 def _fault(scope: Scope) -> str | None:

@@ -19,6 +19,7 @@ from starlette.routing import BaseRoute
 from starlette.types import ASGIApp
 
 from tandem.domain.errors import TandemError
+from tandem.http.access_log import EVERY_LINE, AccessRule
 from tandem.http.errors import GONE
 from tandem.http.farewell import Farewell, openai_event
 from tandem.http.lifecycle import Lifecycle
@@ -33,8 +34,10 @@ from tandem.http.predictor.meter import TgiMeter
 from tandem.http.predictor.routes import Generations
 from tandem.http.route_table import RouteTable
 from tandem.http.routers.operations import OPERATIONS, operations_router
+from tandem.pipeline.untraced import UNTRACED
 from tandem.ports.clock import Clock
 from tandem.ports.engine import Engine
+from tandem.ports.tracer import Tracer
 
 
 def predictor_app(
@@ -49,6 +52,8 @@ def predictor_app(
     request_timeout_s: float | None = None,
     keep_alive_s: float = 15.0,
     target: str = "predictor",
+    tracer: Tracer = UNTRACED,
+    access: AccessRule = EVERY_LINE,
     new_id: Callable[[], str] = lambda: uuid4().hex,
     new_seed: Callable[[], int] = lambda: secrets.randbits(31),
 ) -> ASGIApp:
@@ -75,6 +80,8 @@ def predictor_app(
         new_id=new_id,
         quiet=frozenset({*OPERATIONS, "/ping"}),
         farewell=Farewell(lifecycle, _broken_off),
+        tracer=tracer,
+        access=access,
     )
     app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False, middleware=[arrival])
     app.router.routes.extend(routes)
