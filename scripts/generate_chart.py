@@ -1,4 +1,5 @@
-"""Writes the chart's values.schema.json and README.md from values.yaml; `--check` only tells whether they are fresh.
+"""Writes the chart's values.schema.json and README.md from values.yaml, and its dashboards; `--check` only tells whether
+they are fresh.
 
 A value's description is the comment above it. Its type follows from its default; a comment line `# @ {…}` adds JSON Schema,
 where `$ref` names a shape of chart_types.yaml or `config`, which is made from the settings. helm-docs and helm-schema do
@@ -16,6 +17,7 @@ from typing import Any
 
 import yaml
 
+import dashboards
 from tandem.app.settings import Settings
 
 ROOT = Path(__file__).parents[1]
@@ -238,12 +240,15 @@ def main() -> int:
         made = {
             "values.schema.json": json.dumps(schema(found), indent=2, ensure_ascii=False) + "\n",
             "README.md": readme(found),
+            **dashboards.made(),
         }
-    except Unclear as error:
+    except (Unclear, dashboards.Unknown) as error:
         print(error, file=sys.stderr)
         return 1
     faults = [f"values.yaml: no template reads {path}" for path in unread(found)]
     faults += filter(None, [versions()])
+    left = {path.relative_to(CHART).as_posix() for path in CHART.glob("dashboards/*")} - made.keys()
+    faults += [f"charts/tandem/{name} is made by nothing: delete it" for name in sorted(left)]
     for name, text in made.items():
         file = CHART / name
         if file.is_file() and file.read_text(encoding="utf-8") == text:

@@ -6,14 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import typer
-from prometheus_client import CollectorRegistry
 
+from metric_families import families
 from tandem.app.settings import Settings
 from tandem.cli.main import app
-from tandem.http.edge.census import Census
-from tandem.observe.connections import ConnectionMetrics
-from tandem.observe.metrics import Metrics
-from tandem.observe.traffic import PoolGauges
 
 DOCS = Path(__file__).parents[1] / "docs"
 NOTE = "<!-- Made by scripts/generate_docs.py: edit the code, not this page. -->"
@@ -148,14 +144,10 @@ def metrics() -> Iterator[str]:
         "Labels come from routes, codes and configuration, never from request bodies. `tandem_requests_total` counts before "
         "admission and is what a gateway scales on; `tandem_generation_demand` is what a predictor scales on."
     )
-    registry: CollectorRegistry = Metrics("0", "all").registry
-    registry.register(PoolGauges(tuple))
-    registry.register(ConnectionMetrics(Census()))
-    rows = ["| metric | type | meaning |", "| --- | --- | --- |"]
-    for family in registry.collect():
-        if family.name.startswith("tandem_"):
-            name = f"{family.name}_total" if family.type == "counter" else family.name
-            rows.append(f"| `{name}` | {family.type} | {_cell(family.documentation)} |")
+    rows = ["| metric | type | labels | meaning |", "| --- | --- | --- | --- |"]
+    for family in families():
+        labels = ", ".join(f"`{label}`" for label in family.labels)
+        rows.append(f"| `{family.name}` | {family.kind} | {labels} | {_cell(family.meaning)} |")
     yield "\n".join(rows)
 
 

@@ -3,122 +3,67 @@
 import json
 import re
 from collections.abc import Iterator
-from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
-from prometheus_client import CollectorRegistry, ProcessCollector
 
 from charts.programs import output, program
-from charts.promql import groupings, series
-from tandem.adapters.scripted.engine import ScriptedEngine
-from tandem.http.edge.census import Census
-from tandem.http.predictor.meter import TgiMeter
-from tandem.observe.connections import ConnectionMetrics
-from tandem.observe.metrics import Metrics
-from tandem.observe.traffic import PoolGauges
+from dashboards import BOARDS, known, made, rules
+from dashboards.series import exported, series, wrong
 
 ROOT = Path(__file__).parents[2]
 RULES = sorted((ROOT / "charts/tandem/rules").glob("*.yaml"))
 DASHBOARDS = sorted((ROOT / "charts/tandem/dashboards").glob("*.json"))
 TESTS = sorted((ROOT / "tests/charts/rules").glob("*.yaml"))
-RUNBOOKS = "https://github.com/tandem-rag/tandem/blob/main/docs/troubleshooting.md#"
-# What scraping adds to every series.
-SCRAPED = frozenset({"namespace", "pod"})
-# vLLM's own, as its page on production metrics names them.
-VLLM = ("vllm:num_requests_waiting", "vllm:num_requests_running", "vllm:kv_cache_usage_perc")
-
-
-@cache
-def _exported() -> dict[str, frozenset[str]]:
-    """Every series that a process of ours has, or an engine has, with its labels."""
-    metrics = Metrics("1", "all")
-    engine = CollectorRegistry()
-    meter = TgiMeter(ScriptedEngine(["a"]), engine)
-    found: dict[str, set[str]] = {name: set() for name in VLLM}
-    for line in meter.counters().decode().splitlines():
-        if line.startswith("# TYPE"):
-            found[line.split()[2]] = {"err"}
-    for registry in (metrics.registry, engine):
-        for collector, names in registry._collector_to_names.items():
-            found |= {name: set(getattr(collector, "_labelnames", ())) for name in names}
-    pools, connections = PoolGauges(tuple), ConnectionMetrics(Census())
-    for family in (*ProcessCollector(registry=None).collect(), *pools.collect(), *connections.describe()):
-        name = f"{family.name}_total" if family.type == "counter" else family.name
-        found[name] = set(getattr(family, "_labelnames", ()))
-    for name in [name for name in found if name.endswith("_bucket")]:
-        found[name] = {*found[name], "le"}
-    return {name: SCRAPED | labels for name, labels in found.items()}
-
-
-def _rules() -> Iterator[dict[str, Any]]:
-    for path in RULES:
-        for group in yaml.safe_load(path.read_text())["groups"]:
-            yield from group["rules"]
+RUNBOOKS = "https://github.com/tandem-rag/tandem/blob/main/docs/runbooks.md#"
 
 
 def _alerts() -> list[dict[str, Any]]:
-    return [rule for rule in _rules() if "alert" in rule]
-
-
-def _recorded() -> dict[str, frozenset[str]]:
-    return {rule["record"]: frozenset({"namespace"}) for rule in _rules() if "record" in rule}
-
-
-def _panels() -> Iterator[tuple[str, dict[str, Any]]]:
-    for path in DASHBOARDS:
-        for panel in json.loads(path.read_text())["panels"]:
-            yield path.stem, panel
+    return [rule for rule in rules() if "alert" in rule]
 
 
 def _queries() -> Iterator[tuple[str, str]]:
-    for rule in _rules():
+    for rule in rules():
         yield rule.get("alert") or rule["record"], rule["expr"]
-    for board, panel in _panels():
-        for target in panel.get("targets", ()):
-            yield f"{board}: {panel['title']}", target["expr"]
-    for path in DASHBOARDS:
-        for variable in json.loads(path.read_text())["templating"]["list"]:
-            if variable["type"] == "query":
-                found = re.fullmatch(r"label_values\((.*), (\w+)\)", variable["query"]["query"])
-                assert found, variable
-                yield f"{path.stem}: ${variable['name']}", f"sum by ({found[2]}) ({found[1]})"
+    for board in BOARDS:
+        yield from board.queries
+
+
+def test_the_dashboards_in_the_chart_are_those_that_are_made() -> None:
+    there = {f"dashboards/{path.name}": path.read_text() for path in DASHBOARDS}
+    assert there == made()
+
+
+@pytest.mark.parametrize(
+    ("query", "told"),
+    [
+        ('sum(rate(tandem_answer_total{namespace="x"}[5m]))', ["there is no metric tandem_answer_total"]),
+        ('tandem_answers_total{kind="x"}', ["tandem_answers_total has no label kind"]),
+        ("sum by (route) (tandem_answers_total)", ["nothing in it has the label route"]),
+        ("tandem_answers_total > 3  # of tandem_nothing", []),
+    ],
+)
+def test_a_query_that_names_what_there_is_not_makes_no_dashboard(query: str, told: list[str]) -> None:
+    assert wrong(query, known()) == told
 
 
 def test_every_query_names_metrics_that_exist_by_labels_that_they_have() -> None:
-    known = _exported() | _recorded()
-    wrong = [
-        f"{where}: {name} {sorted(labels)}"
-        for where, query in _queries()
-        for name, labels in series(query)
-        if name not in known or labels - known[name]
-    ]
-    assert wrong == []
-
-
-def test_every_query_groups_by_labels_that_its_metrics_have() -> None:
-    known = _exported() | _recorded()
-    wrong = [
-        f"{where}: {groupings(query) - labels}"
-        for where, query in _queries()
-        if groupings(query) - (labels := frozenset().union(*(known[name] for name, _ in series(query))))
-    ]
-    assert wrong == []
+    assert [f"{where}: {fault}" for where, query in _queries() for fault in wrong(query, known())] == []
 
 
 def test_every_metric_of_ours_is_shown_somewhere() -> None:
     ending = re.compile(r"_(total|bucket|count|sum|created)$")
     shown = {ending.sub("", name) for _, query in _queries() for name, _ in series(query)}
-    ours = {ending.sub("", name) for name in _exported() if name.startswith("tandem_")}
+    ours = {ending.sub("", name) for name in exported() if name.startswith("tandem_")}
     assert sorted(ours - shown) == []
 
 
 def test_every_series_of_a_rule_is_narrowed_when_the_chart_is_rendered() -> None:
     open_ended = [
         f"{rule.get('alert') or rule['record']}: {selector}"
-        for rule in _rules()
+        for rule in rules()
         for selector in re.findall(r"\b(?:namespace:)?(?:tandem|tgi|process|vllm)[\w:]*(?:\{[^}]*\})?", rule["expr"])
         if 'namespace=~".+"' not in selector
     ]
@@ -127,7 +72,7 @@ def test_every_series_of_a_rule_is_narrowed_when_the_chart_is_rendered() -> None
 
 @pytest.mark.parametrize("alert", _alerts(), ids=lambda alert: f"{alert['alert']}-{alert['labels'].get('window', '')}")
 def test_an_alert_says_how_bad_it_is_what_is_wrong_and_where_to_read_on(alert: dict[str, Any]) -> None:
-    headings = re.findall(r"^#+ (.+)$", (ROOT / "docs/troubleshooting.md").read_text(), re.MULTILINE)
+    headings = re.findall(r"^#+ (.+)$", (ROOT / "docs/runbooks.md").read_text(), re.MULTILINE)
     assert alert["labels"]["severity"] in {"critical", "warning"}
     assert alert["annotations"].keys() == {"summary", "description", "runbook_url"}
     assert alert["annotations"]["runbook_url"] == RUNBOOKS + alert["alert"].lower()

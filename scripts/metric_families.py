@@ -1,0 +1,52 @@
+"""Every metric of our own that a process can show, as the reference page and the dashboards' generator read it."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from prometheus_client import CollectorRegistry
+
+from tandem.http.edge.census import Census
+from tandem.observe.connections import ConnectionMetrics
+from tandem.observe.metrics import Metrics
+from tandem.observe.traffic import PoolGauges
+
+
+@dataclass(frozen=True, slots=True)
+class Family:
+    """One metric under the name that it is shown by; `labels` are its own, without what scraping adds."""
+
+    name: str
+    kind: str
+    meaning: str
+    labels: tuple[str, ...]
+
+    @property
+    def series(self) -> tuple[str, ...]:
+        """The names that queries know it by."""
+        if self.kind == "histogram":
+            return tuple(f"{self.name}_{part}" for part in ("bucket", "count", "sum"))
+        return (self.name,)
+
+
+def families() -> Iterator[Family]:
+    """All of them, those read at a scrape included."""
+    registry: CollectorRegistry = Metrics("0", "all").registry
+    # Of a histogram without a child nothing is collected, and so no labels either: the collector has them.
+    labels: dict[str, tuple[str, ...]] = {
+        name: tuple(getattr(collector, "_labelnames", ()))
+        for collector, names in registry._collector_to_names.items()  # noqa: SLF001  # nothing else tells the labels
+        for name in names
+    }
+    read = (PoolGauges(tuple), ConnectionMetrics(Census()))
+    for each in read:
+        labels |= {family.name: _labels(family) for family in each.collect()}
+        registry.register(each)
+    for family in registry.collect():
+        if family.name.startswith("tandem_"):
+            name = f"{family.name}_total" if family.type == "counter" else family.name
+            yield Family(name, family.type, family.documentation, labels.get(family.name, ()))
+
+
+def _labels(family: Any) -> tuple[str, ...]:
+    return tuple(getattr(family, "_labelnames", ()))
