@@ -191,3 +191,16 @@ async def test_an_overload_takes_nothing_of_the_tenants_quota() -> None:
             assert (status, "overloaded" in content, rate(headers)) == (429, True, {})
         status, headers, _ = await client.ask()
         assert (status, headers["x-ratelimit-remaining-requests"]) == (200, "1")
+
+
+async def test_texts_to_embed_count_as_tokens() -> None:
+    async with serving(limited(tokens_per_minute=10)) as client:
+        body = {"model": "tandem", "input": ["green tea", "black coffee, hot"]}
+        status, headers, _ = await client.send("POST", "/v1/embeddings", json=body)
+        assert (status, rate(headers)["x-ratelimit-remaining-tokens"]) == (200, "4")
+        status, headers, text = await client.send("POST", "/v1/embeddings", json=body)
+        assert (status, '"code":"rate_limit_exceeded"' in text) == (429, True)
+        assert int(headers["retry-after"]) >= 1
+        status, _, text = await client.send("POST", "/v1/embeddings", json={"model": "tandem", "input": "tea " * 50})
+        assert (status, '"param":"input"' in text) == (400, True)
+        assert (await client.send("POST", "/v1/embeddings", "free", json=body))[0] == 200

@@ -59,6 +59,7 @@ class Api:
         self.retriever = retriever or OneRetrieval()
         self.ingestor = ingestor or ScriptedIngestor()
         served = model or OneModel()
+        quotas = None if tenants is None else self._quotas(tenants)
         self.app = web_app(
             [
                 chat_router(
@@ -69,7 +70,7 @@ class Api:
                     keep_alive_s=keep_alive_s,
                 ),
                 models_router(served.models),
-                embeddings_router(_embedder, clock=self.clock),
+                embeddings_router(_embedder, clock=self.clock, quotas=quotas),
                 retrieval_router(self.retriever, collection="docs", clock=self.clock),
                 documents_router(self.ingestor, collection="docs"),
                 collections_router(self.ingestor),
@@ -82,7 +83,7 @@ class Api:
             meter=self.metrics,
             lifecycle=self.lifecycle,
             identity=Identity(keys, trust_tenant=trust_tenant, open_groups=open_groups),
-            quotas=None if tenants is None else self._quotas(tenants),
+            quotas=quotas,
             refusal=refusal,
             max_body_bytes=max_body_bytes,
             max_document_bytes=max_document_bytes,

@@ -86,7 +86,7 @@ class Surface:
                     keep_alive_s=self.settings.server.stream_keep_alive_s,
                 ),
                 models_router(dispatch.models, created=int(clock.epoch_s())),
-                embeddings_router(embedder, clock=clock),
+                embeddings_router(embedder, clock=clock, quotas=quotas),
                 *self._features(
                     CountedDegradation(reworded, metrics), MeasuredIngestor(ingestor, metrics, clock), clock
                 ),

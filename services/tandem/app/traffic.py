@@ -19,7 +19,7 @@ class TenantPolicy(Group):
     requests_per_minute: int | None = Field(default=None, ge=1)
     """Requests that do work; unset: no limit."""
     tokens_per_minute: int | None = Field(default=None, ge=1)
-    """Prompt and answer tokens: reserved before, settled after the answer; unset: no limit."""
+    """Prompt and answer tokens, and texts to embed: reserved before, settled after the answer; unset: no limit."""
     concurrency: int | None = Field(default=None, ge=1)
     """Requests at the same time, over all replicas; unset: no limit."""
     priority: Literal["low", "normal", "high"] = "normal"

@@ -13,6 +13,7 @@ from tandem.http.exchange import exchange_of
 WORK = frozenset(
     {
         ("POST", "/v1/chat/completions"),
+        ("POST", "/v1/embeddings"),
         ("POST", "/v1/retrieve"),
         ("PUT", "/v1/documents"),
         ("PUT", "/v1/documents/{document_id:path}"),

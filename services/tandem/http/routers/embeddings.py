@@ -5,6 +5,8 @@ from collections.abc import Awaitable, Callable
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
+from tandem.admission.quotas import Quotas
+from tandem.domain.context import RequestContext
 from tandem.domain.errors import InvalidRequest, UnknownModel
 from tandem.http.exchange import context_of
 from tandem.http.json_route import JsonRoute
@@ -13,11 +15,14 @@ from tandem.http.reply import json_reply
 from tandem.http.routers.chat import ALIAS
 from tandem.http.wire.embeddings import EmbeddingsRequest, WireEmbeddings, WireUsage, wire_embedding
 from tandem.http.wire.errors import BEHIND, faults
+from tandem.pipeline.text_vectors import text_vectors
 from tandem.ports.clock import Clock
 from tandem.ports.embedder import Embedder, EmbedderCard
 
 
-def embeddings_router(embedder: Callable[[], Awaitable[Embedder]], *, clock: Clock) -> APIRouter:
+def embeddings_router(
+    embedder: Callable[[], Awaitable[Embedder]], *, clock: Clock, quotas: Quotas | None = None
+) -> APIRouter:
     """`embedder` is opened with the first request: a gateway that is never asked loads no model."""
     router = APIRouter(tags=["models"], route_class=JsonRoute)
 
@@ -29,24 +34,25 @@ def embeddings_router(embedder: Callable[[], Awaitable[Embedder]], *, clock: Clo
     async def embeddings(body: EmbeddingsRequest, request: Request) -> Response:
         context = context_of(request)
         left_s = None if context.deadline_s is None else context.deadline_s - clock.monotonic_s()
-        work = _answer(await embedder(), body)
+        work = _answer(await embedder(), body, quotas, context)
         return json_reply(await while_wanted(work, request.receive, left_s=left_s, stage="embedding"))
 
     return router
 
 
-async def _answer(embedder: Embedder, body: EmbeddingsRequest) -> WireEmbeddings:
-    card, texts = embedder.card, body.texts
+async def _answer(
+    embedder: Embedder, body: EmbeddingsRequest, quotas: Quotas | None, context: RequestContext
+) -> WireEmbeddings:
+    card = embedder.card
     if body.model not in {ALIAS, card.name, card.name.partition("@")[0]}:
         raise UnknownModel(f"There is no embedding model {body.model[:100]!r} here.", hint=_models(card), param="model")
     if body.dimensions not in {None, card.dimensions}:
         raise InvalidRequest(f"{card.name} has {card.dimensions} dimensions, no others.", param="dimensions")
-    vectors = await embedder.embed(texts, "document")
-    tokens = sum(min(embedder.count_tokens(text[: 100 * card.max_tokens]), card.max_tokens) for text in texts)
+    found = await text_vectors(embedder, body.texts, quotas, context)
     return WireEmbeddings(
-        data=[wire_embedding(index, vector, body.encoding_format) for index, vector in enumerate(vectors)],
+        data=[wire_embedding(index, vector, body.encoding_format) for index, vector in enumerate(found.vectors)],
         model=card.name,
-        usage=WireUsage(prompt_tokens=tokens, total_tokens=tokens),
+        usage=WireUsage(prompt_tokens=found.tokens, total_tokens=found.tokens),
     )
 
 
