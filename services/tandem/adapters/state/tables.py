@@ -22,3 +22,17 @@ RECEIPTS = Table(
     Index("receipts_newest", "tenant", "began_at", "id"),
     Index("receipts_asked_for", "tenant", "asked_for", "began_at"),
 )
+# `asked_for` is empty where a caller speaks for nobody; `labels` stand between blanks; `texts` are a pair as JSON.
+FEEDBACK = Table(
+    "feedback",
+    METADATA,
+    Column("tenant", Text, primary_key=True),
+    Column("receipt_id", Text, primary_key=True),
+    Column("caller", Text, primary_key=True),
+    Column("asked_for", Text, primary_key=True),
+    Column("given_at", Double, nullable=False),
+    Column("rating", Double, nullable=False),
+    Column("labels", Text, nullable=False),
+    Column("texts", LargeBinary, nullable=False),
+    Index("feedback_oldest", "tenant", "given_at", "receipt_id", "caller", "asked_for"),
+)

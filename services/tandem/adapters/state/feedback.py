@@ -1,0 +1,156 @@
+"""Feedback in a table."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import orjson
+from sqlalchemy import ColumnElement, Connection, Row, delete, func, select, tuple_
+from sqlalchemy.dialects import postgresql, sqlite
+
+from tandem.adapters.state.database import Database
+from tandem.adapters.state.tables import FEEDBACK
+from tandem.domain.feedback import Feedback
+from tandem.ports.feedback import MAX_PAGE, FeedbackCursor, FeedbackFilter, FeedbackPage
+
+_KEY = ("tenant", "receipt_id", "caller", "asked_for")
+_FORGET_AT_ONCE = 500
+_COLUMNS = FEEDBACK.c
+_PLACE = (_COLUMNS.given_at, _COLUMNS.receipt_id, _COLUMNS.caller, _COLUMNS.asked_for)
+
+
+class StoredFeedback:
+    """`ports/feedback.py` over SQLite or PostgreSQL."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def give(self, feedback: Feedback) -> bool:
+        """By the primary key."""
+        return await self._database.write(lambda connection: _put(connection, _row(feedback)))
+
+    async def about(self, tenant: str, receipt_ids: Sequence[str]) -> tuple[Feedback, ...]:
+        """By the first columns of the primary key."""
+        ids = [_plain(each) for each in receipt_ids[:MAX_PAGE]]
+        query = select(FEEDBACK).where(_COLUMNS.tenant == _plain(tenant), _COLUMNS.receipt_id.in_(ids))
+        rows = await self._database.read(lambda connection: connection.execute(query.order_by(*_PLACE)).all())
+        return tuple(map(_feedback, rows))
+
+    async def page(
+        self, tenant: str, wanted: FeedbackFilter, *, limit: int, after: FeedbackCursor | None = None
+    ) -> FeedbackPage:
+        """In the order of the index on when it was given."""
+        most = min(limit, MAX_PAGE)
+        query = select(FEEDBACK).where(_COLUMNS.tenant == _plain(tenant), *_conditions(wanted))
+        if after is not None:
+            place = tuple_(after.given_at, _plain(after.receipt_id), _plain(after.caller), _plain(after.user))
+            query = query.where(tuple_(*_PLACE) > place)
+        query = query.order_by(*_PLACE).limit(most + 1)
+        rows = await self._database.read(lambda connection: connection.execute(query).all())
+        shown = tuple(map(_feedback, rows[:most]))
+        return FeedbackPage(shown, _behind(rows[most - 1]) if len(rows) > most else None)
+
+    async def tenants(self) -> tuple[str, ...]:
+        """One look into the index for each."""
+        return await self._database.read(_tenants)
+
+    async def forget(
+        self,
+        tenant: str,
+        *,
+        user: str | None = None,
+        before: float | None = None,
+        receipt_ids: Sequence[str] | None = None,
+    ) -> int:
+        """Receipts some at a time, so that no statement grows beyond what a database takes."""
+        conditions = [_COLUMNS.tenant == _plain(tenant)]
+        if user is not None:
+            conditions.append(_COLUMNS.asked_for == _plain(user))
+        if before is not None:
+            conditions.append(_COLUMNS.given_at < before)
+        if receipt_ids is None:
+            return await self._delete(conditions)
+        gone = 0
+        for first in range(0, len(receipt_ids), _FORGET_AT_ONCE):
+            some = [_plain(each) for each in receipt_ids[first : first + _FORGET_AT_ONCE]]
+            gone += await self._delete([*conditions, _COLUMNS.receipt_id.in_(some)])
+        return gone
+
+    async def _delete(self, conditions: Sequence[ColumnElement[bool]]) -> int:
+        statement = delete(FEEDBACK).where(*conditions)
+        return await self._database.write(lambda connection: connection.execute(statement).rowcount)
+
+
+def _put(connection: Connection, row: dict[str, Any]) -> bool:
+    same = [_COLUMNS[name] == row[name] for name in _KEY]
+    known = connection.execute(select(_COLUMNS.rating).where(*same)).scalar() is not None
+    insert: Callable[..., Any] = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
+    values = {name: value for name, value in row.items() if name not in _KEY}
+    connection.execute(insert(FEEDBACK).values(row).on_conflict_do_update(index_elements=_KEY, set_=values))
+    return known
+
+
+def _row(feedback: Feedback) -> dict[str, Any]:
+    return {
+        "tenant": _plain(feedback.tenant),
+        "receipt_id": _plain(feedback.receipt_id),
+        "caller": _plain(feedback.caller),
+        "asked_for": _plain(feedback.user or ""),
+        "given_at": feedback.given_at,
+        "rating": feedback.rating,
+        # Between blanks, so that one of them can be looked for.
+        "labels": f" {' '.join(feedback.labels)} ",
+        "texts": orjson.dumps([_plain(feedback.corrected_answer), _plain(feedback.comment)]),
+    }
+
+
+def _feedback(row: Row[Any]) -> Feedback:
+    corrected, comment = orjson.loads(row.texts)
+    return Feedback(
+        row.tenant,
+        row.receipt_id,
+        row.rating,
+        row.given_at,
+        row.caller,
+        row.asked_for or None,
+        tuple(row.labels.split()),
+        corrected,
+        comment,
+    )
+
+
+def _behind(row: Row[Any]) -> FeedbackCursor:
+    return FeedbackCursor(row.given_at, row.receipt_id, row.caller, row.asked_for)
+
+
+def _conditions(wanted: FeedbackFilter) -> list[ColumnElement[bool]]:
+    found: list[ColumnElement[bool]] = []
+    if wanted.user is not None:
+        found.append(_COLUMNS.asked_for == _plain(wanted.user))
+    if wanted.label is not None:
+        found.append(_COLUMNS.labels.contains(f" {_plain(wanted.label)} ", autoescape=True))
+    if wanted.least is not None:
+        found.append(_COLUMNS.rating >= wanted.least)
+    if wanted.most is not None:
+        found.append(_COLUMNS.rating <= wanted.most)
+    if wanted.since is not None:
+        found.append(_COLUMNS.given_at >= wanted.since)
+    if wanted.until is not None:
+        found.append(_COLUMNS.given_at < wanted.until)
+    return found
+
+
+def _tenants(connection: Connection) -> tuple[str, ...]:
+    found: list[str] = []
+    while True:
+        query = select(func.min(_COLUMNS.tenant))
+        if found:
+            query = query.where(_COLUMNS.tenant > found[-1])
+        name = connection.execute(query).scalar()
+        if name is None:
+            return tuple(found)
+        found.append(name)
+
+
+def _plain(text: str | None) -> str | None:
+    """PostgreSQL's texts hold no NUL, and no half of a pair; what is looked for loses them as well."""
+    return None if text is None else text.replace("\0", "").encode(errors="replace").decode()

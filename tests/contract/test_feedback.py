@@ -1,0 +1,139 @@
+"""One suite over every store of feedback: the double, SQLite, PostgreSQL."""
+
+import os
+import uuid
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from fakes.postgres_server import postgres_server
+from tandem.adapters.scripted.feedback import ScriptedFeedback
+from tandem.adapters.state import schema
+from tandem.adapters.state.feedback import StoredFeedback
+from tandem.adapters.state.postgres import postgres_database
+from tandem.adapters.state.sqlite import sqlite_database
+from tandem.domain.feedback import Feedback
+from tandem.ports.feedback import FeedbackFilter, FeedbackStore
+
+GOOD = Feedback("acme", "rcpt-1", 1.0, 1_000.5, "page", "ann", ("right", "short"), "Fourteen.", "Well said.")
+
+
+@pytest.fixture(scope="module")
+def postgres_url() -> Iterator[str]:
+    if url := os.environ.get("POSTGRES_URL"):
+        yield url
+        return
+    with postgres_server() as server:
+        yield server.url
+
+
+@pytest.fixture
+def fresh_database(postgres_url: str) -> Iterator[str]:
+    name = f"test_{uuid.uuid4().hex}"
+    with psycopg.connect(postgres_url, autocommit=True) as connection:
+        connection.execute(f'CREATE DATABASE "{name}"')
+        yield postgres_url.rpartition("/")[0] + f"/{name}"
+        connection.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
+
+
+@pytest.fixture(params=["scripted", "sqlite", "postgres"])
+async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[FeedbackStore]:
+    if request.param == "scripted":
+        yield ScriptedFeedback()
+        return
+    if request.param == "sqlite":
+        async with sqlite_database(tmp_path / "state.db") as database:
+            yield StoredFeedback(database)
+        return
+    url = request.getfixturevalue("fresh_database")
+    async with postgres_database(url, migrates=True) as database:
+        await database.write(schema.upgrade)
+    async with postgres_database(url) as database:
+        yield StoredFeedback(database)
+
+
+async def every(store: FeedbackStore, limit: int = 2, **wanted: object) -> list[Feedback]:
+    found: list[Feedback] = []
+    after = None
+    while True:
+        page = await store.page("acme", FeedbackFilter(**wanted), limit=limit, after=after)  # type: ignore[arg-type]
+        found += page.feedback
+        if page.next_after is None:
+            return found
+        assert len(page.feedback) == limit
+        after = page.next_after
+
+
+async def test_it_comes_back_as_it_was_given(store: FeedbackStore) -> None:
+    bare = Feedback("acme", "rcpt-2", -0.5, 2_000.0)
+    assert not await store.give(GOOD)
+    assert not await store.give(bare)
+    assert await store.about("acme", ["rcpt-1", "rcpt-2", "rcpt-3"]) == (GOOD, bare)
+
+
+async def test_the_last_word_of_the_same_person_counts(store: FeedbackStore) -> None:
+    await store.give(GOOD)
+    again = replace(GOOD, rating=-1.0, given_at=1_001.0, comment=None, labels=())
+    assert await store.give(again)
+    assert await store.give(again)
+    assert await every(store) == [again]
+
+
+async def test_others_have_words_of_their_own(store: FeedbackStore) -> None:
+    given = [GOOD, replace(GOOD, user="bob"), replace(GOOD, caller="cli"), replace(GOOD, user=None)]
+    for each in given:
+        assert not await store.give(each)
+    assert set(await every(store)) == set(given)
+
+
+async def test_no_tenant_sees_or_deletes_anothers(store: FeedbackStore) -> None:
+    await store.give(GOOD)
+    await store.give(replace(GOOD, tenant="north", rating=-1.0))
+    assert await store.tenants() == ("acme", "north")
+    assert await every(store) == [GOOD]
+    assert await store.forget("acme") == 1
+    assert [each.rating for each in await store.about("north", ["rcpt-1"])] == [-1.0]
+
+
+async def test_filters(store: FeedbackStore) -> None:
+    low = Feedback("acme", "rcpt-2", -1.0, 2_000.0, "page", "bob", ("wrong",))
+    none = Feedback("acme", "rcpt-3", 0.0, 3_000.0, "page")
+    for each in (GOOD, low, none):
+        await store.give(each)
+    assert await every(store, least=0.5) == [GOOD]
+    assert await every(store, most=0.0) == [low, none]
+    assert await every(store, label="short") == [GOOD]
+    assert await every(store, label="shor") == []
+    assert await every(store, label="%") == []
+    assert await every(store, user="bob") == [low]
+    assert await every(store, since=2_000.0, until=3_000.0) == [low]
+
+
+async def test_pages_meet_each_once_also_where_they_came_at_one_time(store: FeedbackStore) -> None:
+    given = [Feedback("acme", f"rcpt-{n % 3}", 1.0, 5.0, "page", f"u{n}") for n in range(7)]
+    for each in given:
+        await store.give(each)
+    found = await every(store, limit=3)
+    assert sorted(found, key=repr) == sorted(given, key=repr)
+
+
+async def test_what_is_forgotten_is_what_was_meant(store: FeedbackStore) -> None:
+    old = replace(GOOD, receipt_id="rcpt-0", given_at=1.0)
+    of_bob = replace(GOOD, receipt_id="rcpt-2", user="bob", given_at=2_000.0)
+    for each in (GOOD, old, of_bob):
+        await store.give(each)
+    assert await store.forget("acme", before=1_000.5) == 1
+    assert await store.forget("acme", user="bob", before=2_000.0) == 0
+    assert await store.forget("acme", user="bob") == 1
+    assert await store.forget("acme", receipt_ids=[]) == 0
+    assert await store.forget("acme", receipt_ids=[f"rcpt-{n}" for n in range(1_200)]) == 1
+    assert await every(store) == []
+
+
+async def test_odd_characters_do_no_harm(store: FeedbackStore) -> None:
+    await store.give(replace(GOOD, comment="a\0b\ud800", user="x\0y", receipt_id="rcpt-\ud800"))
+    assert await store.about("acme", ["' OR 1=1 --"]) == ()
+    assert len(await every(store)) == 1
