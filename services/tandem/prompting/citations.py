@@ -7,6 +7,7 @@ from tandem.domain.answer import Citation
 from tandem.domain.passage import Passage
 from tandem.domain.text import sentences, stems
 from tandem.prompting.parts import part_at
+from tandem.prompting.units import Unit, units
 
 _MARK = re.compile(r"\[(\d{1,3}(?:\s*[,;]\s*\d{1,3})*)\]")
 # Share of a statement's words that a passage must hold to be named as its support when the model named none.
@@ -49,14 +50,17 @@ def _citation(number: int, statement: str, passage: Passage) -> Citation:
 
 
 def supporting_span(statement: str, text: str) -> tuple[int, int]:
-    """Characters of the sentence of `text` that has most in common with the statement; all of it when none has."""
+    """Characters of the sentence, or row of a table, that has most in common with the statement; all when none has."""
     wanted = set(stems(statement))
 
-    def overlap(span: tuple[int, int]) -> float:
-        words = set(stems(text[span[0] : span[1]]))
-        return len(wanted & words) / (len(words) + len(wanted) or 1)
+    def overlap(unit: Unit) -> float:
+        words = set(stems(text[unit.start : unit.end]))
+        common = wanted & words
+        if common and unit.header is not None:
+            # What its cells stand for is said above them.
+            common |= wanted & set(stems(text[slice(*unit.header)]))
+        return len(common) / (len(words) + len(wanted) or 1)
 
-    whole = (0, len(text))
-    span = max(sentences(text), key=overlap, default=whole)
+    best = max(units(text), key=overlap, default=None)
     # Said in other words altogether: then no sentence of it can be told apart, and the passage stands as a whole.
-    return span if overlap(span) else whole
+    return (0, len(text)) if best is None or not overlap(best) else (best.start, best.end)

@@ -4,6 +4,7 @@ from hypothesis import strategies as st
 
 from fakes.passages import passage
 from tandem.prompting.citations import cite
+from tandem.prompting.units import units
 
 HARBOUR = passage("The harbour opens at seven. It closes at nine. Dogs are welcome on the pier.")
 FERRY = passage("The ferry leaves every hour. A ticket costs four crowns.", 1)
@@ -44,6 +45,53 @@ def test_an_answer_without_marks_cites_what_supports_it() -> None:
 @pytest.mark.parametrize("answer", ["", "…", "The moon orbits the earth and pulls the tide."])
 def test_an_answer_that_nothing_supports_cites_nothing(answer: str) -> None:
     assert cited(answer) == []
+
+
+FARES = passage(
+    "Fares of the ferry. All are in crowns.\n\n"
+    "| Ticket | Price | Remarks |\n| --- | ---: | --- |\n"
+    "| Single, adult | 4 | Valid for two hours. Not on the night boat. |\n"
+    "| Day, adult | 9 | Valid until midnight. Dogs travel free! |\n"
+    "|  Week  |  30  |  Ask at the office.  |\n"
+    "Prices hold until March. Children pay half.\n"
+)
+
+
+@pytest.mark.parametrize(
+    ("statement", "row"),
+    [
+        ("A day ticket for adults costs 9 crowns", "| Day, adult | 9 | Valid until midnight. Dogs travel free! |"),
+        ("Dogs travel free with a day ticket", "| Day, adult | 9 | Valid until midnight. Dogs travel free! |"),
+        ("It is not valid on the night boat", "| Single, adult | 4 | Valid for two hours. Not on the night boat. |"),
+        ("The price of a week is 30", "|  Week  |  30  |  Ask at the office.  |"),
+        ("Children pay half", "Children pay half."),
+        ("All are in crowns", "All are in crowns."),
+        ("There are columns for ticket, price and remarks", "| Ticket | Price | Remarks |"),
+    ],
+)
+def test_a_row_of_a_table_is_cited_whole(statement: str, row: str) -> None:
+    [found] = cite(f"{statement} [1].", [FARES])
+    assert FARES.chunk.text[found.start : found.end] == row
+
+
+def test_a_row_below_another_table_has_not_its_header() -> None:
+    text = "| Pier | Depth |\n|---|---|\n| North | 4 m |\n\n| South | 9 m |\n| East. West | 2 m |"
+    told = [(text[each.start : each.end], each.header and text[slice(*each.header)]) for each in units(text)]
+    assert told == [
+        ("| Pier | Depth |", None),
+        ("| North | 4 m |", "| Pier | Depth |"),
+        ("| South | 9 m |", None),
+        ("| East. West | 2 m |", None),
+    ]
+
+
+@given(st.text("|-: .a\nB", max_size=60))
+def test_units_are_in_order_and_hold_no_blanks_around(text: str) -> None:
+    at = 0
+    for each in units(text):
+        assert at <= each.start < each.end <= len(text)
+        assert text[each.start : each.end] == text[each.start : each.end].strip()
+        at = each.end
 
 
 @given(st.text("[]0123456789, ;.a\n", max_size=60), st.integers(0, 3))
