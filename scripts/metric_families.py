@@ -6,9 +6,11 @@ from typing import Any
 
 from prometheus_client import CollectorRegistry
 
+from tandem.adapters.spool.meter import SpoolCensus
 from tandem.http.edge.census import Census
 from tandem.observe.connections import ConnectionMetrics
-from tandem.observe.metrics import Metrics
+from tandem.observe.metrics import Metrics, PrivacyCounters, RecordCounters
+from tandem.observe.monitoring import SpoolGauges
 from tandem.observe.traffic import PoolGauges
 
 
@@ -32,13 +34,16 @@ class Family:
 def families() -> Iterator[Family]:
     """All of them, those read at a scrape included."""
     registry: CollectorRegistry = Metrics("0", "all").registry
+    # Of processes that keep records of answers.
+    RecordCounters(registry)
+    PrivacyCounters(registry)
     # Of a histogram without a child nothing is collected, and so no labels either: the collector has them.
     labels: dict[str, tuple[str, ...]] = {
         name: tuple(getattr(collector, "_labelnames", ()))
         for collector, names in registry._collector_to_names.items()  # noqa: SLF001  # nothing else tells the labels
         for name in names
     }
-    read = (PoolGauges(tuple), ConnectionMetrics(Census()))
+    read = (PoolGauges(tuple), ConnectionMetrics(Census()), SpoolGauges(lambda: SpoolCensus(0, 0, 0, 0.0, True, ())))
     for each in read:
         labels |= {family.name: _labels(family) for family in each.collect()}
         registry.register(each)

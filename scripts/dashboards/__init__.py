@@ -6,11 +6,13 @@ from typing import Any
 
 import yaml
 
-from dashboards import ingestion, overview, predictor, retrieval, tenants
+from dashboards import ingestion, monitor, overview, predictor, quality, retrieval, tenants
 from dashboards.panels import Dashboard, model
 from dashboards.series import exported, wrong
 
-BOARDS: tuple[Dashboard, ...] = tuple(module.BOARD for module in (overview, retrieval, predictor, tenants, ingestion))
+BOARDS: tuple[Dashboard, ...] = tuple(
+    module.BOARD for module in (overview, retrieval, predictor, tenants, quality, monitor, ingestion)
+)
 RULES = Path(__file__).parents[2] / "charts/tandem/rules"
 
 

@@ -200,6 +200,13 @@ _PROCESSES = Row(
             "Open ones, and those that Tandem ended.",
         ),
         Panel(
+            "Log lines left out",
+            "ops",
+            (Query(rate("tandem_log_lines_left_out_total", "reason"), "{{reason}}"),),
+            "By share or rate of the access log, or since whoever reads them is stuck.",
+            height=7,
+        ),
+        Panel(
             "Quota store, identity provider, keys file",
             "short",
             (
@@ -208,7 +215,6 @@ _PROCESSES = Row(
                 Query(summed("tandem_auth_keys_file_good", how="min"), "keys file"),
             ),
             "1: well. They stand at 1 where they are not in use.",
-            width=12,
             height=7,
         ),
         Panel(
@@ -216,7 +222,6 @@ _PROCESSES = Row(
             "reqps",
             (Query(rate("tandem_quota_decisions_without_store_total"), "decisions"),),
             "Each gateway gives away its own share meanwhile, or nothing, as quotas.on_store_loss says.",
-            width=12,
             height=7,
         ),
     ),

@@ -91,6 +91,7 @@ _GENERATION = Row(
             quantiles("tandem_generation_first_token_seconds"),
             "From asking the model.",
         ),
+        Panel("Between two tokens", "s", quantiles("tandem_inter_token_seconds"), "The mean of each answer."),
         Panel("Duration", "s", quantiles("tandem_generation_seconds"), "From asking the model to the end."),
         Panel(
             "Tokens per second",

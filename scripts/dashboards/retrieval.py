@@ -1,7 +1,7 @@
 """How passages are found: how long it takes, what fails, what is left out, what caches spare."""
 
 from dashboards.panels import Dashboard, Panel, Query, Row
-from dashboards.queries import grown, quantiles, rate, summed
+from dashboards.queries import grown, mean, quantile, quantiles, rate, summed
 
 _RETRIEVAL = Row(
     "Retrieval",
@@ -20,6 +20,28 @@ _RETRIEVAL = Row(
             (Query(grown("tandem_retrieval_seconds_bucket", "le"), "{{le}}"),),
             "How many took how long.",
             kind="heatmap",
+        ),
+        Panel(
+            "Duration by stage",
+            "s",
+            (Query(quantile(0.95, "tandem_retrieval_stage_seconds", "stage"), "p95 {{stage}}", True),),
+            "embed is the question's; what follows depends on the plan of the retrieval.",
+        ),
+        Panel(
+            "Relevance of the best passage",
+            "percentunit",
+            (
+                Query(quantile(0.1, "tandem_retrieval_relevance"), "p10"),
+                Query(quantile(0.5, "tandem_retrieval_relevance"), "p50"),
+            ),
+            "Also where it was below the threshold, and nothing was answered from it.",
+            most=1,
+        ),
+        Panel(
+            "Passages handed on",
+            "short",
+            (Query(mean("tandem_retrieval_passages"), "mean"),),
+            "For one retrieval.",
         ),
         Panel(
             "Failures by code",

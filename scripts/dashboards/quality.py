@@ -1,0 +1,94 @@
+"""How good the answers are, as far as it can be told without a person."""
+
+from dashboards.panels import Dashboard, Panel, Query, Row
+from dashboards.queries import grown, mean, rate, summed
+
+
+def _measure(name: str) -> str:
+    return mean("tandem_answer_quality", where=f'measure="{name}"')
+
+
+def _share(title: str, name: str, about: str) -> Panel:
+    return Panel(title, "percentunit", (Query(_measure(name), "mean"),), about, most=1)
+
+
+_ANSWERS = Row(
+    "Every answer",
+    (
+        _share(
+            "Abstained",
+            "abstained",
+            "Answers that say they do not know. A jump: documents are gone, or other questions come.",
+        ),
+        _share("Groundedness", "groundedness", "Sentences that the cited passages support, by words."),
+        _share("Citation coverage", "citation_coverage", "Sentences that cite."),
+        _share("Language", "language_match", "Answers in the language of their question."),
+        _share("Relevance", "relevance", "Of the best passage for the question."),
+        Panel(
+            "Spread of groundedness",
+            "short",
+            (Query(grown("tandem_answer_quality_bucket", "le", where='measure="groundedness"'), "{{le}}"),),
+            "How many answers are supported how far.",
+            kind="heatmap",
+        ),
+    ),
+)
+
+_JUDGED = Row(
+    "Judged by a model",
+    (
+        Panel(
+            "Judgement",
+            "percentunit",
+            (
+                Query(
+                    mean("tandem_answer_quality", "measure", where='measure=~"judge_.*"'),
+                    "{{measure}}",
+                ),
+            ),
+            "Of a share of the answers, by the pool that quality.judge names.",
+            most=1,
+        ),
+        Panel(
+            "Samples by what became of them",
+            "ops",
+            (Query(rate("tandem_judgements_total", "how"), "{{how}}"),),
+            "over_budget, over_rate: left for their cost.",
+            stacked=True,
+        ),
+        Panel(
+            "Cost of judging",
+            "short",
+            (Query(grown("tandem_judge_cost_total"), "cost"),),
+            "In the currency of the configured prices, for each interval of the graph.",
+        ),
+    ),
+)
+
+_QUESTIONS = Row(
+    "Questions",
+    (
+        Panel(
+            "Drift",
+            "short",
+            (Query(summed("tandem_question_drift", "pod", how="max"), "{{pod}}"),),
+            "Cosine distance between the questions of the last day and of the week before. The same mix of questions stays"
+            " below .02; a fifth of foreign ones gives .04, a third .10.",
+            width=12,
+        ),
+        Panel(
+            "Questions that it is taken from",
+            "short",
+            (Query(summed("tandem_question_drift_questions", "window"), "{{window}}"),),
+            "Below 200 recent ones the drift says little.",
+            width=12,
+        ),
+    ),
+)
+
+BOARD = Dashboard(
+    "tandem-quality",
+    "Tandem: quality",
+    "How good the answers are, and whether the questions have changed.",
+    (_ANSWERS, _JUDGED, _QUESTIONS),
+)
