@@ -15,6 +15,7 @@ from tandem.cli import (
     ingest,
     search,
     serve,
+    status,
     targets,
     version,
 )
@@ -39,6 +40,7 @@ app.add_typer(config.app, name="config")
 app.command("conformance")(conformance.conformance)
 app.command("doctor")(doctor.doctor)
 app.command("health")(health.health)
+app.command("status")(status.status)
 app.command("version")(version.version)
 
 

@@ -1,0 +1,1 @@
+"""How running processes are doing, read from their metrics."""
