@@ -11,6 +11,7 @@ from tandem.app.beside import beside
 from tandem.app.monitored import monitor
 from tandem.app.private import privacy
 from tandem.app.questions import watched_questions
+from tandem.app.scoring import scoring
 from tandem.app.settings import Settings
 from tandem.app.surface import Surface, surface
 from tandem.app.working import watching, working
@@ -19,6 +20,7 @@ from tandem.domain.generation import ModelCard
 from tandem.http.lifecycle import Lifecycle
 from tandem.observe.generator import MeasuredGenerator
 from tandem.observe.traffic import TrafficMetrics
+from tandem.pipeline.monitoring import Prepare
 from tandem.ports.generator import Generator
 from tandem.ports.ingestor import Ingestor
 
@@ -54,7 +56,6 @@ async def _answers(
         return MeasuredGenerator(model, front.metrics)
 
     async with (
-        monitor(settings, front.metrics, prepare=[privacy(settings, front.metrics)]) as told,
         parts.shared(parts.embedder(settings)) as dense,
         watched_questions(settings, front.metrics) as watched,
         parts.features(settings, dense, caching.retrieval(settings.cache, front.metrics), watched) as (
@@ -65,10 +66,16 @@ async def _answers(
         entry.identity(settings, front.target, front.metrics) as identity,
         entry.quotas(settings, front.metrics) as quotas,
         parts.embeddings(settings, dense) as embed,
+        monitor(settings, front.metrics, prepare=_prepare(settings, front)) as told,
         meanwhile(ingestor),
     ):
         app = front.answers(retriever, ingestor, dispatch, identity, quotas, embed, told)
         yield Opened(app, ingestor, await model_name(dispatch.models))
+
+
+def _prepare(settings: Settings, front: Surface) -> list[Prepare]:
+    """What becomes of a record on its way: measured while it has its texts, and cleaned last."""
+    return [*scoring(settings, front.metrics), privacy(settings, front.metrics)]
 
 
 @asynccontextmanager
