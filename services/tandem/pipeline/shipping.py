@@ -7,14 +7,17 @@ from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from tandem.domain.errors import DocumentRejected, TandemError
+from tandem.domain.errors import DocumentRejected, TandemError, UpstreamUnavailable
 from tandem.domain.record import AnswerRecord
 from tandem.ports.sink import Sink
-from tandem.ports.spool import Spool
+from tandem.ports.spool import Position, Spool
 
 _log = logging.getLogger("tandem.monitor")
 # A fault that nobody foresaw is the records' own, perhaps: after so many in a row it is looked for among them.
 _FAULTS = 5
+_LONGEST_RETRY_AFTER_S = 3_600.0
+# One that does not heed its cancellation ends with the process.
+_MOMENT_S = 0.5
 
 
 class ShippingMeter(Protocol):
@@ -73,19 +76,28 @@ class Shipping:
     async def run(self) -> None:
         """Ships until told to leave."""
         name, pace = self._sink.name, self._pace
+        at: Position | None = None
         while True:
             try:
+                if pace.linger_s:
+                    await self._wait()
                 batch = await self._spool.read(name, most=pace.most)
                 if batch.records:
                     await self._deliver(batch.records)
+                if batch.records or batch.upto != at:
+                    await self._spool.shipped(name, batch.upto)
+                    at = batch.upto
                 elif self._leaving.is_set():
                     return
                 else:
                     await self._wait()
-                    continue
-                await self._spool.shipped(name, batch.upto)
             except _LeftBehind:
                 return
+            except UpstreamUnavailable as error:
+                _log.warning("%s waits: %s", name, error.message)
+                await self._unless_leaving(asyncio.sleep(pace.longest_retry_s), None)
+                if self._leaving.is_set():
+                    return
 
     async def _deliver(self, records: Sequence[AnswerRecord]) -> None:
         """Returns when each is shipped or put aside. Raises `_LeftBehind` when there is no more time for that."""
@@ -146,7 +158,7 @@ class Shipping:
         # Between half and all of it, so that many processes do not come back at the same time.
         pause_s = longest_s * (0.5 + self._chance() / 2)
         if fault.retry_after_s is not None:
-            pause_s = max(pause_s, fault.retry_after_s)
+            pause_s = max(pause_s, min(fault.retry_after_s, _LONGEST_RETRY_AFTER_S))
         await self._unless_leaving(asyncio.sleep(pause_s), None)
 
     async def _unless_leaving(self, what: Awaitable[None], timeout_s: float | None) -> None:
@@ -169,11 +181,7 @@ async def left(ships: Iterable[Shipping], tasks: Iterable[asyncio.Task[None]], t
     for task in late:
         task.cancel()
     if late:
-        # One that does not heed its cancellation ends with the process.
         await asyncio.wait(late, timeout=_MOMENT_S)
-
-
-_MOMENT_S = 0.5
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,7 @@ from tandem.adapters.spool.quarantine import Quarantine
 from tandem.adapters.spool.refused import Refused
 from tandem.adapters.spool.segments import Segment, Segments
 from tandem.adapters.spool.writing import Entry
+from tandem.domain.errors import UpstreamUnavailable
 from tandem.domain.record import AnswerRecord
 from tandem.ports.clock import Clock
 from tandem.ports.spool import Batch, Position
@@ -63,12 +64,16 @@ class Reading:
         """See the port; a batch has about a megabyte at most."""
         cursor = self.cursors[sink]
         if cursor.number >= self._end:
+            self._read[sink] = cursor
             return Batch((), cursor.position)
         if self._tail and cursor.number >= self._tail[0].number:
             records, after = self._remembered(cursor, most)
         else:
             older = _Older(self._quarantine, self._segments, self._end)
-            records, after = await asyncio.to_thread(older.read, cursor, most)
+            try:
+                records, after = await asyncio.to_thread(older.read, cursor, most)
+            except OSError as error:
+                raise UpstreamUnavailable(f"The spool cannot be read: {error.strerror}.") from error
         self._read[sink] = after
         return Batch(tuple(records), after.position)
 

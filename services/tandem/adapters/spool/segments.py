@@ -26,13 +26,13 @@ class Segment:
 class Segments:
     """Used by one thread, but for `known`, which is replaced whole and may be read by any."""
 
-    def __init__(self, folder: Path, *, segment_bytes: int) -> None:
+    def __init__(self, folder: Path, *, segment_bytes: int, first_number: int = 0) -> None:
         self._folder = folder
         self._segment_bytes = segment_bytes
         self._file: int | None = None
         # Oldest first; while a file is open the last one is it.
         self.known: tuple[Segment, ...] = ()
-        self.next_number = 0
+        self.next_number = first_number
 
     @property
     def size(self) -> int:
@@ -102,6 +102,12 @@ class Segments:
         path = self._folder / f"{self.next_number:019d}.seg"
         self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC, 0o600)
         self.known = (*self.known, Segment(self.next_number, path, 0, written_at))
+        # The file's name is on the disk as well, then.
+        folder = os.open(self._folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
 
     def _take_back(self, size: int) -> None:
         """Half a record was written, perhaps; the next ones go to a segment of their own."""

@@ -22,6 +22,7 @@ from tandem.ports.monitor import Recordable
 _log = logging.getLogger("tandem.monitor")
 # Records that are encoded and written together.
 _TOGETHER = 128
+_TOGETHER_BYTES = 2_000_000
 # What comes within this time is written together; it is also the most that a killed process loses of what `take` took.
 _LINGER_S = 0.1
 
@@ -137,7 +138,8 @@ class Spooling:
         flushes = [self._flushes.popleft() for _ in range(len(self._flushes))]
         while True:
             if not self._writer.pending:
-                self._writer.encode(self._some(), paced=not hurried)
+                relaxed = not hurried and len(self._queue) < self._room.records // 2
+                self._writer.encode(self._some(), paced=relaxed)
             if not self._writer.pending and not self._queue:
                 break
             entries = self._writer.store(self._reading.cursors, anyway=bool(flushes))
@@ -154,9 +156,14 @@ class Spooling:
                 flushed.set_result(None)
 
     def _some(self) -> Sequence[Recordable]:
-        some = [self._queue.popleft() for _ in range(min(_TOGETHER, len(self._queue)))]
-        self._written_bytes += sum(size for _, size in some)
-        return [answer for answer, _ in some]
+        some: list[Recordable] = []
+        size = 0
+        while self._queue and len(some) < _TOGETHER and size < _TOGETHER_BYTES:
+            answer, each = self._queue.popleft()
+            some.append(answer)
+            size += each
+        self._written_bytes += size
+        return some
 
     def _tell(self, what: Callable[..., None], *values: object) -> None:
         try:

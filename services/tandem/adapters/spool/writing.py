@@ -5,6 +5,7 @@ import logging
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Literal
 
@@ -23,6 +24,8 @@ from tandem.ports.monitor import Recordable
 _log = logging.getLogger("tandem.monitor")
 _RETRY_S = 0.1
 _LONGEST_RETRY_S = 5.0
+# What every sink has is not kept for longer, although its segment has room.
+_IDLE_S = 10.0
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 # The event loop waits for this thread's turn to end: turns are short, and there are breaks between them.
 _TURN_S = 0.0005
@@ -71,14 +74,21 @@ class Writer:
         self._prepare = tuple(prepare)
         self._lock = Lock(folder)
         self._files = CursorFiles(folder / "cursors")
-        self.segments = Segments(folder / "segments", segment_bytes=upkeep.segment_bytes)
         self.loaded: dict[str, Cursor] = {sink: self._files.load(sink) for sink in sinks}
+        self.segments = Segments(
+            folder / "segments",
+            segment_bytes=upkeep.segment_bytes,
+            # Numbers go on, although the segments that had them may be gone.
+            first_number=max((cursor.number for cursor in self.loaded.values()), default=0),
+        )
         self._saved: Mapping[str, Cursor] = dict(self.loaded)
         self._pending: list[tuple[AnswerRecord, bytes]] = []
         self._opened = False
         self._unsynced_since_s: float | None = None
         self._retry_s = 0.0
         self._retry_at_s = 0.0
+        # When it was first seen that every sink has everything.
+        self._idle_since_s: float | None = None
         # Why nothing can be written at the moment.
         self.trouble: str | None = None
 
@@ -127,8 +137,7 @@ class Writer:
                 if self._saved.get(sink) != cursor:
                     self._files.save(sink, cursor)
                     self._saved = {**self._saved, sink: cursor}
-            reached = min((cursor.segment for cursor in cursors.values()), default=0)
-            self.segments.delete([segment for segment in self.segments.known[:-1] if segment.number < reached])
+            self._clear(cursors)
         except OSError as error:
             self._failed(error)
 
@@ -140,6 +149,8 @@ class Writer:
             waits.append(self._retry_at_s - now_s)
         if self._unsynced_since_s is not None:
             waits.append(self._unsynced_since_s + self._upkeep.fsync_interval_s - now_s)
+        if self._idle_since_s is not None:
+            waits.append(self._idle_since_s + _IDLE_S - now_s)
         return max(0.0, min(waits)) if waits else None
 
     def forget(self) -> int:
@@ -173,7 +184,7 @@ class Writer:
             _log.exception("An answer could not be recorded.")
             self._meter.dropped("unencodable")
             return
-        if len(text) > min(MOST_BYTES, self._upkeep.segment_bytes):
+        if len(text) > min(MOST_BYTES, self._upkeep.max_bytes // 4):
             self._meter.dropped("too_large")
             return
         self._pending.append((record, text))
@@ -215,6 +226,22 @@ class Writer:
             if lost > 0:
                 self._meter.dropped("spool_full", lost)
         return True
+
+    def _clear(self, cursors: Mapping[str, Cursor]) -> None:
+        """Deletes what all sinks have; after a while without anything new, the segment that is written to as well."""
+        slowest = min((cursor.number for cursor in cursors.values()), default=0)
+        known, now_s = self.segments.known, self._clock.monotonic_s()
+        if known and slowest >= self.segments.next_number:
+            if self._idle_since_s is None:
+                self._idle_since_s = now_s
+            elif now_s - self._idle_since_s >= _IDLE_S:
+                self._idle_since_s = None
+                self.segments.close()
+                self.segments.delete(known)
+            return
+        self._idle_since_s = None
+        done = [segment for segment, following in pairwise(known) if following.number <= slowest]
+        self.segments.delete(done)
 
     def _sync(self, *, at_once: bool) -> None:
         since_s = self._unsynced_since_s
