@@ -14,6 +14,7 @@ from tandem.app.speaking import predictor_client
 from tandem.app.traffic import Endpoint, Pool
 from tandem.app.wording import planner
 from tandem.generation.streaming import Patience
+from tandem.observe.steps import stepped
 from tandem.pipeline.retrieving import RetrievalDefaults, Retrieving
 from tandem.ports.embedder import Embedder
 from tandem.ports.engine import Engine
@@ -158,10 +159,10 @@ async def local_features(
             watching(embed), sparse, store, scorer, clock, retrieval_defaults(settings), planner(settings, store, clock)
         )
         ingesting = Ingesting(
-            loader,
-            embed,
+            stepped(loader, {"load": "load"}),
+            stepped(embed, {"embed": "embed"}),
             sparse,
-            store,
+            stepped(store, {"replace_document": "store", "delete_document": "delete", "optimize": "optimize"}),
             clock,
             chunk_tokens=settings.ingestion.chunk_tokens,
             chunk_overlap=settings.ingestion.chunk_overlap,

@@ -3,6 +3,7 @@
 A step costs about a microsecond. What is noted is looked at when the work is over, and mostly thrown away then.
 """
 
+from asyncio import CancelledError
 from collections.abc import Callable
 from contextvars import ContextVar, Token
 from types import TracebackType
@@ -27,6 +28,11 @@ class Work:
         self.steps: list[Step] = []
         self.lost = 0
         self.place = Place(self)
+
+    @property
+    def example(self) -> str | None:
+        """The trace's id, where it is kept in any case."""
+        return self.span.trace_id if self.span.sampled else None
 
 
 class Place:
@@ -72,9 +78,9 @@ def running_span() -> SpanContext | None:
     return None if place is None else place.span
 
 
-def trace_headers(span: SpanContext | None = None) -> dict[str, str]:
-    """What tells a server the span it is called by: `span`, else the running one. Empty where there is none."""
-    told = running_span() if span is None else span
+def trace_headers() -> dict[str, str]:
+    """What tells a server the span it is called by. Empty where nobody is called for."""
+    told = running_span()
     if told is None:
         return {}
     if told.state is None:
@@ -115,6 +121,8 @@ class Step:
 
     def tell(self, name: str, value: Attribute) -> None:
         """An attribute of it."""
+        if self._place is None:
+            return
         if self.attributes is None:
             self.attributes = {}
         self.attributes[name] = value
@@ -165,4 +173,7 @@ class Step:
 
 def code_of(error: BaseException) -> str:
     """What an error is called in a span: never its message, which may quote what was asked."""
-    return error.code if isinstance(error, TandemError) else type(error).__name__
+    if isinstance(error, TandemError):
+        return error.code
+    # A client that left, or a process that does; a stream that nobody reads on is closed rather than cancelled.
+    return "cancelled" if isinstance(error, (CancelledError, GeneratorExit)) else type(error).__name__

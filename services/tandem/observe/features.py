@@ -8,6 +8,7 @@ from tandem.domain.document import CollectionInfo, DocumentPage, IngestOutcome, 
 from tandem.domain.errors import TandemError
 from tandem.domain.passage import Retrieval
 from tandem.domain.question import RetrievalOptions
+from tandem.domain.steps import Step
 from tandem.domain.syncing import Failure, FailurePage, MarkPage, StreamPosition
 from tandem.observe.metrics import Metrics
 from tandem.observe.versions import MeasuredVersions
@@ -15,7 +16,7 @@ from tandem.ports.clock import Clock
 from tandem.ports.ingestor import Ingestor
 from tandem.ports.retriever import Retriever
 from tandem.ports.versions import Versions
-from tandem.retrieval.plan import WORDS
+from tandem.retrieval.plan import STAGES, WORDS
 
 
 class MeasuredRetriever:
@@ -31,14 +32,27 @@ class MeasuredRetriever:
         began = self._now_s()
         context.progress.stage = "retrieval"
         try:
-            found = await self._inner.retrieve(question, options, context)
-            self._metrics.suspicious.inc(found.suspicious)
+            with Step("retrieval") as step:
+                found = await self._inner.retrieve(question, options, context)
+                step.tell("tandem.collection", found.collection)
+                step.tell("tandem.passages", len(found.passages))
+            self._told(found)
             return found
         except TandemError as error:
             self._metrics.retrieval_failures.labels(error.code).inc()
             raise
         finally:
-            self._metrics.retrieval_seconds.observe(self._now_s() - began)
+            self._metrics.retrieval_seconds.observe(self._now_s() - began, self._metrics.example())
+
+    def _told(self, found: Retrieval) -> None:
+        metrics = self._metrics
+        metrics.suspicious.inc(found.suspicious)
+        metrics.retrieval_relevance.observe(found.relevance)
+        metrics.retrieval_passages.observe(len(found.passages))
+        for stage in found.provenance.stages:
+            # A peer of another version may know stages that are not known here: labels are bounded all the same.
+            name = stage.name if stage.name in STAGES else "other"
+            metrics.child(metrics.retrieval_stage_seconds, name).observe(stage.took_s)
 
 
 class CountedDegradation:

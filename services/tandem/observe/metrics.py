@@ -56,11 +56,11 @@ SINK_GAUGES = {
 class Metrics(Reports):
     """The counters of one process, in a registry of their own; what the HTTP surface reports lies in `reports.py`.
 
-    `tenants` are those that have series of their own.
+    `tenants` are those that have series of their own. `follows`: traces are kept, so that measures may name one.
     """
 
-    def __init__(self, version: str, target: str, tenants: Tenants = NO_TENANTS) -> None:
-        super().__init__(tenants)
+    def __init__(self, version: str, target: str, tenants: Tenants = NO_TENANTS, *, follows: bool = False) -> None:
+        super().__init__(tenants, follows=follows)
         self.registry = CollectorRegistry()
         ProcessCollector(registry=self.registry)
         PlatformCollector(registry=self.registry)

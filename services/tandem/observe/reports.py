@@ -5,6 +5,7 @@ from typing import Any, TypeVar
 from prometheus_client import Counter, Gauge, Histogram
 
 from tandem.domain.generation import Usage
+from tandem.domain.steps import here
 from tandem.observe.tenants import Tenants
 
 M = TypeVar("M", Counter, Histogram)
@@ -31,9 +32,15 @@ class Reports:
     _tenant_requests: Counter
     _tenant_tokens: Counter
 
-    def __init__(self, tenants: Tenants) -> None:
+    def __init__(self, tenants: Tenants, *, follows: bool) -> None:
         self.tenants = tenants
+        self._follows = follows
         self._children: dict[tuple[object, ...], Any] = {}
+
+    def example(self) -> dict[str, str] | None:
+        """What a histogram shows beside a value that is measured now: the running trace, where that is kept in any case."""
+        place = here() if self._follows else None
+        return None if place is None else exemplar(place.work.example)
 
     def keys_file(self, *, good: bool) -> None:
         """The file of keys is in force as it stands, or it is broken."""
@@ -67,7 +74,7 @@ class Reports:
         """
         self._in_flight.dec()
         self.child(self._responses, route, str(status)).inc()
-        self.child(self._seconds, route).observe(duration_s, _exemplar(example))
+        self.child(self._seconds, route).observe(duration_s, exemplar(example))
         self.child(self._tenant_requests, self.tenants.label(tenant), _outcome(status)).inc()
 
     def spent(self, tenant: str, usage: Usage, cost: float) -> None:
@@ -91,7 +98,7 @@ class Reports:
 
     def first_token(self, since_arrival_s: float, example: str | None = None) -> None:
         """The first text of an answer left; `example` is the id of its trace, where that is kept."""
-        self._first_token.observe(since_arrival_s, _exemplar(example))
+        self._first_token.observe(since_arrival_s, exemplar(example))
 
     def answered(self, outcome: str) -> None:
         """An answer was given whole."""
@@ -105,7 +112,8 @@ class Reports:
         return known
 
 
-def _exemplar(trace_id: str | None) -> dict[str, str] | None:
+def exemplar(trace_id: str | None) -> dict[str, str] | None:
+    """What a histogram shows beside a measured value: the trace that it is an example of, where that is kept."""
     return None if trace_id is None else {"trace_id": trace_id}
 
 

@@ -7,6 +7,7 @@ from typing import TypeVar
 
 from tandem.domain.errors import DeadlineExceeded
 from tandem.domain.passage import StageTime
+from tandem.domain.steps import Step
 from tandem.ports.clock import Clock
 from tandem.retrieval.pace import Pace
 from tandem.retrieval.plan import Stage, left_out
@@ -84,7 +85,8 @@ class Course:
         began_s = self._clock.monotonic_s()
         telling = False
         try:
-            yield
+            with Step(stage.name):
+                yield
             telling = True
         except TimeoutError:
             telling = True

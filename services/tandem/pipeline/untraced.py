@@ -18,7 +18,7 @@ class Untraced:
         return True
 
     def begin(self, span: SpanContext, began_s: float) -> Work:
-        """See the port; nobody calls it."""
+        """See the port. Its ids go to the servers that are called, who may follow it."""
         return Work(span, lambda: began_s, began_s)
 
     def keeps(self, _work: Work, *, failed: bool) -> bool:  # noqa: ARG002 - the port's

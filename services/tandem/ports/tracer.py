@@ -14,7 +14,7 @@ class Tracer(Protocol):
 
     @property
     def follows(self) -> bool:
-        """False where nothing is kept, and nothing needs to be noted."""
+        """False where nothing is kept."""
         ...
 
     def samples(self, trace_id: str) -> bool:

@@ -30,6 +30,9 @@ SELF_QUERY = Stage("self_query", 1.0, skipped="self_query_skipped", failed="self
 EXPAND = Stage("expand", 1.5, skipped="expand_skipped", failed="expand_failed")
 # What the rules read out of it, with a look at what the collection knows.
 UNDERSTAND = Stage("understand", 0.005, failed=SELF_QUERY.failed)
+STAGES = frozenset(
+    stage.name for stage in (EMBED, SEARCH, RERANK, SELECT, NEIGHBOURS, STANDALONE, SELF_QUERY, EXPAND, UNDERSTAND)
+)
 
 # Nothing was searched at all, and the model answered by itself: `retrieval.on_failure: answer_without`.
 UNAVAILABLE = "retrieval_unavailable"

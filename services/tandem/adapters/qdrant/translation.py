@@ -8,10 +8,12 @@ from grpc import StatusCode
 from grpc.aio import AioRpcError
 from pydantic import ValidationError
 from qdrant_client.common.client_exceptions import QdrantException, ResourceExhaustedResponse
+from qdrant_client.context_headers import headers
 from qdrant_client.http.exceptions import ResponseHandlingException, UnexpectedResponse
 
 from tandem.adapters.qdrant.naming import unknown
 from tandem.domain.errors import Overloaded, StoreFull, TandemError, UpstreamFailed, UpstreamUnavailable
+from tandem.domain.steps import trace_headers
 
 _AWAY = frozenset({StatusCode.UNAVAILABLE, StatusCode.DEADLINE_EXCEEDED})
 _GATEWAY_STATUSES = frozenset({502, 503, 504})
@@ -19,9 +21,10 @@ _GATEWAY_STATUSES = frozenset({502, 503, 504})
 
 @asynccontextmanager
 async def translated(collection: str = "") -> AsyncIterator[None]:
-    """Errors of qdrant-client, over any of its transports, as Tandem's."""
+    """Errors of qdrant-client, over any of its transports, as Tandem's; the server is told the span that it is called by."""
     try:
-        yield
+        with headers(trace_headers()):
+            yield
     except ResourceExhaustedResponse as error:
         raise Overloaded("The Qdrant server limits requests.", retry_after_s=error.retry_after_s) from error
     except ResponseHandlingException as error:

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 from tandem.domain.context import RequestContext
 from tandem.domain.errors import DeadlineExceeded, Overloaded, TandemError, UpstreamFailed, UpstreamUnavailable
 from tandem.domain.passage import Passage
+from tandem.domain.steps import trace_headers
 
 _CONNECT_S = 2.0
 # What a TEI takes in one call unless told otherwise; a pair's score does not depend on its company.
@@ -92,7 +93,7 @@ async def tei_reranker(
 
 
 def _headers(context: RequestContext, left_s: float | None) -> dict[str, str]:
-    headers = {"x-request-id": context.request_id}
+    headers = {"x-request-id": context.request_id, **trace_headers()}
     if left_s is not None:
         # TEI itself pays no heed to it; a proxy before it may.
         headers["x-request-timeout-ms"] = str(max(1, int(left_s * 1000)))

@@ -93,7 +93,7 @@ class Arrival:
             nonlocal start, whole
             if message["type"] == "http.response.start":
                 start = message
-                headers = [*message["headers"], echoed, *rate_headers(exchange.standing)]
+                headers = [*message["headers"], echoed, *_recorded(exchange.receipt), *rate_headers(exchange.standing)]
                 message = {**message, "headers": headers}
             else:
                 whole = not message.get("more_body", False)
@@ -147,10 +147,10 @@ class Arrival:
         return SpanContext(traceparent[3:35], span_id, traceparent[36:52], sampled, state)
 
     def _followed(self, exchange: Exchange) -> tuple[Work | None, Token[Place | None] | None]:
-        """What is noted of it from now on. Probes and scrapes are no work."""
-        if not self._tracer.follows or exchange.route in self._quiet:
+        """What is noted of it from now on: servers that it calls learn by that whom for. Probes and scrapes are no work."""
+        if exchange.route in self._quiet:
             return None, None
-        if exchange.span.sampled:
+        if self._tracer.follows and exchange.span.sampled:
             exchange.example = exchange.span.trace_id
         work = self._tracer.begin(exchange.span, exchange.arrived_s)
         return work, enter(work)
@@ -183,6 +183,11 @@ def _served(scope: Scope, exchange: Exchange, status: int) -> Served:
     error = str(status) if status >= 500 else None
     name = f"{scope['method']} {exchange.route}"
     return Served(name, told, error, recorded=bool(exchange.progress.outcome))
+
+
+def _recorded(receipt: str) -> list[tuple[bytes, bytes]]:
+    """Told of failures too: what is known of them can then be looked up."""
+    return [(b"x-tandem-receipt-id", receipt.encode())] if receipt else []
 
 
 def _fault(scope: Scope) -> str | None:

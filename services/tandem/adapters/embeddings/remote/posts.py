@@ -9,6 +9,7 @@ import aiohttp
 import orjson
 
 from tandem.domain.errors import Overloaded, TandemError, UpstreamFailed, UpstreamUnavailable
+from tandem.domain.steps import trace_headers
 
 _CONNECT_S = 2.0
 _AWAY = frozenset({502, 503, 504})
@@ -78,7 +79,7 @@ class Posts:
                     method,
                     self._url + path,
                     data=content,
-                    headers={"content-type": "application/json"},
+                    headers={"content-type": "application/json", **trace_headers()},
                     timeout=aiohttp.ClientTimeout(total=None, sock_connect=_CONNECT_S),
                     # A redirect could carry the key to another host.
                     allow_redirects=False,
