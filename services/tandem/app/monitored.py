@@ -27,24 +27,31 @@ async def monitor(
 
     Left, it has drained: records are on the disk, and what fitted into `monitor.drain_timeout_s` is shipped.
     """
-    async with sinks(settings) as configured:
-        ways = [*configured, *beside] if settings.monitor.enabled else []
+    if not settings.monitor.enabled:
+        yield Unmonitored()
+        return
+    meter = MonitorMetrics(metrics)
+    async with sinks(settings, meter) as configured:
+        ways = [*configured, *beside]
         if not ways:
             yield Unmonitored()
             return
-        async with _spooled(settings, metrics, prepare, ways) as spooled:
+        async with _spooled(settings, metrics, meter, prepare, ways) as spooled:
             yield spooled
 
 
 @asynccontextmanager
 async def _spooled(
-    settings: Settings, metrics: Metrics, prepare: Sequence[Prepare], ways: Sequence[tuple[Sink, Pace]]
+    settings: Settings,
+    metrics: Metrics,
+    meter: MonitorMetrics,
+    prepare: Sequence[Prepare],
+    ways: Sequence[tuple[Sink, Pace]],
 ) -> AsyncIterator[Monitor]:
     from tandem.adapters.spool.spooling import Room, spooling
     from tandem.adapters.spool.writing import Upkeep
 
     chosen, spool = settings.monitor, settings.monitor.spool
-    meter = MonitorMetrics(metrics)
     async with spooling(
         spool.dir or settings.data_dir / "monitor",
         Upkeep(spool.fsync, spool.fsync_interval_s, spool.segment_bytes, spool.max_bytes, spool.on_full),

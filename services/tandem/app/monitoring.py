@@ -5,7 +5,9 @@ from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
+from tandem.app.columns import Parquet
 from tandem.app.group import Group
+from tandem.app.otlp import Otlp
 
 
 class Spool(Group):
@@ -29,6 +31,13 @@ class Spool(Group):
         if self.max_bytes < 4 * self.segment_bytes:
             raise ValueError("spool.max_bytes has room for less than four files of spool.segment_bytes")
         return self
+
+
+class Receipts(Group):
+    """Records that can be looked up, in the store that `state` names."""
+
+    enabled: bool = True
+    """`false`: none are kept, and `/v1/receipts` knows none."""
 
 
 class Stdout(Group):
@@ -58,4 +67,7 @@ class Monitor(Group):
     longest_retry_s: float = Field(default=60.0, gt=0)
     """Longest such pause."""
     spool: Spool = Spool()
+    receipts: Receipts = Receipts()
+    otlp: Otlp = Otlp()
+    parquet: Parquet = Parquet()
     stdout: Stdout = Stdout()

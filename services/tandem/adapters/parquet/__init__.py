@@ -1,0 +1,1 @@
+"""Records as Parquet files, in a folder or an object store, by day and tenant."""
