@@ -17,6 +17,8 @@ from tandem.ports.clock import Clock
 from tandem.prompting.judging import MAX_TOKENS, SCHEMA, judgement, verdict
 
 Looked = Literal["judged", "unreadable", "failed", "over_budget", "over_rate"]
+# The receipt comes another way, and may come a little later.
+_PLACED_AFTER_S = 2.0
 _CHARS_PER_TOKEN = 3
 _DAY_S = 86_400
 # A bucket holds a minute of them: of a burst no more than this is judged at once.
@@ -41,8 +43,8 @@ class JudgePolicy:
 class Verdicts(Protocol):
     """Where judgements go; the store of receipts is one."""
 
-    async def judged(self, record: AnswerRecord, scores: Mapping[str, float]) -> None:
-        """Add these to the scores of the record. Raises what the store raises."""
+    async def judged(self, tenant: str, receipt_id: str, scores: Mapping[str, float]) -> bool:
+        """Add these to the scores of the receipt; False when it is not there. Raises what the store raises."""
         ...
 
 
@@ -115,10 +117,15 @@ class Judging:
             if scores is None:
                 return "unreadable"
             self._meter.scored(scores)
-            await self._verdicts.judged(record, scores)
+            return "judged" if await self._placed(record, scores) else "failed"
         except TandemError:
             return "failed"
-        return "judged"
+
+    async def _placed(self, record: AnswerRecord, scores: Mapping[str, float]) -> bool:
+        if await self._verdicts.judged(record.asker.tenant, record.id, scores):
+            return True
+        await asyncio.sleep(_PLACED_AFTER_S)
+        return await self._verdicts.judged(record.asker.tenant, record.id, scores)
 
     async def _judged(self, record: AnswerRecord) -> dict[str, float] | None:
         texts = [passage.text for passage in record.retrieval.passages if passage.text]
