@@ -1,0 +1,1 @@
+"""What people think of answers: taken in, shown, and made into data sets."""
