@@ -33,10 +33,11 @@ class CursorFiles:
 
     def load(self, sink: str) -> Cursor:
         """From the beginning for a sink that has none, or whose file cannot be read: records come again rather than never."""
-        with contextlib.suppress(OSError, ValueError, TypeError, KeyError):
-            told = orjson.loads(self._path(sink).read_bytes())
-            return Cursor(int(told["segment"]), int(told["offset"]), int(told["number"]), float(told["written_at"]))
-        return Cursor()
+        return _read(self._path(sink))
+
+    def highest(self) -> int:
+        """The highest number that any sink has come to, also those of earlier settings."""
+        return max((_read(path).number for path in self._folder.glob("*.json")), default=0)
 
     def save(self, sink: str, cursor: Cursor) -> None:
         """Raises `OSError`; then the earlier one stands."""
@@ -48,3 +49,10 @@ class CursorFiles:
 
     def _path(self, sink: str) -> Path:
         return self._folder / f"{quote(sink, safe='')}.json"
+
+
+def _read(path: Path) -> Cursor:
+    with contextlib.suppress(OSError, ValueError, TypeError, KeyError):
+        told = orjson.loads(path.read_bytes())
+        return Cursor(int(told["segment"]), int(told["offset"]), int(told["number"]), float(told["written_at"]))
+    return Cursor()

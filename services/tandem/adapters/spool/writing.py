@@ -79,7 +79,7 @@ class Writer:
             folder / "segments",
             segment_bytes=upkeep.segment_bytes,
             # Numbers go on, although the segments that had them may be gone.
-            first_number=max((cursor.number for cursor in self.loaded.values()), default=0),
+            first_number=self._files.highest(),
         )
         self._saved: Mapping[str, Cursor] = dict(self.loaded)
         self._pending: list[tuple[AnswerRecord, bytes]] = []
@@ -231,17 +231,16 @@ class Writer:
         """Deletes what all sinks have; after a while without anything new, the segment that is written to as well."""
         slowest = min((cursor.number for cursor in cursors.values()), default=0)
         known, now_s = self.segments.known, self._clock.monotonic_s()
+        self.segments.delete([each for each, following in pairwise(known) if following.number <= slowest])
         if known and slowest >= self.segments.next_number:
             if self._idle_since_s is None:
                 self._idle_since_s = now_s
             elif now_s - self._idle_since_s >= _IDLE_S:
                 self._idle_since_s = None
                 self.segments.close()
-                self.segments.delete(known)
-            return
-        self._idle_since_s = None
-        done = [segment for segment, following in pairwise(known) if following.number <= slowest]
-        self.segments.delete(done)
+                self.segments.delete(known[-1:])
+        else:
+            self._idle_since_s = None
 
     def _sync(self, *, at_once: bool) -> None:
         since_s = self._unsynced_since_s
