@@ -74,10 +74,10 @@ def resource(service: str) -> dict[str, str]:
 
     Raises `ConfigurationError` when these are not of their form.
     """
-    pairs = [each.partition("=") for each in (_variable("OTEL_RESOURCE_ATTRIBUTES") or "").split(",") if each.strip()]
+    pairs = [each.partition("=") for each in (variable("OTEL_RESOURCE_ATTRIBUTES") or "").split(",") if each.strip()]
     if any(not between for _, between, _ in pairs):
         raise ConfigurationError("OTEL_RESOURCE_ATTRIBUTES is not of the form name=value,name=value.")
-    named = _variable("OTEL_SERVICE_NAME")
+    named = variable("OTEL_SERVICE_NAME")
     return {
         "service.name": service,
         "service.version": version("tandem-rag"),
@@ -88,7 +88,7 @@ def resource(service: str) -> dict[str, str]:
 
 
 def _url(signal: Signal) -> str | None:
-    off = (_variable("OTEL_SDK_DISABLED") or "").lower() == "true" or _variable(
+    off = (variable("OTEL_SDK_DISABLED") or "").lower() == "true" or variable(
         f"OTEL_{signal.upper()}_EXPORTER"
     ) == "none"
     url = None if off else _of(signal, "ENDPOINT")
@@ -141,9 +141,10 @@ def _compression(signal: Signal) -> Literal["gzip", "none"]:
 
 def _of(signal: Signal, name: str) -> str | None:
     """A signal's own variable comes before the one for all."""
-    return _variable(f"{_PREFIX}{signal.upper()}_{name}") or _variable(f"{_PREFIX}{name}")
+    return variable(f"{_PREFIX}{signal.upper()}_{name}") or variable(f"{_PREFIX}{name}")
 
 
-def _variable(name: str) -> str | None:
+def variable(name: str) -> str | None:
+    """What the environment says, None where it says nothing. OpenTelemetry's variables alone are read so."""
     read: Any = create_model("_Variable", __base__=BaseSettings, value=(str, Field("", validation_alias=name)))
     return str(read().value).strip() or None
