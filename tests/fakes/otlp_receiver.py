@@ -9,7 +9,10 @@ from typing import Any
 
 from aiohttp import web
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
-from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest, ExportTraceServiceResponse
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
+    ExportTraceServiceRequest,
+    ExportTraceServiceResponse,
+)
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
 from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
@@ -65,11 +68,10 @@ class OtlpReceiver:
         (span,) = [span for span in self.spans.values() if span.name.startswith(name)]
         return span
 
-    @property
-    def records(self) -> set[str]:
-        """The ids of the records whose request's spans are here."""
+    def ids(self) -> list[str]:
+        """Of the records whose requests' spans are here."""
         told = (attributes(span.attributes).get("tandem.receipt.id") for span in self.spans.values())
-        return {each for each in told if each is not None}
+        return [each for each in told if each is not None]
 
 
 def answered(response: ExportTraceServiceResponse) -> web.Response:

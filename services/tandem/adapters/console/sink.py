@@ -2,19 +2,18 @@
 
 import asyncio
 import errno
-import json
 import os
 import select
 import threading
 from collections.abc import AsyncIterator, Sequence
-from concurrent.futures import Future, InvalidStateError
-from contextlib import asynccontextmanager, suppress
-from dataclasses import asdict
+from concurrent.futures import Future
+from contextlib import asynccontextmanager
 
 import orjson
 
 from tandem.domain.errors import UpstreamUnavailable
 from tandem.domain.record import AnswerRecord
+from tandem.domain.sayable import sayable
 
 # A pipe that says it has room takes so much at once: PIPE_BUF.
 _PIECE_BYTES = 4096
@@ -56,12 +55,11 @@ class ConsoleSink:
         self._ended.set()
 
     def _ship(self, records: Sequence[AnswerRecord], written: Future[None]) -> None:
-        # Whoever waits may have left meanwhile.
-        with suppress(InvalidStateError):
+        with self._turn:
+            if not written.set_running_or_notify_cancel():
+                return
             try:
-                lines = b"".join(map(line, records))
-                with self._turn:
-                    self._write(lines)
+                self._write(b"".join(map(line, records)))
             except OSError as error:
                 written.set_exception(error)
             else:
@@ -97,8 +95,8 @@ def line(record: AnswerRecord) -> bytes:
     told = {"tandem": "answer", "record": record}
     try:
         return orjson.dumps(told, option=orjson.OPT_APPEND_NEWLINE)
-    except TypeError:  # half of a surrogate pair, which only ASCII can say
-        return json.dumps({**told, "record": asdict(record)}, separators=(",", ":")).encode() + b"\n"
+    except TypeError:
+        return orjson.dumps(sayable(told), option=orjson.OPT_APPEND_NEWLINE)
 
 
 @asynccontextmanager

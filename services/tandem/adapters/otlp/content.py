@@ -7,6 +7,7 @@ import orjson
 from tandem.domain.passage import Scores
 from tandem.domain.question import Message
 from tandem.domain.record import AnswerRecord, RecordedPassage
+from tandem.domain.sayable import sayable
 
 # The number that ranks a passage is that of the last stage that gave it one.
 _RANKED_BY = ("relevance", "rerank", "fused", "dense", "sparse")
@@ -70,8 +71,8 @@ def written(value: object) -> str:
     """JSON."""
     try:
         return orjson.dumps(value).decode()
-    except TypeError:  # half of a surrogate pair
-        return orjson.dumps(_sayable(value)).decode()
+    except TypeError:
+        return orjson.dumps(sayable(value)).decode()
 
 
 def _prompted(record: AnswerRecord) -> tuple[Message, ...]:
@@ -88,11 +89,3 @@ def _turn(role: str, text: str) -> dict[str, Any]:
 
 def _part(text: str) -> dict[str, str]:
     return {"type": "text", "content": text}
-
-
-def _sayable(value: Any) -> Any:
-    if isinstance(value, str):
-        return value.encode("utf-8", "replace").decode()
-    if isinstance(value, dict):
-        return {key: _sayable(item) for key, item in value.items()}
-    return [_sayable(item) for item in value] if isinstance(value, list) else value

@@ -13,6 +13,7 @@ from opentelemetry.proto.resource.v1.resource_pb2 import Resource
 from opentelemetry.proto.trace.v1 import trace_pb2 as wire
 
 from tandem.adapters.otlp.span import Attribute, Kind, LogEvent, Span, SpanEvent
+from tandem.domain.sayable import sayable
 
 _KINDS: dict[Kind, "wire.Span.SpanKind.ValueType"] = {
     "internal": wire.Span.SPAN_KIND_INTERNAL,
@@ -31,7 +32,7 @@ def span_message(span: Span) -> wire.Span:
         trace_id=bytes.fromhex(span.trace_id),
         span_id=bytes.fromhex(span.span_id),
         parent_span_id=bytes.fromhex(span.parent_id or ""),
-        name=span.name,
+        name=sayable(span.name),
         kind=_KINDS[span.kind],
         start_time_unix_nano=span.start_ns,
         end_time_unix_nano=span.end_ns,
@@ -40,7 +41,7 @@ def span_message(span: Span) -> wire.Span:
         flags=_REMOTE_KNOWN | (_SAMPLED if span.sampled else 0),
     )
     if span.error is not None:
-        message.status.CopyFrom(wire.Status(code=wire.Status.STATUS_CODE_ERROR, message=said(span.error)))
+        message.status.CopyFrom(wire.Status(code=wire.Status.STATUS_CODE_ERROR, message=sayable(span.error)))
     return message
 
 
@@ -72,11 +73,6 @@ def log_request(records: Sequence[LogRecord], resource: Mapping[str, str], scope
     return bytes(ExportLogsServiceRequest(resource_logs=[of_resource]).SerializeToString())
 
 
-def said(text: str) -> str:
-    """The same, with what UTF-8 cannot say as question marks: halves of surrogate pairs."""
-    return text if text.isascii() else text.encode("utf-8", "replace").decode()
-
-
 def _resource(attributes: Mapping[str, str]) -> Resource:
     return Resource(attributes=_attributes(attributes))
 
@@ -91,11 +87,11 @@ def _attributes(attributes: Mapping[str, Attribute]) -> list[KeyValue]:
 
 def _value(value: str | bool | int | float | tuple[str, ...]) -> AnyValue:  # noqa: PYI041 - ints stay ints on the wire
     if isinstance(value, str):
-        return AnyValue(string_value=said(value))
+        return AnyValue(string_value=sayable(value))
     if isinstance(value, bool):
         return AnyValue(bool_value=value)
     if isinstance(value, int):
         return AnyValue(int_value=value) if -_LONGEST_INT <= value < _LONGEST_INT else AnyValue(string_value=str(value))
     if isinstance(value, float):
         return AnyValue(double_value=value)
-    return AnyValue(array_value=ArrayValue(values=[AnyValue(string_value=said(each)) for each in value]))
+    return AnyValue(array_value=ArrayValue(values=[AnyValue(string_value=sayable(each)) for each in value]))

@@ -3,23 +3,23 @@
 import asyncio
 import threading
 from collections.abc import Callable
-from concurrent.futures import Future, InvalidStateError
-from contextlib import suppress
+from concurrent.futures import Future
 from typing import TypeVar
 
 T = TypeVar("T")
 
 
 async def aside(work: Callable[[], T], turn: threading.Lock) -> T:
-    """What `work` returns or raises. One holder of `turn` at a time; one who waited in vain still finishes its own."""
+    """What `work` returns or raises. One at a time; what was not begun when nobody waits any more never is."""
     done: Future[T] = Future()
 
     def run() -> None:
-        # Whoever waits may have left meanwhile.
-        with suppress(InvalidStateError):
+        with turn:
+            if not done.set_running_or_notify_cancel():
+                # It would write over what came after it.
+                return
             try:
-                with turn:
-                    made = work()
+                made = work()
             except BaseException as error:  # noqa: BLE001 - it is raised where it is waited for
                 done.set_exception(error)
             else:

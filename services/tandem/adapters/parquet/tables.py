@@ -11,6 +11,7 @@ import orjson
 
 from tandem.adapters.parquet.schema import COLUMNS, row
 from tandem.domain.record import AnswerRecord
+from tandem.domain.sayable import sayable
 
 # Nothing is fetched or loaded from elsewhere, and one thread is enough for what nobody waits for.
 _SETTINGS: dict[str, str | bool | int | float | list[str]] = {
@@ -85,16 +86,8 @@ def _copied(database: duckdb.DuckDBPyConnection, query: str, folder: Path) -> by
 def _line(record: AnswerRecord) -> bytes:
     try:
         return orjson.dumps(row(record))
-    except TypeError:  # half of a surrogate pair, which UTF-8 cannot say
-        return orjson.dumps(_sayable(row(record)))
-
-
-def _sayable(value: Any) -> Any:
-    if isinstance(value, str):
-        return value.encode("utf-8", "replace").decode()
-    if isinstance(value, dict):
-        return {_sayable(key): _sayable(item) for key, item in value.items()}
-    return [_sayable(item) for item in value] if isinstance(value, list | tuple) else value
+    except TypeError:
+        return orjson.dumps(sayable(row(record)))
 
 
 def _quoted(file: Path) -> str:
