@@ -149,11 +149,11 @@ async def test_each_filter_by_itself_and_together(store: Receipts) -> None:
 
 async def test_scores_that_come_later_stand_beside_the_others(store: Receipts) -> None:
     record = answer_record()
-    assert not await store.judged(record, {"judge": 1.0})
+    assert not await store.judged("acme", "rcpt-1", {"judge": 1.0})
     assert await store.receipt("acme", "rcpt-1") is None
     await store.keep([record, answer_record(tenant="north")])
-    assert await store.judged(record, {"judge": 0.25})
-    assert await store.judged(record, {"judge": 0.5})
+    assert await store.judged("acme", "rcpt-1", {"judge": 0.25})
+    assert await store.judged("acme", "rcpt-1", {"judge": 0.5})
     assert await store.receipt("acme", "rcpt-1") == replace(record, scores={**record.scores, "judge": 0.5})
     assert await store.receipt("north", "rcpt-1") == answer_record(tenant="north")
 

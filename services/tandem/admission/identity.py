@@ -15,12 +15,16 @@ GROUPS_HEADER = "x-tandem-groups"
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """`name` is for logs; `tenant` and `groups` decide what is seen, `admin` what may be done to a whole collection."""
+    """`name` is for logs; `tenant` and `groups` decide what is seen, `admin` what may be done to a whole collection.
+
+    A `peer` may speak for any tenant.
+    """
 
     name: str
     tenant: str
     groups: tuple[str, ...] = ()
     admin: bool = False
+    peer: bool = False
 
 
 class Identity:
@@ -67,7 +71,8 @@ class Identity:
             )
         admin = key.admin or key.peer
         if tenant is None or tenant == key.tenant:
-            return Caller(key.name, key.tenant, in_order(key.groups) if groups is None else _told(groups), admin)
+            own = in_order(key.groups) if groups is None else _told(groups)
+            return Caller(key.name, key.tenant, own, admin, key.peer)
         if not key.peer:
             raise Unauthenticated(
                 "This caller may not speak for another tenant.", hint="Mark the gateway's key with peer: true."
@@ -75,7 +80,7 @@ class Identity:
         if not TENANT.fullmatch(tenant):
             raise InvalidRequest(f"{TENANT_HEADER} is not a tenant's name.", param=TENANT_HEADER)
         # The peer's own groups are of its own tenant.
-        return Caller(key.name, tenant, _told(groups or ()), admin)
+        return Caller(key.name, tenant, _told(groups or ()), admin, key.peer)
 
     async def _key(self, authorization: str | None) -> Key:
         kind = "API key" if self._tokens is None else "token"

@@ -1,5 +1,6 @@
 """What stands between an answer's record and everything that keeps it."""
 
+from tandem.app.kept import shared
 from tandem.app.privacy import captures, users
 from tandem.app.settings import Settings
 from tandem.observe.metrics import Metrics
@@ -15,6 +16,6 @@ def privacy(settings: Settings, metrics: Metrics) -> Privacy:
     return Privacy(
         lambda tenant: captured.get(tenant, captured[""]),
         redaction(wanted.redact, wanted.phone_regions, wanted.patterns),
-        users(wanted, settings.data_dir, shared=settings.retriever.url is not None),
+        users(wanted, settings.data_dir, shared=shared(settings)),
         PrivacyMetrics(metrics),
     )

@@ -30,6 +30,7 @@ class Exchange:
     tenant: str = DEFAULT_TENANT
     groups: tuple[str, ...] = ()
     admin: bool = False
+    peer: bool = False
     outcome: int | None = None
     standing: Standing | None = None
     receipt: str = ""

@@ -16,6 +16,12 @@ def require_admin(request: Request) -> None:
         raise PermissionDenied("This takes an admin's key: it concerns the collection as a whole.", hint=_HINT)
 
 
+def require_peer(request: Request) -> None:
+    """Raises `PermissionDenied` unless the caller is a peer. Without keys only peers reach a retriever."""
+    if not exchange_of(request.scope).peer:
+        raise PermissionDenied("This takes a peer's key.", hint="Mark the gateway's key with peer: true.")
+
+
 def check_collection(name: str | None, scope: Scope) -> None:
     """Raises `PermissionDenied` for a version by its number, such as `docs@3`, unless the caller is an admin.
 
@@ -37,5 +43,7 @@ def _check_named(request: Request) -> None:
 
 admin_only = [Depends(require_admin)]
 """`dependencies` of a route that only admins may call; document it with `faults(403)`."""
+peers_only = [Depends(require_peer)]
+"""The same for what only gateways ask of their retriever."""
 as_it_serves = [Depends(_check_named)]
 """`dependencies` of routes that name a collection in the path or the query; others call `check_collection`."""

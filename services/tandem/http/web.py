@@ -32,6 +32,8 @@ from tandem.http.middleware.security_headers import SecurityHeaders
 from tandem.http.middleware.shedding import Refusal, Shedding
 from tandem.http.route_table import RouteTable
 from tandem.http.routers.operations import OPERATIONS
+from tandem.http.routers.peer_receipts import MAX_BYTES as PEER_BYTES
+from tandem.http.routers.peer_receipts import ROOT as PEER_RECEIPTS
 from tandem.pipeline.untraced import UNTRACED
 from tandem.ports.clock import Clock
 from tandem.ports.tracer import Tracer
@@ -65,7 +67,8 @@ def web_app(
     """
     routers = [*routers, documentation_router()]
     routes = RouteTable(route for router in routers for route in router.routes)
-    special: Mapping[str, int] = {} if max_document_bytes is None else {"/v1/documents": max_document_bytes}
+    documents = {} if max_document_bytes is None else {"/v1/documents": max_document_bytes}
+    special: Mapping[str, int] = {**documents, PEER_RECEIPTS: PEER_BYTES}
     lanes = {key: lane for router in routers if isinstance(router, DirectRouter) for key, lane in router.lanes.items()}
     layers = [
         Middleware(

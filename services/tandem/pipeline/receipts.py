@@ -27,10 +27,10 @@ class Listing:
 
 
 class ReadReceipts:
-    """`user_of` tells under which id a tenant's user is recorded: a hash of it, where content is not captured."""
+    """`user_of` tells under which id a tenant's user is recorded: an alias of it, where texts are not kept, or none."""
 
     def __init__(
-        self, store: Receipts, in_flight: InFlight, user_of: Callable[[str, str], str] = lambda _, user: user
+        self, store: Receipts, in_flight: InFlight, user_of: Callable[[str, str], str | None] = lambda _, user: user
     ) -> None:
         self._store = store
         self._in_flight = in_flight
@@ -58,7 +58,10 @@ class ReadReceipts:
                 return Listing(())
             wanted = replace(wanted, caller=reader.caller)
         if wanted.user is not None:
-            wanted = replace(wanted, user=self._user_of(reader.tenant, wanted.user))
+            known_as = self._user_of(reader.tenant, wanted.user)
+            if known_as is None:
+                return Listing(())
+            wanted = replace(wanted, user=known_as)
         page = await self._store.page(reader.tenant, wanted, limit=limit, after=after)
         return Listing(tuple(_seen(record, reader) for record in page.records), page.next_after)
 

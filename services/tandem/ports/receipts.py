@@ -60,9 +60,9 @@ class Receipts(Protocol):
         """One look-up by both, so that an unknown id and another tenant's take the same time."""
         ...
 
-    async def judged(self, record: AnswerRecord, scores: Mapping[str, float]) -> bool:
-        """Add these scores to those of the receipt with this one's tenant and id; False when it is not there (yet), and
-        then nothing is kept: what was deleted does not come back.
+    async def judged(self, tenant: str, receipt_id: str, scores: Mapping[str, float]) -> bool:
+        """Add these scores to those of the receipt; False when it is not there (yet), and then nothing is kept: what was
+        deleted does not come back.
         """
         ...
 

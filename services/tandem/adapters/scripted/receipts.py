@@ -25,10 +25,10 @@ class ScriptedReceipts:
         self._check()
         return self.records.get((tenant, receipt_id))
 
-    async def judged(self, record: AnswerRecord, scores: Mapping[str, float]) -> bool:
+    async def judged(self, tenant: str, receipt_id: str, scores: Mapping[str, float]) -> bool:
         """See the port."""
         self._check()
-        key = record.asker.tenant, record.id
+        key = tenant, receipt_id
         known = self.records.get(key)
         if known is not None:
             self.records[key] = replace(known, scores={**known.scores, **scores})

@@ -40,9 +40,9 @@ class StoredReceipts:
         body = await self._database.read(lambda connection: connection.execute(wanted).scalar())
         return None if body is None else _record(body)
 
-    async def judged(self, record: AnswerRecord, scores: Mapping[str, float]) -> bool:
+    async def judged(self, tenant: str, receipt_id: str, scores: Mapping[str, float]) -> bool:
         """Read and written in one transaction."""
-        return await self._database.write(lambda connection: _score(connection, record, scores))
+        return await self._database.write(lambda connection: _score(connection, tenant, receipt_id, scores))
 
     async def page(self, tenant: str, wanted: ReceiptFilter, *, limit: int, after: Cursor | None = None) -> ReceiptPage:
         """In the order of the index on when they began."""
@@ -87,8 +87,8 @@ def _insert(connection: Connection, records: Sequence[AnswerRecord]) -> None:
     connection.execute(insert(RECEIPTS).on_conflict_do_nothing(index_elements=["tenant", "id"]), rows)
 
 
-def _score(connection: Connection, record: AnswerRecord, scores: Mapping[str, float]) -> bool:
-    here = and_(_COLUMNS.tenant == _plain(record.asker.tenant), _COLUMNS.id == _plain(record.id))
+def _score(connection: Connection, tenant: str, receipt_id: str, scores: Mapping[str, float]) -> bool:
+    here = and_(_COLUMNS.tenant == _plain(tenant), _COLUMNS.id == _plain(receipt_id))
     body = connection.execute(select(_COLUMNS.body).where(here).with_for_update()).scalar()
     if body is None:
         return False

@@ -33,7 +33,7 @@ class Identified:
                 return
             exchange = exchange_of(scope)
             exchange.caller, exchange.tenant = caller.name, caller.tenant
-            exchange.groups, exchange.admin = caller.groups, caller.admin
+            exchange.groups, exchange.admin, exchange.peer = caller.groups, caller.admin, caller.peer
         await self._app(scope, receive, send)
 
     def _is_open(self, path: str) -> bool:

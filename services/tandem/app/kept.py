@@ -1,0 +1,121 @@
+"""Receipts as parts of a process: where they are kept, and who brings and reads them."""
+
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from tandem.app import monitoring
+from tandem.app.settings import Settings
+from tandem.pipeline.in_flight import Holding, InFlight
+from tandem.pipeline.monitoring import Prepare
+from tandem.pipeline.receipt_sink import ReceiptSink
+from tandem.pipeline.receipts import ReadReceipts
+from tandem.pipeline.shipping import Pace
+from tandem.pipeline.unkept import UNKEPT
+from tandem.ports.monitor import Monitor
+from tandem.ports.receipts import Receipts
+from tandem.ports.sink import Sink
+
+if TYPE_CHECKING:
+    from tandem.adapters.state.database import Database
+
+UserOf = Callable[[str, str], str | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Stores:
+    """What is kept in one place."""
+
+    receipts: Receipts
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """The store, what is on its way there, and what a caller may see of both."""
+
+    store: Receipts
+    in_flight: InFlight
+    reading: ReadReceipts
+    sinks: Sequence[tuple[Sink, Pace]]
+
+    def monitor(self, behind: Monitor) -> Monitor:
+        """Who is told of answers, so that their receipts can be asked for at once."""
+        return Holding(behind, self.in_flight) if self.sinks else behind
+
+    @property
+    def steps(self) -> Sequence[Prepare]:
+        """Behind all others that a record goes through."""
+        return [self.in_flight.prepared] if self.sinks else []
+
+
+def shared(settings: Settings) -> bool:
+    """True when other processes keep what they answer in the same place."""
+    return settings.state.url is not None or (settings.retriever.url is not None and settings.retriever.as_peer)
+
+
+@asynccontextmanager
+async def kept(settings: Settings, user_of: UserOf) -> AsyncIterator[Kept]:
+    """Receipts of what this process answers; none where `monitor` or `monitor.receipts` is off."""
+    in_flight = InFlight()
+    if not (settings.monitor.enabled and settings.monitor.receipts.enabled):
+        yield Kept(UNKEPT, in_flight, ReadReceipts(UNKEPT, in_flight, user_of), ())
+        return
+    async with stores(settings) as opened:
+        store = opened.receipts
+        sink = ReceiptSink(store, in_flight)
+        yield Kept(store, in_flight, ReadReceipts(store, in_flight, user_of), [(sink, _pace(settings.monitor))])
+
+
+def _pace(chosen: monitoring.Monitor) -> Pace:
+    return Pace(
+        most=chosen.batch_records,
+        timeout_s=chosen.ship_timeout_s,
+        retry_s=chosen.retry_s,
+        longest_retry_s=chosen.longest_retry_s,
+    )
+
+
+@asynccontextmanager
+async def stores(settings: Settings) -> AsyncIterator[Stores]:
+    """In PostgreSQL by its URL, else at the retriever where that is a peer, else in a file."""
+    peer = settings.retriever
+    if settings.state.url is None and settings.retriever.url is not None and peer.as_peer:
+        from tandem.adapters.remote.receipts import remote_receipts
+
+        key = peer.api_key.get_secret_value() if peer.api_key else None
+        async with remote_receipts(settings.retriever.url, api_key=key, timeout_s=peer.timeout_s) as remote:
+            yield Stores(remote)
+        return
+    async with own_stores(settings) as own:
+        yield own
+
+
+@asynccontextmanager
+async def own_stores(settings: Settings) -> AsyncIterator[Stores]:
+    """Those that a retriever keeps for its gateways as well."""
+    from tandem.adapters.state.receipts import StoredReceipts
+
+    async with database(settings) as opened:
+        yield Stores(StoredReceipts(opened))
+
+
+@asynccontextmanager
+async def database(settings: Settings) -> AsyncIterator["Database"]:
+    """PostgreSQL by its URL, else a file in `data_dir`."""
+    chosen = settings.state
+    if chosen.url is None:
+        from tandem.adapters.state.sqlite import sqlite_database
+
+        async with sqlite_database(settings.data_dir / "state.db") as embedded:
+            yield embedded
+        return
+    from tandem.adapters.state.postgres import postgres_database
+
+    async with postgres_database(
+        chosen.url.get_secret_value(),
+        connections=chosen.connections,
+        connect_timeout_s=chosen.connect_timeout_s,
+        timeout_s=chosen.timeout_s,
+    ) as shared:
+        yield shared

@@ -1,0 +1,82 @@
+"""Receipts: what an answer was made from, by its id or in a list."""
+
+import math
+from typing import Annotated
+
+from fastapi import APIRouter, Path, Query, Request
+from starlette.responses import Response
+
+from tandem.domain.errors import InvalidRequest
+from tandem.domain.reader import Reader
+from tandem.domain.record import RecordedOutcome
+from tandem.http.exchange import exchange_of
+from tandem.http.json_route import JsonRoute
+from tandem.http.reply import json_reply
+from tandem.http.wire import receipts as wire
+from tandem.http.wire.errors import BEHIND, faults
+from tandem.http.wire.text import ShortText
+from tandem.pipeline.receipts import ReadReceipts
+from tandem.ports.receipts import Cursor, ReceiptFilter
+
+Instant = Annotated[float | None, Query(allow_inf_nan=False, description="Seconds since 1970.")]
+Name = Annotated[ShortText | None, Query()]
+
+
+def receipts_router(receipts: ReadReceipts) -> APIRouter:
+    """What is seen depends on the caller's tenant, its name, its groups."""
+    router = APIRouter(tags=["receipts"], route_class=JsonRoute)
+
+    @router.get(
+        "/v1/receipts/{receipt_id}",
+        responses={200: {"model": wire.WireReceipt}, **faults(404, *BEHIND)},
+        summary="What an answer was made from",
+    )
+    async def receipt(
+        receipt_id: Annotated[
+            str, Path(description="tandem.receipt_id of the answer, or its header x-tandem-receipt-id.")
+        ],
+        request: Request,
+    ) -> Response:
+        return json_reply(wire.wire_receipt(await receipts.receipt(receipt_id, _reader(request))))
+
+    @router.get(
+        "/v1/receipts",
+        responses={200: {"model": wire.WireReceipts}, **faults(*BEHIND)},
+        summary="List receipts, newest first",
+    )
+    async def listing(
+        request: Request,
+        caller: Name = None,
+        user: Name = None,
+        outcome: Annotated[RecordedOutcome | None, Query()] = None,
+        collection: Annotated[ShortText | None, Query(description="Of any version (docs), or of one (docs@3).")] = None,
+        model: Name = None,
+        prompt: Annotated[ShortText | None, Query(description="Of any version (answer), or of one (answer@1).")] = None,
+        release: Name = None,
+        since: Instant = None,
+        until: Instant = None,
+        limit: Annotated[int, Query(ge=1, le=wire.MAX_LISTED)] = 50,
+        after: Annotated[ShortText | None, Query(description="next_after of the page before.")] = None,
+    ) -> Response:
+        wanted = ReceiptFilter(caller, user, outcome, collection, model, prompt, release, since, until)
+        found = await receipts.listing(wanted, _reader(request), limit=limit, after=_cursor(after))
+        return json_reply(wire.wire_receipts(found))
+
+    return router
+
+
+def _reader(request: Request) -> Reader:
+    exchange = exchange_of(request.scope)
+    return Reader(exchange.tenant, exchange.caller, exchange.groups, admin=exchange.admin)
+
+
+def _cursor(text: str | None) -> Cursor | None:
+    if text is None:
+        return None
+    try:
+        cursor = wire.read_cursor(text)
+        if math.isfinite(cursor.began_at):
+            return cursor
+    except ValueError:
+        pass
+    raise InvalidRequest("after: no page ended there.", hint="Take next_after of the page before.", param="after")
