@@ -13,6 +13,7 @@ from tandem.app.group import Group
 from tandem.app.monitoring import Monitor
 from tandem.app.privacy import Privacy
 from tandem.app.quality import Quality
+from tandem.app.state import State
 from tandem.app.traffic import Admission, CollectionPolicy, ModelPolicy, Pool, Resilience, TenantPolicy
 from tandem.domain.errors import ConfigurationError
 
@@ -144,6 +145,7 @@ class Settings(BaseSettings):
     worker: Worker = Worker()
     quality: Quality = Quality()
     monitor: Monitor = Monitor()
+    state: State = State()
     privacy: Privacy = Privacy()
     log: Log = Log()
 

@@ -23,6 +23,8 @@ from tandem.http.routers.documents import documents_router
 from tandem.http.routers.embeddings import embeddings_router
 from tandem.http.routers.models import models_router
 from tandem.http.routers.operations import operations_router
+from tandem.http.routers.peer_receipts import peer_receipts_router
+from tandem.http.routers.receipts import receipts_router
 from tandem.http.routers.retrieval import retrieval_router
 from tandem.http.routers.syncing import syncing_router
 from tandem.http.routers.versions import versions_router
@@ -35,11 +37,13 @@ from tandem.observe.traffic import PoolGauges
 from tandem.pipeline.answering import AnswerDefaults, Answering
 from tandem.pipeline.dispatching import Dispatch
 from tandem.pipeline.grounding import Grounding
+from tandem.pipeline.receipts import ReadReceipts
 from tandem.pipeline.reworded import Reworded
 from tandem.ports.embedder import Embedder
 from tandem.ports.engine import Engine
 from tandem.ports.ingestor import Ingestor
 from tandem.ports.monitor import Monitor
+from tandem.ports.receipts import Receipts
 from tandem.ports.retriever import Retriever
 from tandem.prompting.templates import Templates
 
@@ -67,6 +71,7 @@ class Surface:
         quotas: Quotas,
         embedder: OpenEmbedder,
         monitor: Monitor,
+        receipts: ReadReceipts,
     ) -> ASGIApp:
         """Page, OpenAI's API, retrieval and documents."""
         metrics, clock = self.metrics, SystemClock()
@@ -90,6 +95,7 @@ class Surface:
                 *self._features(
                     CountedDegradation(reworded, metrics), MeasuredIngestor(ingestor, metrics, clock), clock
                 ),
+                receipts_router(receipts),
                 ui_router(),
             ],
             identity,
@@ -122,13 +128,19 @@ class Surface:
         )
 
     def retrieval(
-        self, retriever: Retriever, ingestor: Ingestor, identity: Identity, embedder: OpenEmbedder
+        self,
+        retriever: Retriever,
+        ingestor: Ingestor,
+        identity: Identity,
+        embedder: OpenEmbedder,
+        receipts: Receipts,
     ) -> ASGIApp:
         """Retrieval and documents. Quotas are the gateways' business: here a request would count twice."""
         metrics, clock = self.metrics, SystemClock()
         finder, documents = MeasuredRetriever(retriever, metrics), MeasuredIngestor(ingestor, metrics, clock)
         features = self._features(CountedDegradation(finder, metrics), documents, clock)
-        return self._web(metrics, [*features, embeddings_router(embedder, clock=clock)], identity)
+        kept = peer_receipts_router(receipts)
+        return self._web(metrics, [*features, embeddings_router(embedder, clock=clock), kept], identity)
 
     def operations(self) -> ASGIApp:
         """Probes and metrics, for a process that nobody sends requests to. None of them needs a key."""

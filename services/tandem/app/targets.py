@@ -8,6 +8,7 @@ from starlette.types import ASGIApp
 
 from tandem.app import caching, entry, parts, pools
 from tandem.app.beside import beside
+from tandem.app.kept import kept, own_stores
 from tandem.app.monitored import monitor
 from tandem.app.private import privacy
 from tandem.app.questions import watched_questions
@@ -20,7 +21,6 @@ from tandem.domain.generation import ModelCard
 from tandem.http.lifecycle import Lifecycle
 from tandem.observe.generator import MeasuredGenerator
 from tandem.observe.traffic import TrafficMetrics
-from tandem.pipeline.monitoring import Prepare
 from tandem.ports.generator import Generator
 from tandem.ports.ingestor import Ingestor
 
@@ -55,6 +55,7 @@ async def _answers(
     def measured(model: Generator) -> Generator:
         return MeasuredGenerator(model, front.metrics)
 
+    clean = privacy(settings, front.metrics)
     async with (
         parts.shared(parts.embedder(settings)) as dense,
         watched_questions(settings, front.metrics) as watched,
@@ -66,16 +67,20 @@ async def _answers(
         entry.identity(settings, front.target, front.metrics) as identity,
         entry.quotas(settings, front.metrics) as quotas,
         parts.embeddings(settings, dense) as embed,
-        monitor(settings, front.metrics, prepare=_prepare(settings, front)) as told,
+        kept(settings, clean.user) as keeping,
+        monitor(
+            settings,
+            front.metrics,
+            # Measured while it has its texts, then cleaned; what comes after sees what is written.
+            prepare=[*scoring(settings, front.metrics), clean, *keeping.steps],
+            beside=keeping.sinks,
+        ) as told,
         meanwhile(ingestor),
     ):
-        app = front.answers(retriever, ingestor, dispatch, identity, quotas, embed, told)
+        app = front.answers(
+            retriever, ingestor, dispatch, identity, quotas, embed, keeping.monitor(told), keeping.reading
+        )
         yield Opened(app, ingestor, await model_name(dispatch.models))
-
-
-def _prepare(settings: Settings, front: Surface) -> list[Prepare]:
-    """What becomes of a record on its way: measured while it has its texts, and cleaned last."""
-    return [*scoring(settings, front.metrics), privacy(settings, front.metrics)]
 
 
 @asynccontextmanager
@@ -123,9 +128,10 @@ async def retriever(settings: Settings, lifecycle: Lifecycle) -> AsyncIterator[O
             ingestor,
         ),
         entry.identity(settings, "retriever", back.metrics) as identity,
+        own_stores(settings) as stores,
         beside(watching(settings, ingestor, back.metrics)),
     ):
-        app = back.retrieval(finder, ingestor, identity, dense)
+        app = back.retrieval(finder, ingestor, identity, dense, stores.receipts)
         yield Opened(app, ingestor, None)
 
 
