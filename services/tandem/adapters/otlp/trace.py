@@ -11,7 +11,6 @@ from tandem.domain.passage import StageTime
 from tandem.domain.record import AnswerRecord
 from tandem.domain.span import SpanContext
 
-_NS = 1_000_000_000
 EVALUATION = "gen_ai.evaluation.result"
 DETAILS = "gen_ai.client.inference.operation.details"
 # Whoever was refused by policy, or left, is no fault of ours; the span's `error.type` tells of it all the same.
@@ -146,4 +145,5 @@ def _end_ns(record: AnswerRecord) -> int:
 
 
 def _ns(seconds: float) -> int:
-    return round(seconds * _NS)
+    # A float holds microseconds since 1970, no less.
+    return round(seconds * 1e6) * 1_000
