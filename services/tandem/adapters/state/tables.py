@@ -36,3 +36,10 @@ FEEDBACK = Table(
     Column("texts", LargeBinary, nullable=False),
     Index("feedback_oldest", "tenant", "given_at", "receipt_id", "caller", "asked_for"),
 )
+FORGOTTEN = Table(
+    "forgotten",
+    METADATA,
+    Column("tenant", Text, primary_key=True),
+    Column("asked_for", Text, primary_key=True),
+    Column("forgotten_at", Double, nullable=False),
+)

@@ -1,0 +1,56 @@
+"""Notes of who was forgotten, in a table."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from sqlalchemy import Connection, delete, select
+from sqlalchemy.dialects import postgresql, sqlite
+
+from tandem.adapters.state.database import Database
+from tandem.adapters.state.tables import FORGOTTEN
+from tandem.ports.forgotten import Forgetting
+
+_COLUMNS = FORGOTTEN.c
+
+
+class StoredForgotten:
+    """`ports/forgotten.py` over SQLite or PostgreSQL."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def note(self, forgetting: Forgetting) -> None:
+        """In one transaction."""
+        rows = [
+            {"tenant": _plain(forgetting.tenant), "asked_for": _plain(user), "forgotten_at": forgetting.at}
+            for user in forgetting.users
+        ]
+        if rows:
+            await self._database.write(lambda connection: _put(connection, rows))
+
+    async def all(self) -> Sequence[Forgetting]:
+        """They are few: one a user who asked for it."""
+        rows = await self._database.read(lambda connection: connection.execute(select(FORGOTTEN)).all())
+        return [Forgetting(row.tenant, (row.asked_for,), row.forgotten_at) for row in rows]
+
+    async def drop(self, before: float) -> int:
+        """By time."""
+        statement = delete(FORGOTTEN).where(_COLUMNS.forgotten_at < before)
+        return await self._database.write(lambda connection: connection.execute(statement).rowcount)
+
+
+def _put(connection: Connection, rows: list[dict[str, Any]]) -> None:
+    insert: Callable[..., Any] = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
+    put = insert(FORGOTTEN).values(rows)
+    newer = put.excluded.forgotten_at
+    connection.execute(
+        put.on_conflict_do_update(
+            index_elements=["tenant", "asked_for"],
+            set_={"forgotten_at": newer},
+            where=_COLUMNS.forgotten_at < newer,
+        )
+    )
+
+
+def _plain(text: str) -> str:
+    return text.replace("\0", "").encode(errors="replace").decode()
