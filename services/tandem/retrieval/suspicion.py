@@ -91,13 +91,12 @@ def _of_form(text: str) -> Iterable[str]:
 
 def _worded(plain: str) -> set[str]:
     # Lower case once: the patterns need no flag, which would cost the engine a third.
-    written = plain.lower()
-    found = {wording.name for wording in WRITTEN if wording.found(written)}
+    found = {wording.name for wording in WRITTEN.found(plain.lower())}
     lowered = _WRAPPED.sub(" ", plain).lower()
-    spoken = [wording for wording in SPOKEN if wording.name not in found and wording.found(lowered)]
+    spoken = SPOKEN.found(lowered)
     if spoken:
         said = _said(lowered)
-        found |= {wording.name for wording in spoken if wording.found(said)}
+        found |= {wording.name for wording in spoken if wording.pattern.search(said)}
     return found
 
 

