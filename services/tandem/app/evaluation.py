@@ -47,16 +47,16 @@ async def local_subject(settings: Settings, *, answers: bool) -> AsyncIterator[S
         if not answers and not wording.stages((), RetrievalOptions()):
             yield Subject(finder, ingestor, retrieval_alone(finder), judge)
             return
-        front = surface(settings, Lifecycle(), _TARGET)
+        async with surface(settings, Lifecycle(), _TARGET) as front:
 
-        def measured(model: Generator) -> Generator:
-            return MeasuredGenerator(model, front.metrics)
+            def measured(model: Generator) -> Generator:
+                return MeasuredGenerator(model, front.metrics)
 
-        async with pools.dispatch(settings, dense, TrafficMetrics(front.metrics), measured) as dispatch:
-            retriever = Reworded(finder, wording, dispatch)
-            whole = WholeAnswers(front.answering(finder, dispatch), SystemClock())
-            serve = with_answer(whole, retriever) if answers else retrieval_alone(retriever)
-            yield Subject(retriever, ingestor, serve, judge)
+            async with pools.dispatch(settings, dense, TrafficMetrics(front.metrics), measured) as dispatch:
+                retriever = Reworded(finder, wording, dispatch)
+                whole = WholeAnswers(front.answering(finder, dispatch), SystemClock())
+                serve = with_answer(whole, retriever) if answers else retrieval_alone(retriever)
+                yield Subject(retriever, ingestor, serve, judge)
 
 
 @asynccontextmanager

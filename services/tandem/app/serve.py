@@ -74,7 +74,8 @@ class Serving:
         """Serve until told to stop. Raises `ConfigurationError` before anything is opened."""
         target = target_named(self.target)
         self._check(target)
-        configure_logging(self.settings.log.level, self.settings.log.format)
+        log = self.settings.log
+        configure_logging(log.level, log.format, room=log.queue_lines, content=log.content)
         server = self.settings.server
         with bind(server.host, target.port if server.port is None else server.port) as listener:
             guard(listener, write_timeout_s=server.write_timeout_s)

@@ -10,10 +10,12 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from tandem.app.access import Auth, Quotas
 from tandem.app.features import Cache, Embedder, Ingestion, Reranker, Retrieval, Vectors, Worker
 from tandem.app.group import Group
+from tandem.app.logging import Log
 from tandem.app.monitoring import Monitor
 from tandem.app.privacy import Privacy
 from tandem.app.quality import Quality
 from tandem.app.state import State
+from tandem.app.telemetry import Telemetry
 from tandem.app.traffic import Admission, CollectionPolicy, ModelPolicy, Pool, Resilience, TenantPolicy
 from tandem.domain.errors import ConfigurationError
 
@@ -93,15 +95,6 @@ class Predictor(Group):
     """Answer length when the request names none."""
 
 
-class Log(Group):
-    """Logging to stderr."""
-
-    level: Literal["debug", "info", "warning", "error"] = "info"
-    """Least severe line to write."""
-    format: Literal["text", "json"] = "text"
-    """`json`: one object per line."""
-
-
 class Settings(BaseSettings):
     """The whole configuration of one process. A peer with a URL is remote, a peer without one runs inside."""
 
@@ -148,6 +141,7 @@ class Settings(BaseSettings):
     state: State = State()
     privacy: Privacy = Privacy()
     log: Log = Log()
+    telemetry: Telemetry = Telemetry()
 
     @classmethod
     def settings_customise_sources(

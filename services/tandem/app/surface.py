@@ -1,6 +1,7 @@
 """What each target serves: its parts behind routers, in one web application."""
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from importlib import metadata
 
@@ -13,6 +14,7 @@ from tandem.app import caching
 from tandem.app.clock import SystemClock
 from tandem.app.settings import Settings
 from tandem.app.templates import template_sources
+from tandem.app.tracing import named_tenants, traces_to, tracing
 from tandem.app.wording import rewording
 from tandem.http.lifecycle import Lifecycle
 from tandem.http.middleware.shedding import Refusal
@@ -32,6 +34,7 @@ from tandem.http.ui.router import ui_router
 from tandem.http.web import web_app
 from tandem.observe.connections import ConnectionMetrics
 from tandem.observe.features import CountedDegradation, MeasuredIngestor, MeasuredRetriever
+from tandem.observe.logs import count_lines
 from tandem.observe.metrics import Metrics
 from tandem.observe.traffic import PoolGauges
 from tandem.pipeline.answering import AnswerDefaults, Answering
@@ -45,6 +48,7 @@ from tandem.ports.ingestor import Ingestor
 from tandem.ports.monitor import Monitor
 from tandem.ports.receipts import Receipts
 from tandem.ports.retriever import Retriever
+from tandem.ports.tracer import Tracer
 from tandem.prompting.templates import Templates
 
 OpenEmbedder = Callable[[], Awaitable[Embedder]]
@@ -61,6 +65,7 @@ class Surface:
     lifecycle: Lifecycle
     target: str
     metrics: Metrics
+    tracer: Tracer
 
     def answers(
         self,
@@ -157,6 +162,8 @@ class Surface:
             version=VERSION,
             clock=SystemClock(),
             api_key=key.get_secret_value() if key else None,
+            tracer=self.tracer,
+            access=self.settings.log.access(),
         )
 
     def _features(self, retriever: Retriever, ingestor: Ingestor, clock: SystemClock) -> list[APIRouter]:
@@ -193,11 +200,16 @@ class Surface:
             request_timeout_s=settings.server.request_timeout_s,
             open_paths=_PAGE,
             local_only=settings.on_loopback(),
+            tracer=self.tracer,
+            access=settings.log.access(),
         )
 
 
-def surface(settings: Settings, lifecycle: Lifecycle, target: str) -> Surface:
-    """The surface of one process."""
-    metrics = Metrics(VERSION, target)
+@asynccontextmanager
+async def surface(settings: Settings, lifecycle: Lifecycle, target: str) -> AsyncIterator[Surface]:
+    """The surface of one process, with what follows its requests."""
+    metrics = Metrics(VERSION, target, named_tenants(settings), follows=traces_to(settings) is not None)
     metrics.registry.register(ConnectionMetrics(lifecycle.census))
-    return Surface(settings, lifecycle, target, metrics)
+    count_lines(metrics.line_left_out)
+    async with tracing(settings, target, metrics) as tracer:
+        yield Surface(settings, lifecycle, target, metrics, tracer)

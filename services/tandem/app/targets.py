@@ -86,8 +86,10 @@ async def _answers(
 @asynccontextmanager
 async def everything(settings: Settings, lifecycle: Lifecycle) -> AsyncIterator[Opened]:
     """The monolith: what is not at a peer runs here."""
-    front = surface(settings, lifecycle, "all")
-    async with _answers(settings, front, lambda ingestor: working(settings, ingestor, front.metrics)) as opened:
+    async with (
+        surface(settings, lifecycle, "all") as front,
+        _answers(settings, front, lambda ingestor: working(settings, ingestor, front.metrics)) as opened,
+    ):
         yield opened
 
 
@@ -109,18 +111,18 @@ async def gateway(settings: Settings, lifecycle: Lifecycle) -> AsyncIterator[Ope
             "A gateway needs a place for documents that its replicas share.",
             hint="Set retriever.url or vectors.url, or serve --target all to keep them inside.",
         )
-    front = surface(settings, lifecycle, "gateway")
-    async with _answers(
-        settings, front, lambda ingestor: beside(watching(settings, ingestor, front.metrics))
-    ) as opened:
+    async with (
+        surface(settings, lifecycle, "gateway") as front,
+        _answers(settings, front, lambda ingestor: beside(watching(settings, ingestor, front.metrics))) as opened,
+    ):
         yield opened
 
 
 @asynccontextmanager
 async def retriever(settings: Settings, lifecycle: Lifecycle) -> AsyncIterator[Opened]:
     """Retrieval and documents over the store that this process owns."""
-    back = surface(settings, lifecycle, "retriever")
     async with (
+        surface(settings, lifecycle, "retriever") as back,
         parts.shared(parts.embedder(settings)) as dense,
         watched_questions(settings, back.metrics) as watched,
         parts.local_features(settings, dense, caching.retrieval(settings.cache, back.metrics), watched) as (
@@ -145,8 +147,8 @@ async def worker(settings: Settings, lifecycle: Lifecycle) -> AsyncIterator[Open
         )
     if not settings.ingestion.sources:
         raise ConfigurationError("A worker has nothing to do.", hint="List places in ingestion.sources.")
-    back = surface(settings, lifecycle, "worker")
     async with (
+        surface(settings, lifecycle, "worker") as back,
         parts.shared(parts.embedder(settings)) as dense,
         parts.features(settings, dense) as (_, ingestor),
         working(settings, ingestor, back.metrics),
@@ -157,8 +159,12 @@ async def worker(settings: Settings, lifecycle: Lifecycle) -> AsyncIterator[Open
 @asynccontextmanager
 async def predictor(settings: Settings, lifecycle: Lifecycle) -> AsyncIterator[Opened]:
     """The small model, behind the protocols of TGI and OpenAI."""
-    async with parts.shared(parts.embedder(settings)) as dense, parts.engine(settings, dense) as model:
-        app = surface(settings, lifecycle, "predictor").predictions(model)
+    async with (
+        surface(settings, lifecycle, "predictor") as back,
+        parts.shared(parts.embedder(settings)) as dense,
+        parts.engine(settings, dense) as model,
+    ):
+        app = back.predictions(model)
         yield Opened(app, None, _named(await model.card()))
 
 

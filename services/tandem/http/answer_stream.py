@@ -60,7 +60,8 @@ class AnswerStream(Response):
         left_s = None if exchange.deadline_s is None else exchange.deadline_s - self._clock.monotonic_s()
         try:
             async with outlet:
-                await while_wanted(self._forward(outlet, exchange.arrived_s), receive, left_s=left_s, stage="answering")
+                forwarded = self._forward(outlet, exchange.arrived_s, exchange.example)
+                await while_wanted(forwarded, receive, left_s=left_s, stage="answering")
         except ClientGone:
             exchange.outcome = CLIENT_GONE
             return
@@ -68,9 +69,9 @@ class AnswerStream(Response):
             if not outlet.started:
                 raise
             exchange.outcome = status_of(error)
-            _log.warning(
-                "an answer broke off: %s", error.message, extra={"request_id": exchange.request_id, "code": error.code}
-            )
+            # Not its message, which may quote what the model said.
+            told = {"request_id": exchange.request_id, "trace_id": exchange.span.trace_id, "code": error.code}
+            _log.warning("an answer broke off", extra=told)
             await outlet.write(_event(error), last=True)
         except Exception:
             if outlet.started:
@@ -78,7 +79,7 @@ class AnswerStream(Response):
                 await outlet.write(_event(internal_error()))
             raise
 
-    async def _forward(self, outlet: Outlet, arrived_s: float) -> None:
+    async def _forward(self, outlet: Outlet, arrived_s: float, example: str | None) -> None:
         async with self._answer as events:
             found = await anext(events, None)
             if not isinstance(found, Found):
@@ -89,7 +90,7 @@ class AnswerStream(Response):
                 if isinstance(event, Token):
                     if first:
                         first = False
-                        self._meter.first_token(self._clock.monotonic_s() - arrived_s)
+                        self._meter.first_token(self._clock.monotonic_s() - arrived_s, example)
                         outlet.hold(chunks.opening())
                     if event.more:
                         outlet.hold(chunks.text(event.text))

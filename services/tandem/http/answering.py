@@ -22,8 +22,8 @@ class Answers(Protocol):
 class AnswerMeter(Protocol):
     """Where answers are counted; `observe/metrics.py` is one."""
 
-    def first_token(self, since_arrival_s: float) -> None:
-        """The first text left."""
+    def first_token(self, since_arrival_s: float, example: str | None) -> None:
+        """The first text left; `example` is the id of the trace, where that is kept."""
         ...
 
     def answered(self, outcome: str) -> None:

@@ -3,7 +3,7 @@
 import logging
 
 from tandem.domain.document import IngestStatus
-from tandem.domain.errors import TandemError
+from tandem.domain.errors import TandemError, UpstreamFailed
 from tandem.ingestion.progress import SyncReport
 from tandem.observe.metrics import Metrics
 from tandem.ports.clock import Clock
@@ -40,5 +40,10 @@ class MeasuredRounds:
         """A line that says what to do."""
         _log.error(
             "synchronisation failed",
-            extra={"source": source, "error": error.message, "hint": error.hint, "again_in_s": again_s},
+            extra={"source": source, "error": _said(error), "hint": error.hint, "again_in_s": again_s},
         )
+
+
+def _said(error: TandemError) -> str:
+    """Its message, unless that may quote what another server was sent."""
+    return f"the other side failed ({error.code})" if isinstance(error, UpstreamFailed) else error.message

@@ -107,7 +107,12 @@ class Arrival:
             await handle(scope, receive, send_with_id)
         except Exception:
             # The process's edge: what was not foreseen is a fault of ours, logged whole and answered without details.
-            _log.exception("unforeseen fault", extra={"request_id": exchange.request_id, "route": exchange.route})
+            told = {
+                "request_id": exchange.request_id,
+                "trace_id": exchange.span.trace_id,
+                "route": exchange.route,
+            }
+            _log.exception("unforeseen fault", extra=told)
             exchange.outcome = 500
             if start is not None:
                 raise  # A broken-off body must look broken off: the server closes the connection.

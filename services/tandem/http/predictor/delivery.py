@@ -118,7 +118,9 @@ class _Stream(Response):
         except TandemError as error:
             fault = fault_of(error)
             exchange.outcome = fault.status
-            _log.warning("a stream failed: %s", error.message, extra={"request_id": exchange.request_id})
+            # Not its message, which may quote the prompt or the answer.
+            told = {"request_id": exchange.request_id, "trace_id": exchange.span.trace_id, "code": error.code}
+            _log.warning("a stream failed", extra=told)
             await outlet.write(self._dialect.broken(fault))
         await send({"type": "http.response.body", "body": b"", "more_body": False})
 
