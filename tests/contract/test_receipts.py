@@ -1,4 +1,4 @@
-"""One suite over every store of receipts: the double, SQLite, PostgreSQL."""
+"""One suite over every store of receipts: the double, SQLite, PostgreSQL, a retriever's behind a socket."""
 
 import os
 import uuid
@@ -9,8 +9,11 @@ from pathlib import Path
 import psycopg
 import pytest
 
+from fakes.api import Api
+from fakes.live import live
 from fakes.postgres_server import postgres_server
 from fakes.records import answer_record
+from tandem.adapters.remote.receipts import remote_receipts
 from tandem.adapters.scripted.receipts import ScriptedReceipts
 from tandem.adapters.state import schema
 from tandem.adapters.state.postgres import postgres_database
@@ -19,7 +22,7 @@ from tandem.adapters.state.sqlite import sqlite_database
 from tandem.domain.record import AnswerRecord
 from tandem.ports.receipts import Cursor, ReceiptFilter, Receipts
 
-STORES = ["scripted", "sqlite", "postgres"]
+STORES = ["scripted", "sqlite", "postgres", "remote"]
 
 
 @pytest.fixture(scope="module")
@@ -44,6 +47,14 @@ def fresh_database(postgres_url: str) -> Iterator[str]:
 async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Receipts]:
     if request.param == "scripted":
         yield ScriptedReceipts()
+        return
+    if request.param == "remote":
+        async with (
+            sqlite_database(tmp_path / "state.db") as database,
+            live(Api(receipts=StoredReceipts(database), trust_tenant=True).app) as url,
+            remote_receipts(url, timeout_s=10) as remote,
+        ):
+            yield remote
         return
     if request.param == "sqlite":
         async with sqlite_database(tmp_path / "state.db") as database:

@@ -10,6 +10,7 @@ from fakes.answers import OneModel, OneRetrieval, ScriptedAnswers
 from tandem.adapters.quotas.memory import MemoryQuotas
 from tandem.adapters.scripted.embedder import HashingEmbedder
 from tandem.adapters.scripted.ingestor import ScriptedIngestor
+from tandem.adapters.scripted.receipts import ScriptedReceipts
 from tandem.admission.identity import Identity
 from tandem.admission.keys import Key
 from tandem.admission.quotas import Quotas
@@ -24,11 +25,16 @@ from tandem.http.routers.documents import documents_router
 from tandem.http.routers.embeddings import embeddings_router
 from tandem.http.routers.models import models_router
 from tandem.http.routers.operations import operations_router
+from tandem.http.routers.peer_receipts import peer_receipts_router
+from tandem.http.routers.receipts import receipts_router
 from tandem.http.routers.retrieval import retrieval_router
 from tandem.http.routers.syncing import syncing_router
 from tandem.http.routers.versions import versions_router
 from tandem.http.web import web_app
 from tandem.observe.metrics import Metrics
+from tandem.pipeline.in_flight import InFlight
+from tandem.pipeline.receipts import ReadReceipts
+from tandem.ports.receipts import Receipts
 
 
 class Api:
@@ -51,6 +57,7 @@ class Api:
         max_document_bytes: int = 5_000_000,
         request_timeout_s: float = 30.0,
         refusal: Refusal | None = None,
+        receipts: Receipts | None = None,
     ) -> None:
         self.clock = SystemClock()
         self.metrics = Metrics("0.0.0", "test")
@@ -58,6 +65,7 @@ class Api:
         self.answers = answers or ScriptedAnswers()
         self.retriever = retriever or OneRetrieval()
         self.ingestor = ingestor or ScriptedIngestor()
+        self.receipts = receipts or ScriptedReceipts()
         served = model or OneModel()
         quotas = None if tenants is None else self._quotas(tenants)
         self.app = web_app(
@@ -76,6 +84,8 @@ class Api:
                 collections_router(self.ingestor),
                 syncing_router(self.ingestor),
                 versions_router(self.ingestor),
+                receipts_router(ReadReceipts(self.receipts, InFlight())),
+                peer_receipts_router(self.receipts),
                 operations_router(self.lifecycle, self.metrics.registry, version="0.0.0", target="test"),
             ],
             version="0.0.0",

@@ -1,12 +1,14 @@
 """Receipts as parts of a process: where they are kept, and who brings and reads them."""
 
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from tandem.app import monitoring
 from tandem.app.settings import Settings
+from tandem.app.state import State
+from tandem.domain.errors import ConfigurationError
 from tandem.pipeline.in_flight import Holding, InFlight
 from tandem.pipeline.monitoring import Prepare
 from tandem.pipeline.receipt_sink import ReceiptSink
@@ -102,20 +104,41 @@ async def own_stores(settings: Settings) -> AsyncIterator[Stores]:
 
 @asynccontextmanager
 async def database(settings: Settings) -> AsyncIterator["Database"]:
-    """PostgreSQL by its URL, else a file in `data_dir`."""
-    chosen = settings.state
-    if chosen.url is None:
+    """PostgreSQL by its URL, which has to be at this Tandem's schema; else a file in `data_dir`, which is brought there."""
+    if settings.state.url is None:
         from tandem.adapters.state.sqlite import sqlite_database
 
         async with sqlite_database(settings.data_dir / "state.db") as embedded:
             yield embedded
         return
+    async with _postgres(settings.state, settings.state.url.get_secret_value(), migrates=False) as one:
+        yield one
+
+
+@asynccontextmanager
+async def unchecked_database(settings: Settings) -> AsyncIterator["Database"]:
+    """The same with whatever schema it has, for who changes that. Raises `ConfigurationError` where a peer has it."""
+    if settings.state.url is not None:
+        async with _postgres(settings.state, settings.state.url.get_secret_value(), migrates=True) as one:
+            yield one
+        return
+    if shared(settings):
+        raise ConfigurationError(
+            "The retriever keeps the state of this configuration.", hint="Run the command where the retriever runs."
+        )
+    from tandem.adapters.state.sqlite import sqlite_database
+
+    async with sqlite_database(settings.data_dir / "state.db", migrate=False) as embedded:
+        yield embedded
+
+
+def _postgres(chosen: State, url: str, *, migrates: bool) -> "AbstractAsyncContextManager[Database]":
     from tandem.adapters.state.postgres import postgres_database
 
-    async with postgres_database(
-        chosen.url.get_secret_value(),
+    return postgres_database(
+        url,
         connections=chosen.connections,
         connect_timeout_s=chosen.connect_timeout_s,
         timeout_s=chosen.timeout_s,
-    ) as shared:
-        yield shared
+        migrates=migrates,
+    )

@@ -9,6 +9,7 @@ from tandem.cli import (
     collections,
     config,
     conformance,
+    db,
     doctor,
     evaluate,
     health,
@@ -38,6 +39,7 @@ app.add_typer(collections.app, name="collections")
 app.command("eval")(evaluate.evaluate)
 app.add_typer(config.app, name="config")
 app.command("conformance")(conformance.conformance)
+app.add_typer(db.app, name="db")
 app.command("doctor")(doctor.doctor)
 app.command("health")(health.health)
 app.command("status")(status.status)

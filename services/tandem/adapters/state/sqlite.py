@@ -21,7 +21,7 @@ _BUSY_S = 5.0
 
 @asynccontextmanager
 async def sqlite_database(file: Path, *, migrate: bool = True) -> AsyncIterator[Database]:
-    """`file` is made when it is not there, and brought up to this Tandem's schema unless `migrate` is false.
+    """`file` is made when it is not there, and brought up to this Tandem's schema; without `migrate` it is left as it is.
 
     Raises `ConfigurationError` for a file that a newer Tandem wrote, `UpstreamUnavailable` where it may not be written,
     `StoreBusy` while another process migrates it, `UpstreamFailed` for what is no such file.
@@ -35,10 +35,12 @@ async def sqlite_database(file: Path, *, migrate: bool = True) -> AsyncIterator[
     engine = _engine(file)
     with ThreadPoolExecutor(_READERS, "state-read") as readers, ThreadPoolExecutor(1, "state-write") as writers:
         try:
+            opening = Database(engine, str(file), readers, writers, check=lambda _: None)
             if migrate:
-                opening = Database(engine, str(file), readers, writers, check=lambda _: None)
                 await opening.write(schema.upgrade)
-            yield Database(engine, str(file), readers, writers)
+                yield Database(engine, str(file), readers, writers)
+            else:
+                yield opening
         finally:
             # Behind what is still being written.
             await asyncio.get_running_loop().run_in_executor(writers, engine.dispose)
