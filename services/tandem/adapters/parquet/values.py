@@ -1,25 +1,43 @@
-"""The nested values of a record's row."""
+"""Parts of a record as a row has them; lists of ours become what JSON calls lists."""
 
 from collections.abc import Sequence
 from typing import Any
 
 from tandem.domain.question import Message
-from tandem.domain.record import AnswerRecord, RecordedPassage
+from tandem.domain.record import RecordedCitation, RecordedPassage
 
 
-def messages(said: Sequence[Message]) -> list[dict[str, str]]:
-    """Turns of a conversation."""
+def plain(value: Any) -> Any:
+    """As it is."""
+    return value
+
+
+def texts(value: Sequence[str]) -> list[str]:
+    """Words."""
+    return list(value)
+
+
+def microseconds(epoch_s: float) -> int:
+    """Since 1970."""
+    return round(epoch_s * 1e6)
+
+
+def turns(said: Sequence[Message]) -> list[dict[str, str]]:
+    """Messages."""
     return [{"role": message.role, "content": message.content} for message in said]
 
 
-def prompt_messages(record: AnswerRecord) -> list[dict[str, str]]:
-    """What went to the model."""
-    return [] if record.prompt is None else messages(record.prompt.messages)
+def citations(cited: Sequence[RecordedCitation]) -> list[dict[str, Any]]:
+    """Numbers in the answer, with their spans."""
+    return [
+        {"number": each.number, "chunk_id": each.chunk_id, "start_char": each.start, "end_char": each.end}
+        for each in cited
+    ]
 
 
-def passages(record: AnswerRecord) -> list[dict[str, Any]]:
-    """What the answer was made from."""
-    return [_passage(passage) for passage in record.retrieval.passages]
+def passages(found: Sequence[RecordedPassage]) -> list[dict[str, Any]]:
+    """What the answer was made from; `start_char` and `end_char` are the span in the document."""
+    return [_passage(passage) for passage in found]
 
 
 def _passage(passage: RecordedPassage) -> dict[str, Any]:
