@@ -3,6 +3,7 @@
 from tandem.admission.limit import AdaptiveLimit
 from tandem.admission.turnstile import Turnstile
 from tandem.app.clock import SystemClock
+from tandem.domain.generation import Usage
 from tandem.generation.breaker import Breaker
 from tandem.generation.endpoints import Endpoint, Endpoints
 from tandem.generation.pools import PoolPolicy
@@ -27,6 +28,9 @@ class Uncounted:
         pass
 
     def retried(self, pool: str, reason: str) -> None:
+        pass
+
+    def spent(self, tenant: str, usage: Usage, cost: float) -> None:
         pass
 
 

@@ -13,7 +13,7 @@ from tandem.domain.errors import (
     TandemError,
     UpstreamUnavailable,
 )
-from tandem.domain.generation import Finished, GenerationEvent, ModelCard, Prompt, Token
+from tandem.domain.generation import Finished, GenerationEvent, ModelCard, Prompt, Token, Usage
 from tandem.domain.question import Message, Sampling
 from tandem.generation.breaker import Breaker
 from tandem.generation.endpoints import Endpoint, Endpoints
@@ -35,6 +35,7 @@ class Meter:
 
     def __init__(self) -> None:
         self.told: list[tuple[str, ...]] = []
+        self.bills: list[tuple[str, Usage]] = []
 
     def entered(self, pool: str, reason: str, waited_s: float) -> None:
         assert waited_s >= 0
@@ -48,6 +49,10 @@ class Meter:
 
     def retried(self, pool: str, reason: str) -> None:
         self.told.append(("retried", pool, reason))
+
+    def spent(self, tenant: str, usage: Usage, cost: float) -> None:
+        assert cost >= 0
+        self.bills.append((tenant, usage))
 
 
 class Server(ScriptedGenerator):

@@ -6,6 +6,7 @@ from prometheus_client import Counter, Histogram
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
+from tandem.domain.generation import Usage
 from tandem.generation.breaker import BreakerState
 from tandem.observe.metrics import POOL_GAUGES, Metrics
 from tandem.pipeline.traffic import PoolLoad
@@ -40,6 +41,10 @@ class TrafficMetrics:
     def retried(self, pool: str, reason: str) -> None:
         """Another try, or one that the budget refused."""
         self._metrics.retries.labels(pool, reason).inc()
+
+    def spent(self, tenant: str, usage: Usage, cost: float) -> None:
+        """What a tenant's request took."""
+        self._metrics.spent(tenant, usage, cost)
 
 
 class PoolGauges(Collector):

@@ -117,7 +117,10 @@ class Admitted:
         spend, self._spend = self._spend, None
         if spend is not None:
             self.spent = self._spent()
-            self.cost += spend.settle(self.spent)
+            cost = spend.settle(self.spent)
+            self.cost += cost
+            if self.spent is not None:
+                self._meter.spent(self._demand.tenant.name, self.spent, cost)
             # Another pool pays for what it does itself.
             self._aside = Usage(0, 0)
         if slot is not None:

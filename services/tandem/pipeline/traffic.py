@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Protocol
 
+from tandem.domain.generation import Usage
 from tandem.generation.breaker import BreakerState
 
 
@@ -23,6 +24,10 @@ class TrafficMeter(Protocol):
 
     def retried(self, pool: str, reason: str) -> None:
         """Another try, after an error of this code; `refused` when the budget or the time left had none for it."""
+        ...
+
+    def spent(self, tenant: str, usage: Usage, cost: float) -> None:
+        """What a tenant's request took at a pool, when it leaves that."""
         ...
 
 

@@ -55,6 +55,7 @@ async def test_a_server_that_is_away_is_passed_for_another_one() -> None:
     meter = Meter()
     one = pool("base", Server(AWAY), Server())
     assert await told(dispatch(one, meter=meter)) == ("one two", "base", 2)
+    assert [(tenant, usage.completion_tokens) for tenant, usage in meter.bills] == [("acme", 2)]
     assert ("retried", "base", "upstream_unavailable") in meter.told
     assert idle(one)
 
