@@ -1,22 +1,31 @@
-"""One suite over every store of feedback: the double, SQLite, PostgreSQL."""
+"""One suite over every store of feedback, and of who was forgotten: the double, SQLite, PostgreSQL, a retriever's."""
 
 import os
 import uuid
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
+from hashlib import sha256
 from pathlib import Path
 
 import psycopg
 import pytest
 
+from fakes.api import Api
+from fakes.live import live
 from fakes.postgres_server import postgres_server
+from tandem.adapters.remote.feedback import remote_feedback
 from tandem.adapters.scripted.feedback import ScriptedFeedback
+from tandem.adapters.scripted.forgotten import ScriptedForgotten
 from tandem.adapters.state import schema
 from tandem.adapters.state.feedback import StoredFeedback
+from tandem.adapters.state.forgotten import StoredForgotten
 from tandem.adapters.state.postgres import postgres_database
 from tandem.adapters.state.sqlite import sqlite_database
+from tandem.admission.keys import Key
+from tandem.domain.errors import UpstreamUnavailable
 from tandem.domain.feedback import Feedback
 from tandem.ports.feedback import FeedbackFilter, FeedbackStore
+from tandem.ports.forgotten import Forgetting, Forgotten
 
 GOOD = Feedback("acme", "rcpt-1", 1.0, 1_000.5, "page", "ann", ("right", "short"), "Fourteen.", "Well said.")
 
@@ -39,20 +48,29 @@ def fresh_database(postgres_url: str) -> Iterator[str]:
         connection.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
 
 
-@pytest.fixture(params=["scripted", "sqlite", "postgres"])
-async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[FeedbackStore]:
+@pytest.fixture(params=["scripted", "sqlite", "postgres", "remote"])
+async def stores(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[tuple[FeedbackStore, Forgotten]]:
     if request.param == "scripted":
-        yield ScriptedFeedback()
+        yield ScriptedFeedback(), ScriptedForgotten()
         return
     if request.param == "sqlite":
         async with sqlite_database(tmp_path / "state.db") as database:
-            yield StoredFeedback(database)
+            yield StoredFeedback(database), StoredForgotten(database)
+        return
+    if request.param == "remote":
+        async with live(Api(trust_tenant=True).app) as url, remote_feedback(url) as both:
+            yield both
         return
     url = request.getfixturevalue("fresh_database")
     async with postgres_database(url, migrates=True) as database:
         await database.write(schema.upgrade)
     async with postgres_database(url) as database:
-        yield StoredFeedback(database)
+        yield StoredFeedback(database), StoredForgotten(database)
+
+
+@pytest.fixture
+def store(stores: tuple[FeedbackStore, Forgotten]) -> FeedbackStore:
+    return stores[0]
 
 
 async def every(store: FeedbackStore, limit: int = 2, **wanted: object) -> list[Feedback]:
@@ -137,3 +155,24 @@ async def test_odd_characters_do_no_harm(store: FeedbackStore) -> None:
     await store.give(replace(GOOD, comment="a\0b\ud800", user="x\0y", receipt_id="rcpt-\ud800"))
     assert await store.about("acme", ["' OR 1=1 --"]) == ()
     assert len(await every(store)) == 1
+
+
+async def test_who_was_forgotten_is_noted_once_and_never_earlier(stores: tuple[FeedbackStore, Forgotten]) -> None:
+    notes = stores[1]
+    await notes.note(Forgetting("acme", ("ann", "user-1"), 10.0))
+    await notes.note(Forgetting("acme", ("ann",), 20.0))
+    await notes.note(Forgetting("acme", ("ann",), 5.0))
+    await notes.note(Forgetting("north", ("ann",), 7.0))
+    await notes.note(Forgetting("north", (), 7.0))
+    found = {(each.tenant, each.users): each.at for each in await notes.all()}
+    assert found == {("acme", ("ann",)): 20.0, ("acme", ("user-1",)): 10.0, ("north", ("ann",)): 7.0}
+    assert await notes.drop(10.0) == 1
+    assert len(await notes.all()) == 2
+
+
+async def test_only_peers_are_given_other_tenants_opinions() -> None:
+    app = Api(keys=[Key("ann", sha256(b"a-key-of-ann").hexdigest(), "acme")]).app
+    async with live(app) as url, remote_feedback(url, api_key="a-key-of-ann") as (feedback, notes):
+        for call in (feedback.tenants(), notes.all(), feedback.about("acme", ["rcpt-1"])):
+            with pytest.raises(UpstreamUnavailable, match="for this key"):
+                await call

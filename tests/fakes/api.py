@@ -9,6 +9,8 @@ from starlette.testclient import TestClient
 from fakes.answers import OneModel, OneRetrieval, ScriptedAnswers
 from tandem.adapters.quotas.memory import MemoryQuotas
 from tandem.adapters.scripted.embedder import HashingEmbedder
+from tandem.adapters.scripted.feedback import ScriptedFeedback
+from tandem.adapters.scripted.forgotten import ScriptedForgotten
 from tandem.adapters.scripted.ingestor import ScriptedIngestor
 from tandem.adapters.scripted.receipts import ScriptedReceipts
 from tandem.admission.identity import Identity
@@ -23,16 +25,26 @@ from tandem.http.routers.chat import chat_router
 from tandem.http.routers.collections import collections_router
 from tandem.http.routers.documents import documents_router
 from tandem.http.routers.embeddings import embeddings_router
+from tandem.http.routers.feedback import feedback_router
 from tandem.http.routers.models import models_router
 from tandem.http.routers.operations import operations_router
+from tandem.http.routers.peer_feedback import peer_feedback_router
 from tandem.http.routers.peer_receipts import peer_receipts_router
+from tandem.http.routers.personal import personal_router
 from tandem.http.routers.receipts import receipts_router
 from tandem.http.routers.retrieval import retrieval_router
 from tandem.http.routers.syncing import syncing_router
 from tandem.http.routers.versions import versions_router
 from tandem.http.web import web_app
 from tandem.observe.metrics import Metrics
+from tandem.observe.privacy import PrivacyMetrics
+from tandem.pipeline.feedback.giving import GivingFeedback
 from tandem.pipeline.in_flight import InFlight
+from tandem.pipeline.privacy.capture import Privacy
+from tandem.pipeline.privacy.personal import PersonalData, Places
+from tandem.pipeline.privacy.standard import redaction
+from tandem.pipeline.privacy.users import Users
+from tandem.pipeline.privacy.withholding import Forgettable
 from tandem.pipeline.receipts import ReadReceipts
 from tandem.ports.receipts import Receipts
 
@@ -58,6 +70,7 @@ class Api:
         request_timeout_s: float = 30.0,
         refusal: Refusal | None = None,
         receipts: Receipts | None = None,
+        captures: bool = True,
     ) -> None:
         self.clock = SystemClock()
         self.metrics = Metrics("0.0.0", "test")
@@ -66,6 +79,12 @@ class Api:
         self.retriever = retriever or OneRetrieval()
         self.ingestor = ingestor or ScriptedIngestor()
         self.receipts = receipts or ScriptedReceipts()
+        self.feedback, self.forgotten = ScriptedFeedback(), ScriptedForgotten()
+        meter, users = PrivacyMetrics(self.metrics), Users(b"a key for the tests")
+        private = Privacy(lambda _: captures, redaction(("email", "key"), (), {}), users, meter)
+        reading = ReadReceipts(self.receipts, InFlight(), private.user)
+        places = Places(self.receipts, self.feedback, self.forgotten)
+        forgettable = Forgettable(self.forgotten, lambda _: None, self.clock)
         served = model or OneModel()
         quotas = None if tenants is None else self._quotas(tenants)
         self.app = web_app(
@@ -84,8 +103,11 @@ class Api:
                 collections_router(self.ingestor),
                 syncing_router(self.ingestor),
                 versions_router(self.ingestor),
-                receipts_router(ReadReceipts(self.receipts, InFlight())),
+                receipts_router(reading),
                 peer_receipts_router(self.receipts),
+                feedback_router(GivingFeedback(reading, self.feedback, private, self.clock, meter)),
+                peer_feedback_router(self.feedback, self.forgotten),
+                personal_router(PersonalData(places, users, forgettable, self.clock, meter)),
                 operations_router(self.lifecycle, self.metrics.registry, version="0.0.0", target="test"),
             ],
             version="0.0.0",

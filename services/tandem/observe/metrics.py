@@ -2,7 +2,15 @@
 
 import math
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, PlatformCollector, ProcessCollector
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    PlatformCollector,
+    ProcessCollector,
+    disable_created_metrics,
+)
 
 from tandem.observe.reports import Reports
 from tandem.observe.tenants import NO_TENANTS, Tenants
@@ -61,6 +69,8 @@ class Metrics(Reports):
 
     def __init__(self, version: str, target: str, tenants: Tenants = NO_TENANTS, *, follows: bool = False) -> None:
         super().__init__(tenants, follows=follows)
+        # When a series began nobody asks, and it would be a series beside each.
+        disable_created_metrics()  # type: ignore[no-untyped-call]
         self.registry = CollectorRegistry()
         ProcessCollector(registry=self.registry)
         PlatformCollector(registry=self.registry)
@@ -345,5 +355,11 @@ class PrivacyCounters:
             "tandem_privacy_deleted",
             "What was deleted (receipts, feedback, parquet, spool) for its age or at a user's wish.",
             ["where", "why"],
+            registry=registry,
+        )
+        self.rated = Counter(
+            "tandem_feedback",
+            "Opinions of answers: up, down or neutral; of one person and answer only the first is counted.",
+            ["rating"],
             registry=registry,
         )

@@ -1,6 +1,4 @@
-"""What was taken out of texts, and what was deleted, counted."""
-
-from prometheus_client import Counter
+"""What was taken out of texts, what was deleted, and what people thought of answers, counted."""
 
 from tandem.observe.metrics import Metrics, PrivacyCounters
 
@@ -13,12 +11,12 @@ class PrivacyMetrics:
 
     def redacted(self, kind: str, times: int) -> None:
         """So many of this kind were taken out."""
-        _count(self._counters.redacted.labels(kind), times)
+        self._counters.redacted.labels(kind).inc(times)
+
+    def rated(self, rating: str) -> None:
+        """Somebody thinks an answer good (up), bad (down), or neither (neutral)."""
+        self._counters.rated.labels(rating).inc()
 
     def deleted(self, where: str, why: str, times: int) -> None:
         """So many answers or words of users were deleted there."""
-        _count(self._counters.deleted.labels(where, why), times)
-
-
-def _count(counter: Counter, times: int) -> None:
-    counter.inc(times)
+        self._counters.deleted.labels(where, why).inc(times)
