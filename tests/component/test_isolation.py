@@ -3,6 +3,7 @@
 import hashlib
 import json
 import subprocess
+import time
 import urllib.error
 import urllib.parse
 import urllib.request
@@ -89,7 +90,12 @@ def platform(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
         for name, what in KEYS.items()
     ]
     (folder / "keys.json").write_text(json.dumps({"keys": keys}))
-    guarded = {"TANDEM_AUTH__MODE": "keys", "TANDEM_AUTH__KEYS_FILE": str(folder / "keys.json")}
+    guarded = {
+        "TANDEM_AUTH__MODE": "keys",
+        "TANDEM_AUTH__KEYS_FILE": str(folder / "keys.json"),
+        # Receipts hold the texts of what was answered.
+        "TANDEM_DEFAULT_TENANT__CAPTURE_CONTENT": "true",
+    }
     running = []
     try:
         if request.param == "all":
@@ -328,6 +334,61 @@ def test_many_at_once_are_not_mixed_up(platform: Platform) -> None:
         for key, found in pool.map(ask, range(120)):
             assert found.status == 200
             assert (SECRET_ID in found.text) is (key == "ann"), key
+
+
+def receipt_of(answer: Answer) -> str:
+    return str(answer.data["tandem"]["receipt_id"])
+
+
+def test_a_receipt_is_read_by_who_asked_and_by_admins_who_could_have(platform: Platform) -> None:
+    asked = receipt_of(platform.chat("ann", "What is the salary of the director?"))
+    for key in ("ann", "ingest"):
+        seen = platform.ask(key, "GET", f"/v1/receipts/{asked}")
+        assert seen.status == 200 and SECRET_ID in seen.text and "ninety thousand" in seen.text
+        assert seen.data["texts"] == "shown"
+
+
+@pytest.mark.parametrize("key", ["bob", "nobody"])
+def test_a_receipt_tells_others_of_the_tenant_no_word_and_no_name(platform: Platform, key: str) -> None:
+    question = f"Which {SECRET} salary has the director?"
+    asked = receipt_of(platform.chat("ann", question, "What?", question))
+    eventually_listed(platform, "ann", asked)
+    seen = platform.ask(key, "GET", f"/v1/receipts/{asked}")
+    assert (seen.status, seen.data["texts"]) == (200, "withheld")
+    paths = ["", "?collection=docs", "?caller=ann", "?limit=200", "?outcome=answered", f"?user={SECRET}"]
+    for text in (seen.text, *(platform.ask(key, "GET", f"/v1/receipts{path}").text for path in paths)):
+        for hidden in (SECRET, "ninety thousand", "salary", "hr", "board"):
+            assert hidden not in text.replace("harbour", ""), hidden
+
+
+def test_another_tenant_s_receipt_is_as_one_that_never_was(platform: Platform) -> None:
+    asked = receipt_of(platform.chat("ann", "What is the salary of the director?"))
+    # At once, while it is on its way, and when it is stored.
+    for _ in range(2):
+        for key, unknown in (("rival", asked), ("rival", asked.upper()), ("ann", asked[:-1]), ("ann", f"{asked}%20")):
+            answer = platform.ask(key, "GET", f"/v1/receipts/{unknown}")
+            never = platform.ask(key, "GET", "/v1/receipts/rcpt-0")
+            assert (answer.status, answer.text) == (404, never.text)
+        assert asked not in platform.ask("rival", "GET", "/v1/receipts?limit=200").text
+        eventually_listed(platform, "ann", asked)
+    headers = {"x_tandem_tenant": "acme"}
+    assert platform.ask("rival", "GET", f"/v1/receipts/{asked}", **headers).status == 401
+
+
+def test_receipts_between_peers_are_closed_to_callers(platform: Platform) -> None:
+    for key in ("ann", "ingest", "rival"):
+        for path in ("", "/one?id=rcpt-1", "/tenants"):
+            assert platform.ask(key, "GET", f"/v1/peer/receipts{path}").status in {403, 404}
+        assert platform.ask(key, "DELETE", "/v1/peer/receipts").status in {403, 404, 405}
+        assert platform.ask(key, "POST", "/v1/peer/receipts", []).status in {403, 404, 405}
+
+
+def eventually_listed(platform: Platform, key: str, receipt_id: str) -> None:
+    """Returns when it is stored."""
+    until = time.monotonic() + 20
+    while receipt_id not in platform.ask(key, "GET", "/v1/receipts?limit=200").text:
+        assert time.monotonic() < until, "it never came to the store"
+        time.sleep(0.1)
 
 
 def test_errors_name_nothing_of_it(platform: Platform) -> None:
