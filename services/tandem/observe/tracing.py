@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from tandem.domain.span import Attribute, Kind, Span, SpanContext
-from tandem.domain.steps import Step, Work, code_of, enter, here, leave
+from tandem.domain.steps import Step, Work, code_of, enter, here, leave, running_span
 from tandem.ports.clock import Clock
 from tandem.ports.tracer import Served, Spans
 
@@ -57,10 +57,9 @@ class Tracing:
     @contextmanager
     def background(self, name: str, attributes: Mapping[str, Attribute]) -> Iterator[SpanContext | None]:
         """See the port."""
-        above = here()
-        if above is not None:
+        if here() is not None:
             with Step(name, dict(attributes)):
-                yield above.span
+                yield running_span()
             return
         trace_id = f"{random.getrandbits(128) or 1:032x}"
         span = SpanContext(trace_id, f"{random.getrandbits(64) or 1:016x}", sampled=self.samples(trace_id))

@@ -2,15 +2,16 @@
 
 from typing import Any
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Request
 from prometheus_client import CollectorRegistry
-from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_latest
 from starlette.responses import Response
 
 from tandem.http.lifecycle import Lifecycle, State
 from tandem.http.reply import json_reply
+from tandem.http.scrape import scraped
 from tandem.http.wire.text import Out
 
+_SCRAPED = ("text/plain", "application/openmetrics-text")
 OPERATIONS = ("/livez", "/readyz", "/startupz", "/health", "/metrics", "/version")
 
 
@@ -61,10 +62,10 @@ def operations_router(lifecycle: Lifecycle, registry: CollectorRegistry, *, vers
 
     @router.get(
         "/metrics",
-        responses={200: {"content": {"text/plain": {"schema": {"type": "string"}}}}},
+        responses={200: {"content": {kind: {"schema": {"type": "string"}} for kind in _SCRAPED}}},
         summary="Prometheus metrics",
     )
-    async def metrics() -> Response:
-        return Response(generate_latest(registry), media_type=CONTENT_TYPE_PLAIN_0_0_4)
+    async def metrics(request: Request) -> Response:
+        return scraped(registry, request.headers.get("accept"))
 
     return router
