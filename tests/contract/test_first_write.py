@@ -2,11 +2,17 @@
 
 import asyncio
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 from fakes.chunks import RECIPE
+from tandem.adapters.qdrant.connection import IN_MEMORY, connected
 from tandem.adapters.qdrant.edge import EdgeEngine
+from tandem.adapters.qdrant.server import ServerEngine
 from tandem.adapters.qdrant.store import QdrantVectors
+from tandem.adapters.qdrant.writing import Pressure, Writing
+from tandem.domain.document import Recipe
+from tandem.domain.lineage import UNTOLD, Lineage
 
 
 class HeldUp(EdgeEngine):
@@ -20,6 +26,27 @@ class HeldUp(EdgeEngine):
         while first and base not in await self.serving(fresh=True):
             await asyncio.sleep(0.01)
         return found
+
+
+class Overtaken(ServerEngine):
+    """Another process's first version comes to serve just when this one has found that there is none."""
+
+    other: ServerEngine
+
+    async def create(self, name: str, recipe: Recipe, lineage: Lineage) -> None:
+        await self.other.create("docs@1", recipe, UNTOLD)
+        await self.other.point("docs", "docs@1", None)
+        await super().create(name, recipe, lineage)
+
+
+async def test_a_version_that_came_too_late_is_taken_away_again() -> None:
+    async with connected(IN_MEMORY, api_key=None, grpc_port=None, timeout_s=5.0, max_kept=4) as connection:
+        engine = Overtaken(connection, Writing(Pressure()), indexed=False)
+        engine.other = ServerEngine(connection, Writing(Pressure()), indexed=False)
+        await engine.other.create("docs@7", replace(RECIPE, chunker="lines@2"), UNTOLD)
+        vectors = QdrantVectors(engine)
+        assert await vectors.ensure_collection("docs", RECIPE) == "docs@1"
+        assert [version.name for version in await vectors.versions("docs")] == ["docs@1", "docs@7"]
 
 
 async def test_writers_that_begin_together_make_one_version(tmp_path: Path) -> None:

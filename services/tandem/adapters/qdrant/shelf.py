@@ -1,6 +1,7 @@
 """The versions of the collections over either engine: found by name, made, promoted, and taken away."""
 
 import asyncio
+import contextlib
 from dataclasses import replace
 
 from tandem.adapters.qdrant.engine import Engine
@@ -66,27 +67,34 @@ class Shelf:
         except UnknownCollection:
             pass
         # The first version was made and the process died before its name stood for it; or others are being built.
-        version = version_named(base, await self._next_number(base))
+        version, made = version_named(base, await self._next_number(base)), False
         for each in await self.versions(base):
             if each.state == "ready" and each.recipe == recipe and each.lineage.promoted_at is not None:
                 version = each.name
                 break
         else:
-            await self._create(version, recipe, lineage)
+            made = await self._made(version, recipe, lineage)
         try:
             await self._engine.point(base, version, None)
         except TandemError:
             # Somebody else was as quick: theirs is the one.
-            return await self.resolve(base, fresh=True)
+            serving = await self.resolve(base, fresh=True)
+            if made and serving != version:
+                # Nobody was served from it, so nobody has written to it, nor will; left where it is, it does no harm.
+                with contextlib.suppress(TandemError):
+                    await self.drop(version)
+            return serving
         return version
 
-    async def _create(self, version: str, recipe: Recipe, lineage: Lineage) -> None:
+    async def _made(self, version: str, recipe: Recipe, lineage: Lineage) -> bool:
+        """False when somebody else made it at the same moment."""
         try:
             await self._engine.create(version, recipe, lineage)
         except UpstreamFailed:
-            # Made by somebody else at the same moment, or not at all.
             if version not in await self._engine.names():
                 raise
+            return False
+        return True
 
     async def create(self, base: str, recipe: Recipe, lineage: Lineage) -> str:
         """See the port."""
