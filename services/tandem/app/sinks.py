@@ -1,8 +1,9 @@
 """Where records go, by the settings."""
 
+import gc
 import logging
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import replace
 from importlib.metadata import version
 from importlib.util import find_spec
@@ -17,7 +18,6 @@ from tandem.ports.sink import Sink
 
 if TYPE_CHECKING:
     from tandem.adapters.otlp.collector import Endpoint
-    from tandem.adapters.parquet.sink import ParquetSink
 
 _log = logging.getLogger("tandem.monitor")
 
@@ -37,7 +37,8 @@ async def sinks(settings: Settings, meter: ShippingMeter) -> AsyncIterator[list[
         if (to := endpoint(chosen.otlp, "traces") if chosen.otlp.enabled else None) is not None:
             opened.append((await stack.enter_async_context(_otlp(settings, to, meter)), usual))
         if chosen.parquet.url is not None:
-            opened.append((_parquet(chosen.parquet.url), _at_leisure(settings, usual)))
+            written = stack.enter_context(_parquet(chosen.parquet.url))
+            opened.append((written, _at_leisure(settings, usual)))
         if chosen.stdout.enabled:
             from tandem.adapters.console.sink import console_sink
 
@@ -75,12 +76,17 @@ async def _otlp(settings: Settings, to: "Endpoint", meter: ShippingMeter) -> Asy
         yield sink
 
 
-def _parquet(url: str) -> "ParquetSink":
+@contextmanager
+def _parquet(url: str) -> Iterator[Sink]:
     _needs("duckdb", "parquet", "monitor.parquet")
     from tandem.adapters.parquet.places import place
     from tandem.adapters.parquet.sink import ParquetSink
 
-    return ParquetSink(place(url))
+    try:
+        yield ParquetSink(place(url))
+    finally:
+        # What `settle` exempted from collection outlives the interpreter, of which DuckDB complains at the end.
+        gc.unfreeze()
 
 
 def _at_leisure(settings: Settings, usual: Pace) -> Pace:
