@@ -19,14 +19,18 @@ from tandem.observe.versions import watch_versions
 from tandem.pipeline.following import follow
 from tandem.pipeline.rounds import Alone, Crew, Followed, Rounds, Synchronised
 from tandem.pipeline.syncing import sync
+from tandem.pipeline.untraced import UNTRACED
 from tandem.ports.ingestor import Ingestor
+from tandem.ports.tracer import Tracer
 
 
-def working(settings: Settings, ingestor: Ingestor, metrics: Metrics) -> AbstractAsyncContextManager[None]:
+def working(
+    settings: Settings, ingestor: Ingestor, metrics: Metrics, tracer: Tracer = UNTRACED
+) -> AbstractAsyncContextManager[None]:
     """The sources are synchronised while the context is open. Left, a document that is being written is finished first."""
     clock = SystemClock()
-    counted = MeasuredIngestor(ingestor, metrics, clock)
-    rounds = Rounds(crew(settings), MeasuredRounds(metrics, clock), clock)
+    counted = MeasuredIngestor(ingestor, metrics, clock, tracer)
+    rounds = Rounds(crew(settings), MeasuredRounds(metrics, clock, tracer), clock)
     kept = [_kept(rounds, settings, source, counted) for source in settings.ingestion.sources]
     return beside([*kept, *watching(settings, ingestor, metrics)])
 

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 
 from tandem.domain.context import RequestContext
 from tandem.domain.document import CollectionInfo, DocumentPage, IngestOutcome, RawDocument, StoredDocument
@@ -12,9 +13,11 @@ from tandem.domain.steps import Step
 from tandem.domain.syncing import Failure, FailurePage, MarkPage, StreamPosition
 from tandem.observe.metrics import Metrics
 from tandem.observe.versions import MeasuredVersions
+from tandem.pipeline.untraced import UNTRACED
 from tandem.ports.clock import Clock
 from tandem.ports.ingestor import Ingestor
 from tandem.ports.retriever import Retriever
+from tandem.ports.tracer import Tracer
 from tandem.ports.versions import Versions
 from tandem.retrieval.plan import STAGES, WORDS
 
@@ -74,10 +77,11 @@ class CountedDegradation:
 class MeasuredIngestor:
     """`ports/ingestor.py` around another one; changes nothing but the metrics."""
 
-    def __init__(self, inner: Ingestor, metrics: Metrics, clock: Clock) -> None:
+    def __init__(self, inner: Ingestor, metrics: Metrics, clock: Clock, tracer: Tracer = UNTRACED) -> None:
         self._inner = inner
         self._metrics = metrics
         self._clock = clock
+        self._tracer = tracer
         self._versions = MeasuredVersions(inner.versions, metrics)
 
     @property
@@ -86,10 +90,16 @@ class MeasuredIngestor:
         return self._versions
 
     async def put(self, collection: str, document: RawDocument, context: RequestContext) -> IngestOutcome:
-        """The inner ingestor's, counted by status. What changed the collection is searchable from now on."""
+        """The inner ingestor's, counted by status. What changed the collection is searchable from now on.
+
+        A document that no request brought has a trace of its own.
+        """
         began_s = self._clock.epoch_s()
         try:
-            outcome = await self._inner.put(collection, document, context)
+            with self._tracer.background("ingest", {"tandem.collection": collection}) as span:
+                if context.span is None and span is not None:
+                    context = replace(context, span=span)
+                outcome = await self._inner.put(collection, document, context)
         except TandemError as error:
             self._metrics.documents.labels(error.code).inc()
             raise

@@ -6,7 +6,9 @@ from tandem.domain.document import IngestStatus
 from tandem.domain.errors import TandemError, UpstreamFailed
 from tandem.ingestion.progress import SyncReport
 from tandem.observe.metrics import Metrics
+from tandem.pipeline.untraced import UNTRACED
 from tandem.ports.clock import Clock
+from tandem.ports.tracer import Tracer
 
 _log = logging.getLogger("tandem.worker")
 _STATUSES: tuple[IngestStatus, ...] = ("added", "updated", "unchanged", "removed", "failed")
@@ -15,14 +17,17 @@ _STATUSES: tuple[IngestStatus, ...] = ("added", "updated", "unchanged", "removed
 class MeasuredRounds:
     """`pipeline/rounds.py`'s meter."""
 
-    def __init__(self, metrics: Metrics, clock: Clock) -> None:
+    def __init__(self, metrics: Metrics, clock: Clock, tracer: Tracer = UNTRACED) -> None:
         self._metrics = metrics
         self._clock = clock
+        self._tracer = tracer
 
     def ended(self, source: str, outcome: str, seconds: float) -> None:
         """Counted; a round that saw everything moves the time of the last success."""
         self._metrics.sync_rounds.labels(source, outcome).inc()
         self._metrics.sync_seconds.labels(source).observe(seconds)
+        told = {"tandem.source": source, "tandem.outcome": outcome}
+        self._tracer.past("synchronise", seconds, told, "failed" if outcome == "failed" else None)
         if outcome in {"complete", "partial"}:
             self._metrics.sync_last.labels(source).set(self._clock.epoch_s())
 

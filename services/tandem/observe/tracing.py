@@ -61,12 +61,10 @@ class Tracing:
             with Step(name, dict(attributes)):
                 yield running_span()
             return
-        trace_id = f"{random.getrandbits(128) or 1:032x}"
-        span = SpanContext(trace_id, f"{random.getrandbits(64) or 1:016x}", sampled=self.samples(trace_id))
-        work = self.begin(span, self._clock.monotonic_s())
+        work = self.begin(self._root(), self._clock.monotonic_s())
         token, error = enter(work), None
         try:
-            yield span
+            yield work.span
         except BaseException as fault:
             error = code_of(fault)
             raise
@@ -74,6 +72,16 @@ class Tracing:
             leave(token)
             if self.keeps(work, failed=error is not None):
                 self._tell(work, name, "internal", dict(attributes), error)
+
+    def past(self, name: str, took_s: float, attributes: Mapping[str, Attribute], error: str | None) -> None:
+        """See the port."""
+        work = self.begin(self._root(), self._clock.monotonic_s() - took_s)
+        if self.keeps(work, failed=error is not None):
+            self._tell(work, name, "internal", dict(attributes), error)
+
+    def _root(self) -> SpanContext:
+        trace_id = f"{random.getrandbits(128) or 1:032x}"
+        return SpanContext(trace_id, f"{random.getrandbits(64) or 1:016x}", sampled=self.samples(trace_id))
 
     def _tell(self, work: Work, name: str, kind: Kind, attributes: dict[str, Attribute], error: str | None) -> None:
         ended_s = self._clock.monotonic_s()

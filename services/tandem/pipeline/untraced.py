@@ -34,5 +34,8 @@ class Untraced:
         """See the port."""
         return nullcontext()
 
+    def past(self, name: str, took_s: float, attributes: Mapping[str, Attribute], error: str | None) -> None:
+        """See the port."""
+
 
 UNTRACED = Untraced()

@@ -37,6 +37,10 @@ class Tracer(Protocol):
         """Work of our own, in a trace of its own; None where nobody follows it. Inside a request: a step of that."""
         ...
 
+    def past(self, name: str, took_s: float, attributes: Mapping[str, Attribute], error: str | None) -> None:
+        """Work of our own that is over, and whose parts have traces of their own: one span, alone in its trace."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class Served:

@@ -1,6 +1,9 @@
 """What a scrape gets: the format it wants, and in OpenMetrics traces as examples."""
 
+from collections.abc import Iterable
+
 import pytest
+from prometheus_client.core import Metric
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
 from tandem.http.scrape import prefers_openmetrics, scraped
@@ -34,7 +37,8 @@ def test_openmetrics_names_a_trace_that_is_kept_and_no_other() -> None:
     metrics.ended("/v1/retrieve", 200, 0.03, "acme", TRACE)
     metrics.ended("/v1/retrieve", 200, 0.003, "acme", None)
     text = bytes(scraped(metrics.registry, PROMETHEUS).body).decode()
-    families = {family.name: family for family in text_string_to_metric_families(text)}
+    read: Iterable[Metric] = text_string_to_metric_families(text)  # type: ignore[no-untyped-call]
+    families = {family.name: family for family in read}
     named = [sample.exemplar for sample in families["tandem_request_seconds"].samples if sample.exemplar]
     assert [(each.labels, each.value) for each in named] == [({"trace_id": TRACE}, 0.03)]
     assert text.endswith("# EOF\n")

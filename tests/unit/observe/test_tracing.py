@@ -99,9 +99,8 @@ def test_the_traces_id_decides_alike_everywhere(ratio: float, of_ten: int) -> No
 async def test_an_error_is_told_by_its_code_and_never_by_its_message() -> None:
     clock, kept = ScriptedClock(), Kept()
     tracing = Tracing(kept, clock, Keeping())
-    with pytest.raises(UpstreamUnavailable), tracing.background("ingest", {"tandem.tenant": "acme"}):
-        with Step("store"):
-            raise UpstreamUnavailable("canary")
+    with pytest.raises(UpstreamUnavailable), tracing.background("ingest", {"tandem.tenant": "acme"}), Step("store"):
+        raise UpstreamUnavailable("canary")
     whole, store = kept.spans
     assert (whole.error, store.error) == ("upstream_unavailable", "upstream_unavailable")
     assert (whole.kind, whole.attributes) == ("internal", {"tandem.tenant": "acme"})
