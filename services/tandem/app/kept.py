@@ -9,12 +9,15 @@ from tandem.app import monitoring
 from tandem.app.settings import Settings
 from tandem.app.state import State
 from tandem.domain.errors import ConfigurationError
+from tandem.pipeline.feedback.unkept import ForgottenHere, UnkeptFeedback
 from tandem.pipeline.in_flight import Holding, InFlight
 from tandem.pipeline.monitoring import Prepare
 from tandem.pipeline.receipt_sink import ReceiptSink
 from tandem.pipeline.receipts import ReadReceipts
 from tandem.pipeline.shipping import Pace
 from tandem.pipeline.unkept import UNKEPT
+from tandem.ports.feedback import FeedbackStore
+from tandem.ports.forgotten import Forgotten
 from tandem.ports.monitor import Monitor
 from tandem.ports.receipts import Receipts
 from tandem.ports.sink import Sink
@@ -30,13 +33,15 @@ class Stores:
     """What is kept in one place."""
 
     receipts: Receipts
+    feedback: FeedbackStore
+    forgotten: Forgotten
 
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """The store, what is on its way there, and what a caller may see of both."""
+    """The stores, what is on its way there, and what a caller may see of both."""
 
-    store: Receipts
+    stores: Stores
     in_flight: InFlight
     reading: ReadReceipts
     sinks: Sequence[tuple[Sink, Pace]]
@@ -61,12 +66,13 @@ async def kept(settings: Settings, user_of: UserOf) -> AsyncIterator[Kept]:
     """Receipts of what this process answers; none where `monitor` or `monitor.receipts` is off."""
     in_flight = InFlight()
     if not (settings.monitor.enabled and settings.monitor.receipts.enabled):
-        yield Kept(UNKEPT, in_flight, ReadReceipts(UNKEPT, in_flight, user_of), ())
+        none = Stores(UNKEPT, UnkeptFeedback(), ForgottenHere())
+        yield Kept(none, in_flight, ReadReceipts(UNKEPT, in_flight, user_of), ())
         return
     async with stores(settings) as opened:
         store = opened.receipts
         sink = ReceiptSink(store, in_flight)
-        yield Kept(store, in_flight, ReadReceipts(store, in_flight, user_of), [(sink, _pace(settings.monitor))])
+        yield Kept(opened, in_flight, ReadReceipts(store, in_flight, user_of), [(sink, _pace(settings.monitor))])
 
 
 def _pace(chosen: monitoring.Monitor) -> Pace:
@@ -83,11 +89,15 @@ async def stores(settings: Settings) -> AsyncIterator[Stores]:
     """In PostgreSQL by its URL, else at the retriever where that is a peer, else in a file."""
     peer = settings.retriever
     if settings.state.url is None and settings.retriever.url is not None and peer.as_peer:
+        from tandem.adapters.remote.feedback import remote_feedback
         from tandem.adapters.remote.receipts import remote_receipts
 
-        key = peer.api_key.get_secret_value() if peer.api_key else None
-        async with remote_receipts(settings.retriever.url, api_key=key, timeout_s=peer.timeout_s) as remote:
-            yield Stores(remote)
+        url, key = settings.retriever.url, peer.api_key.get_secret_value() if peer.api_key else None
+        async with (
+            remote_receipts(url, api_key=key, timeout_s=peer.timeout_s) as receipts,
+            remote_feedback(url, api_key=key, timeout_s=peer.timeout_s) as (feedback, forgotten),
+        ):
+            yield Stores(receipts, feedback, forgotten)
         return
     async with own_stores(settings) as own:
         yield own
@@ -96,10 +106,12 @@ async def stores(settings: Settings) -> AsyncIterator[Stores]:
 @asynccontextmanager
 async def own_stores(settings: Settings) -> AsyncIterator[Stores]:
     """Those that a retriever keeps for its gateways as well."""
+    from tandem.adapters.state.feedback import StoredFeedback
+    from tandem.adapters.state.forgotten import StoredForgotten
     from tandem.adapters.state.receipts import StoredReceipts
 
     async with database(settings) as opened:
-        yield Stores(StoredReceipts(opened))
+        yield Stores(StoredReceipts(opened), StoredFeedback(opened), StoredForgotten(opened))
 
 
 @asynccontextmanager

@@ -1,7 +1,7 @@
 """The monitor of a process that answers: spool, sinks, and the way between them."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 
 from tandem.app.clock import SystemClock
@@ -22,8 +22,10 @@ async def monitor(
     *,
     prepare: Sequence[Prepare] = (),
     beside: Sequence[tuple[Sink, Pace]] = (),
+    around: Callable[[Sink], Sink] = lambda sink: sink,
 ) -> AsyncIterator[Monitor]:
-    """Told of every answer. `prepare` is what becomes of a record before it touches disk or wire; `beside` are more sinks.
+    """Told of every answer. `prepare` is what becomes of a record before it touches disk or wire; `beside` are more sinks;
+    `around` each of them stands what this makes of it.
 
     Left, it has drained: records are on the disk, and what fitted into `monitor.drain_timeout_s` is shipped.
     """
@@ -32,7 +34,7 @@ async def monitor(
         return
     meter = MonitorMetrics(metrics)
     async with sinks(settings, meter) as configured:
-        ways = [*configured, *beside]
+        ways = [(around(sink), pace) for sink, pace in (*configured, *beside)]
         if not ways:
             yield Unmonitored()
             return

@@ -12,6 +12,7 @@ from tandem.admission.identity import Identity
 from tandem.admission.quotas import Quotas
 from tandem.app import caching
 from tandem.app.clock import SystemClock
+from tandem.app.kept import Stores
 from tandem.app.settings import Settings
 from tandem.app.templates import template_sources
 from tandem.app.tracing import named_tenants, traces_to, tracing
@@ -25,6 +26,7 @@ from tandem.http.routers.documents import documents_router
 from tandem.http.routers.embeddings import embeddings_router
 from tandem.http.routers.models import models_router
 from tandem.http.routers.operations import operations_router
+from tandem.http.routers.peer_feedback import peer_feedback_router
 from tandem.http.routers.peer_receipts import peer_receipts_router
 from tandem.http.routers.receipts import receipts_router
 from tandem.http.routers.retrieval import retrieval_router
@@ -46,7 +48,6 @@ from tandem.ports.embedder import Embedder
 from tandem.ports.engine import Engine
 from tandem.ports.ingestor import Ingestor
 from tandem.ports.monitor import Monitor
-from tandem.ports.receipts import Receipts
 from tandem.ports.retriever import Retriever
 from tandem.ports.tracer import Tracer
 from tandem.prompting.templates import Templates
@@ -77,8 +78,9 @@ class Surface:
         embedder: OpenEmbedder,
         monitor: Monitor,
         receipts: ReadReceipts,
+        more: Sequence[APIRouter],
     ) -> ASGIApp:
-        """Page, OpenAI's API, retrieval and documents."""
+        """Page, OpenAI's API, retrieval and documents, receipts, and `more`."""
         metrics, clock = self.metrics, SystemClock()
         metrics.registry.register(PoolGauges(dispatch.load))
         finder = MeasuredRetriever(retriever, metrics)
@@ -98,9 +100,12 @@ class Surface:
                 models_router(dispatch.models, created=int(clock.epoch_s())),
                 embeddings_router(embedder, clock=clock, quotas=quotas),
                 *self._features(
-                    CountedDegradation(reworded, metrics), MeasuredIngestor(ingestor, metrics, clock), clock
+                    CountedDegradation(reworded, metrics),
+                    MeasuredIngestor(ingestor, metrics, clock, self.tracer),
+                    clock,
                 ),
                 receipts_router(receipts),
+                *more,
                 ui_router(),
             ],
             identity,
@@ -138,14 +143,17 @@ class Surface:
         ingestor: Ingestor,
         identity: Identity,
         embedder: OpenEmbedder,
-        receipts: Receipts,
+        stores: Stores,
     ) -> ASGIApp:
         """Retrieval and documents. Quotas are the gateways' business: here a request would count twice."""
         metrics, clock = self.metrics, SystemClock()
-        finder, documents = MeasuredRetriever(retriever, metrics), MeasuredIngestor(ingestor, metrics, clock)
+        finder, documents = (
+            MeasuredRetriever(retriever, metrics),
+            MeasuredIngestor(ingestor, metrics, clock, self.tracer),
+        )
         features = self._features(CountedDegradation(finder, metrics), documents, clock)
-        kept = peer_receipts_router(receipts)
-        return self._web(metrics, [*features, embeddings_router(embedder, clock=clock), kept], identity)
+        kept = [peer_receipts_router(stores.receipts), peer_feedback_router(stores.feedback, stores.forgotten)]
+        return self._web(metrics, [*features, embeddings_router(embedder, clock=clock), *kept], identity)
 
     def operations(self) -> ASGIApp:
         """Probes and metrics, for a process that nobody sends requests to. None of them needs a key."""

@@ -8,11 +8,12 @@ from starlette.types import ASGIApp
 
 from tandem.app import caching, entry, parts, pools
 from tandem.app.beside import beside
+from tandem.app.duties import duties
 from tandem.app.kept import kept, own_stores
 from tandem.app.monitored import monitor
 from tandem.app.private import privacy
 from tandem.app.questions import watched_questions
-from tandem.app.scoring import scoring
+from tandem.app.scoring import judging, scoring
 from tandem.app.settings import Settings
 from tandem.app.surface import Surface, surface
 from tandem.app.working import watching, working
@@ -55,7 +56,7 @@ async def _answers(
     def measured(model: Generator) -> Generator:
         return MeasuredGenerator(model, front.metrics)
 
-    clean = privacy(settings, front.metrics)
+    private = privacy(settings, front.metrics)
     async with (
         parts.shared(parts.embedder(settings)) as dense,
         watched_questions(settings, front.metrics) as watched,
@@ -67,18 +68,20 @@ async def _answers(
         entry.identity(settings, front.target, front.metrics) as identity,
         entry.quotas(settings, front.metrics) as quotas,
         parts.embeddings(settings, dense) as embed,
-        kept(settings, clean.user) as keeping,
+        kept(settings, private.clean.user) as keeping,
+        duties(settings, private, keeping) as owed,
         monitor(
             settings,
             front.metrics,
             # Measured while it has its texts, then cleaned; what comes after sees what is written.
-            prepare=[*scoring(settings, front.metrics), clean, *keeping.steps],
-            beside=keeping.sinks,
+            prepare=[*scoring(settings, front.metrics), private.clean, *keeping.steps],
+            beside=[*keeping.sinks, *judging(settings, dispatch, keeping.stores.receipts, front.metrics)],
+            around=owed.around,
         ) as told,
         meanwhile(ingestor),
     ):
         app = front.answers(
-            retriever, ingestor, dispatch, identity, quotas, embed, keeping.monitor(told), keeping.reading
+            retriever, ingestor, dispatch, identity, quotas, embed, keeping.monitor(told), keeping.reading, owed.routers
         )
         yield Opened(app, ingestor, await model_name(dispatch.models))
 
@@ -88,7 +91,7 @@ async def everything(settings: Settings, lifecycle: Lifecycle) -> AsyncIterator[
     """The monolith: what is not at a peer runs here."""
     async with (
         surface(settings, lifecycle, "all") as front,
-        _answers(settings, front, lambda ingestor: working(settings, ingestor, front.metrics)) as opened,
+        _answers(settings, front, lambda ingestor: working(settings, ingestor, front.metrics, front.tracer)) as opened,
     ):
         yield opened
 
@@ -133,7 +136,7 @@ async def retriever(settings: Settings, lifecycle: Lifecycle) -> AsyncIterator[O
         own_stores(settings) as stores,
         beside(watching(settings, ingestor, back.metrics)),
     ):
-        app = back.retrieval(finder, ingestor, identity, dense, stores.receipts)
+        app = back.retrieval(finder, ingestor, identity, dense, stores)
         yield Opened(app, ingestor, None)
 
 
@@ -151,7 +154,7 @@ async def worker(settings: Settings, lifecycle: Lifecycle) -> AsyncIterator[Open
         surface(settings, lifecycle, "worker") as back,
         parts.shared(parts.embedder(settings)) as dense,
         parts.features(settings, dense) as (_, ingestor),
-        working(settings, ingestor, back.metrics),
+        working(settings, ingestor, back.metrics, back.tracer),
     ):
         yield Opened(back.operations(), ingestor, None)
 

@@ -2,29 +2,30 @@
 
 import base64
 import binascii
-from typing import Annotated, Literal
+import math
+from typing import Annotated, Any, Literal
 
 import orjson
 from pydantic import AfterValidator, Field, FiniteFloat
 
 from tandem.domain.errors import InvalidRequest
 from tandem.domain.feedback import DOWN, UP, Feedback
-from tandem.http.wire.text import Ours, Out, ShortText, Text
+from tandem.http.wire.text import AnswerText, CommentText, Ours, Out, ShortText
 from tandem.pipeline.feedback.giving import Given, Opinion
 from tandem.ports.feedback import FeedbackCursor, FeedbackFilter, FeedbackPage
 
-MAX_COMMENT = 4_000
-MAX_ANSWER = 20_000
 _THUMBS = {"up": UP, "down": DOWN}
 
 
-def _rated(value: float) -> float:
-    if not DOWN <= value <= UP:
-        raise ValueError("it is from -1 to 1, or up or down")
-    return float(value)
+def _rated(value: float | str) -> float:
+    rating = _THUMBS.get(value) if isinstance(value, str) else float(value)
+    if rating is None or not DOWN <= rating <= UP:
+        raise ValueError("it is up, down, or a number from -1 to 1")
+    return rating
 
 
-Rating = Literal["up", "down"] | Annotated[FiniteFloat | int, AfterValidator(_rated)]
+# What it may be is told by what checks it, so that the message names all of it.
+Rating = Annotated[str | FiniteFloat | int, AfterValidator(_rated)]
 Label = Annotated[str, Field(pattern=r"^[a-z0-9]([a-z0-9._-]{0,62})$")]
 LabelList = Annotated[list[Label], Field(max_length=16)]
 Thumb = Literal["up", "down", "neutral"]
@@ -36,10 +37,8 @@ class FeedbackBody(Ours):
     receipt_id: Annotated[ShortText, Field(min_length=1, description="`tandem.receipt_id` of the answer.")]
     rating: Annotated[Rating, Field(description="`up`, `down`, or a number from -1 to 1.")]
     labels: Annotated[LabelList, Field(default=[], description="Words of your own, such as wrong or too-long.")]
-    corrected_answer: Annotated[
-        Text | None, Field(default=None, min_length=1, max_length=MAX_ANSWER, description="What it should have said.")
-    ]
-    comment: Annotated[Text | None, Field(default=None, min_length=1, max_length=MAX_COMMENT)]
+    corrected_answer: Annotated[AnswerText | None, Field(default=None, description="What it should have said.")]
+    comment: CommentText | None = None
     user: Annotated[
         ShortText | None,
         Field(default=None, min_length=1, description="Whose opinion it is; unset: of the user who was asked for."),
@@ -47,9 +46,8 @@ class FeedbackBody(Ours):
 
     def opinion(self) -> Opinion:
         """The domain's."""
-        rating = _THUMBS[self.rating] if isinstance(self.rating, str) else float(self.rating)
         labels = tuple(dict.fromkeys(self.labels))
-        return Opinion(self.receipt_id, rating, labels, self.corrected_answer, self.comment, self.user)
+        return Opinion(self.receipt_id, float(self.rating), labels, self.corrected_answer, self.comment, self.user)
 
 
 class WireFeedback(Out):
@@ -107,9 +105,11 @@ class FeedbackQuery(Ours):
             return None
         try:
             given_at, receipt_id, caller, user = orjson.loads(base64.urlsafe_b64decode(self.after))
-            return FeedbackCursor(float(given_at), str(receipt_id), str(caller), str(user))
-        except (binascii.Error, ValueError, TypeError) as error:
-            raise InvalidRequest("after is not what a page of feedback ended with.", param="after") from error
+            if math.isfinite(given_at):
+                return FeedbackCursor(float(given_at), str(receipt_id), str(caller), str(user))
+        except (binascii.Error, ValueError, TypeError):
+            pass
+        raise InvalidRequest("after: no page ended there.", hint="Take next_after of the page before.", param="after")
 
 
 def wire_feedback(feedback: Feedback) -> WireFeedback:
@@ -132,7 +132,7 @@ def wire_page(page: FeedbackPage) -> WireFeedbackPage:
     return WireFeedbackPage(data=list(map(wire_feedback, page.feedback)), next_after=told)
 
 
-def _fields(feedback: Feedback) -> dict[str, object]:
+def _fields(feedback: Feedback) -> dict[str, Any]:
     return {
         "receipt_id": feedback.receipt_id,
         "rating": feedback.rating,

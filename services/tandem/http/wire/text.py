@@ -23,6 +23,8 @@ def _not_blank(text: str) -> str:
 
 Text = Annotated[str, AfterValidator(_without_nul)]
 ShortText = Annotated[str, Field(max_length=2_000), AfterValidator(_without_nul)]
+CommentText = Annotated[str, Field(min_length=1, max_length=4_000), AfterValidator(_without_nul)]
+AnswerText = Annotated[str, Field(min_length=1, max_length=20_000), AfterValidator(_without_nul)]
 QuestionText = Annotated[
     str, Field(min_length=1, max_length=MAX_QUESTION_CHARS), AfterValidator(_without_nul), AfterValidator(_not_blank)
 ]

@@ -42,7 +42,10 @@ class Retention:
     async def run(self) -> None:
         """A round now, and one every hour."""
         while True:
-            await self.round()
+            try:
+                await self.round()
+            except Exception:  # noqa: BLE001 - answers go on whatever is wrong here; the log is watched
+                _log.exception("what is old could not be deleted")
             await asyncio.sleep(INTERVAL_S)
 
     async def round(self) -> dict[str, int]:

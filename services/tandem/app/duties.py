@@ -1,0 +1,70 @@
+"""What a process owes to those whose answers it keeps: taking in what they think of them, deleting in time and on request."""
+
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+from fastapi import APIRouter
+
+from tandem.app.beside import beside
+from tandem.app.clock import SystemClock
+from tandem.app.kept import Kept
+from tandem.app.otlp import endpoint
+from tandem.app.private import Private
+from tandem.app.settings import Settings
+from tandem.http.routers.feedback import feedback_router
+from tandem.http.routers.personal import personal_router
+from tandem.pipeline.feedback.giving import GivingFeedback
+from tandem.pipeline.privacy.personal import PersonalData, Places
+from tandem.pipeline.privacy.retention import Retention
+from tandem.pipeline.privacy.withholding import Forgettable, Withholding
+from tandem.ports.archive import Archive
+from tandem.ports.sink import Sink
+
+
+@dataclass(frozen=True, slots=True)
+class Duties:
+    """`around` stands before every sink; `routers` are served beside the others."""
+
+    around: Callable[[Sink], Sink]
+    routers: Sequence[APIRouter]
+
+
+@asynccontextmanager
+async def duties(settings: Settings, private: Private, keeping: Kept) -> AsyncIterator[Duties]:
+    """While it is open, what is too old is deleted."""
+    clock, stores = SystemClock(), keeping.stores
+    forgettable = Forgettable(stores.forgotten, private.kept_days, clock)
+    places = Places(
+        stores.receipts,
+        stores.feedback,
+        stores.forgotten,
+        archives=archives(settings),
+        elsewhere=_elsewhere(settings),
+    )
+    personal = PersonalData(places, private.users, forgettable, clock, private.meter)
+    giving = GivingFeedback(keeping.reading, stores.feedback, private.clean, clock, private.meter)
+    retention = Retention(places, private.kept_days, private.longest_days, forgettable, clock, private.meter)
+
+    def around(sink: Sink) -> Sink:
+        return Withholding(sink, forgettable, keeping.in_flight.arrived)
+
+    async with beside([retention.run()]):
+        yield Duties(around, [feedback_router(giving), personal_router(personal)])
+
+
+def _elsewhere(settings: Settings) -> tuple[str, ...]:
+    chosen = settings.monitor
+    collected = chosen.otlp.enabled and endpoint(chosen.otlp, "traces") is not None
+    return (*(["otlp"] if collected else []), *(["stdout"] if chosen.stdout.enabled else []))
+
+
+def archives(settings: Settings) -> dict[str, Archive]:
+    """Copies in files."""
+    url = settings.monitor.parquet.url
+    if url is None or not settings.monitor.enabled:
+        return {}
+    from tandem.adapters.parquet.keeping import ParquetKeeping
+    from tandem.adapters.parquet.places import place
+
+    return {"parquet": ParquetKeeping(place(url))}
