@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import cast
 from urllib.parse import urlsplit
@@ -12,16 +13,23 @@ import orjson
 
 @dataclass(slots=True)
 class Load:
-    """What came of it. Seconds from asking to the first byte of text; `broken` says what was wrong with an answer."""
+    """What came of it. Seconds from asking to the first byte of text; `broken` says what was wrong with an answer.
+
+    `gaps_s` are the seconds between two pieces of a stream.
+    """
 
     first_s: list[float] = field(default_factory=list)
+    gaps_s: list[float] = field(default_factory=list)
     broken: list[str] = field(default_factory=list)
     answers: int = 0
 
 
-def request(url: str, *, stream: bool, key: str = "", tokens: int = 64, prompt_chars: int = 2000) -> bytes:
+# About 2,000 characters.
+STRING = ("How long is a piece of string? " * 65)[:2000]
+
+
+def request(url: str, *, stream: bool, key: str = "", tokens: int = 64, said: str = STRING) -> bytes:
     """A whole chat request as bytes."""
-    said = ("How long is a piece of string? " * (prompt_chars // 31 + 1))[:prompt_chars]
     body = orjson.dumps(
         {
             "model": "steady",
@@ -40,8 +48,7 @@ def request(url: str, *, stream: bool, key: str = "", tokens: int = 64, prompt_c
 class _Client(asyncio.Protocol):
     """Asks, reads to the end, asks again until `left` is empty."""
 
-    def __init__(self, wanted: bytes, left: list[int], load: Load, tokens: int, *, stream: bool) -> None:
-        self._wanted = wanted
+    def __init__(self, left: list[bytes], load: Load, tokens: int, *, stream: bool) -> None:
         self._left = left
         self._load = load
         self._tokens = tokens
@@ -58,17 +65,21 @@ class _Client(asyncio.Protocol):
         if not self._left:
             self._transport.close()
             return
-        self._left.pop()
+        wanted = self._left.pop()
         self._parser = httptools.HttpResponseParser(self)
         self._told: list[bytes] = []
-        self._first_s = 0.0
+        self._first_s = self._came_s = 0.0
         self._ended = False
         self._asked_s = time.perf_counter()
-        self._transport.write(self._wanted)
+        self._transport.write(wanted)
 
     def data_received(self, data: bytes) -> None:
-        if not self._first_s and b"word0" in data:
-            self._first_s = time.perf_counter() - self._asked_s
+        now_s = time.perf_counter()
+        if self._first_s:
+            self._load.gaps_s.append(now_s - self._came_s)
+        elif b"word0" in data:
+            self._first_s = now_s - self._asked_s
+        self._came_s = now_s
         self._parser.feed_data(data)
         if self._ended:
             self._take()
@@ -98,14 +109,19 @@ class _Client(asyncio.Protocol):
 
 async def drive(url: str, clients: int, answers: int, *, stream: bool, key: str = "", tokens: int = 64) -> Load:
     """`answers` in all, by `clients` at a time. Raises `TimeoutError` after two minutes."""
-    place = urlsplit(url)
-    loop, load, left = asyncio.get_running_loop(), Load(), list(range(answers))
     wanted = request(url, stream=stream, key=key, tokens=tokens)
+    return await asked(url, [wanted] * answers, clients, stream=stream, tokens=tokens)
+
+
+async def asked(url: str, requests: Sequence[bytes], clients: int, *, stream: bool, tokens: int = 64) -> Load:
+    """The same with requests of their own."""
+    place = urlsplit(url)
+    loop, load, left = asyncio.get_running_loop(), Load(), list(requests)
     made = [
         await loop.create_connection(
-            lambda: _Client(wanted, left, load, tokens, stream=stream), place.hostname or "", place.port or 0
+            lambda: _Client(left, load, tokens, stream=stream), place.hostname or "", place.port or 0
         )
-        for _ in range(min(clients, answers))
+        for _ in range(min(clients, len(requests)))
     ]
     try:
         async with asyncio.timeout(120):

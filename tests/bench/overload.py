@@ -25,7 +25,7 @@ import uvloop
 ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT / "tests"))
 
-from bench._load import drive, request  # noqa: E402
+from bench._load import STRING, drive, request  # noqa: E402
 from bench._open_loop import Answer, Arrivals, offer  # noqa: E402
 from bench._processes import cpu_s  # noqa: E402
 from bench._tandem import Tandem, tandem  # noqa: E402
@@ -82,7 +82,7 @@ async def offered(platform: Tandem, times: float, duration_s: float, warm_up_s: 
     unit = times * CAPACITY / sum(TENANTS.values())
     arrivals = Arrivals(
         {who: share * unit for who, share in TENANTS.items()},
-        {who: request(platform.url, stream=True, key=who, tokens=TOKENS, prompt_chars=500) for who in TENANTS},
+        {who: request(platform.url, stream=True, key=who, tokens=TOKENS, said=STRING[:500]) for who in TENANTS},
     )
     answers = await offer(platform.url, arrivals, warm_up_s + duration_s, patience_s=5)
     from_s = answers[0].arrived_s + warm_up_s

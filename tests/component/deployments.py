@@ -64,7 +64,7 @@ def start(target: str, folder: Path, env: dict[str, str], *flags: str) -> Proces
     while time.monotonic() < deadline:
         if popen.poll() is not None:
             raise RuntimeError(f"{target} ended with {popen.returncode}:\n{log.read_text()}")
-        if address.exists() and _ready(url := address.read_text().strip()):
+        if address.exists() and (url := address.read_text().strip()) and _ready(url):
             return Process(target, popen, url, log)
         time.sleep(0.05)
     popen.kill()

@@ -26,6 +26,7 @@ _RETRY_S = 0.1
 _LONGEST_RETRY_S = 5.0
 # What every sink has is not kept for longer, although its segment has room.
 _IDLE_S = 10.0
+_SAVE_S = 1.0
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 # The event loop waits for this thread's turn to end: turns are short, and there are breaks between them.
 _TURN_S = 0.0005
@@ -81,7 +82,8 @@ class Writer:
             # Numbers go on, although the segments that had them may be gone.
             first_number=self._files.highest(),
         )
-        self._saved: Mapping[str, Cursor] = dict(self.loaded)
+        self._saved = dict(self.loaded)
+        self._unsaved_since_s: float | None = None
         self._pending: list[tuple[AnswerRecord, bytes]] = []
         self._opened = False
         self._unsynced_since_s: float | None = None
@@ -89,6 +91,8 @@ class Writer:
         self._retry_at_s = 0.0
         # When it was first seen that every sink has everything.
         self._idle_since_s: float | None = None
+        # Kinds of errors that the log knows.
+        self._told: set[type[Exception]] = set()
         # Why nothing can be written at the moment.
         self.trouble: str | None = None
 
@@ -133,10 +137,7 @@ class Writer:
         """What is due: syncing, remembering how far the sinks are, deleting what all of them have."""
         try:
             self._sync(at_once=sync)
-            for sink, cursor in cursors.items():
-                if self._saved.get(sink) != cursor:
-                    self._files.save(sink, cursor)
-                    self._saved = {**self._saved, sink: cursor}
+            self._save(cursors, at_once=sync)
             self._clear(cursors)
         except OSError as error:
             self._failed(error)
@@ -149,6 +150,8 @@ class Writer:
             waits.append(self._retry_at_s - now_s)
         if self._unsynced_since_s is not None:
             waits.append(self._unsynced_since_s + self._upkeep.fsync_interval_s - now_s)
+        if self._unsaved_since_s is not None:
+            waits.append(self._unsaved_since_s + _SAVE_S - now_s)
         if self._idle_since_s is not None:
             waits.append(self._idle_since_s + _IDLE_S - now_s)
         return max(0.0, min(waits)) if waits else None
@@ -179,9 +182,11 @@ class Writer:
             for step in self._prepare:
                 record = step(record)
             text = encoded(record)
-        except Exception:  # noqa: BLE001 - one record must not cost the others
-            # It goes nowhere: what failed may be what takes secrets out.
-            _log.exception("An answer could not be recorded.")
+        except Exception as error:  # noqa: BLE001 - one record must not cost the others
+            # It goes nowhere: what failed may be what takes secrets out. One that fails all the time is told of once.
+            if type(error) not in self._told:
+                self._told.add(type(error))
+                _log.exception("An answer could not be recorded; further ones of this kind are only counted.")
             self._meter.dropped("unencodable")
             return
         if len(text) > min(MOST_BYTES, self._upkeep.max_bytes // 4):
@@ -226,6 +231,19 @@ class Writer:
             if lost > 0:
                 self._meter.dropped("spool_full", lost)
         return True
+
+    def _save(self, cursors: Mapping[str, Cursor], *, at_once: bool) -> None:
+        """Once in a while: what a process that dies has not saved comes again."""
+        now_s = self._clock.monotonic_s()
+        new = {sink: cursor for sink, cursor in cursors.items() if self._saved.get(sink) != cursor}
+        if new and self._unsaved_since_s is None:
+            self._unsaved_since_s = now_s
+        if self._unsaved_since_s is None or not (at_once or now_s - self._unsaved_since_s >= _SAVE_S):
+            return
+        self._unsaved_since_s = None
+        for sink, cursor in new.items():
+            self._files.save(sink, cursor)
+            self._saved[sink] = cursor
 
     def _clear(self, cursors: Mapping[str, Cursor]) -> None:
         """Deletes what all sinks have; after a while without anything new, the segment that is written to as well."""

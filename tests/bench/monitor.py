@@ -1,0 +1,187 @@
+"""What prompt monitoring costs: CPU seconds of one process with it by one without it, in the same run.
+
+Two scenes: a stream of 64 tokens that is passed through, and questions of their own that are answered through real
+retrieval over Tandem's own docs. Two kinds of monitoring: as it comes, and the dear one, with texts kept, redaction and
+every measure on. What is written after the last answer counts as well. Rounds go over all processes in turn and back
+again; a figure is the median, over the rounds, of with by without.
+"""
+
+import argparse
+import contextlib
+import json
+import statistics
+import sys
+import tempfile
+import time
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import uvloop
+
+ROOT = Path(__file__).parents[2]
+sys.path.insert(0, str(ROOT / "tests"))
+
+from bench._load import STRING, Load, asked, request  # noqa: E402
+from bench._processes import NotAnswering, running  # noqa: E402
+from component.deployments import Process, start, stop  # noqa: E402
+
+TOKENS, GAP_MS, GOAL = 64, 5.0, 1.03
+QUESTIONS = (
+    "How do I start Tandem on my laptop?", "Which port does the gateway listen on?", "What happens on SIGTERM?",
+    "How are documents split into chunks?", "What does prune do?", "Which formats can be ingested?",
+    "How is the relevance threshold chosen?", "What is the default model?", "How do I use a GGUF?",
+    "Which exit codes does the command line have?", "How do I set an API key?", "What does the retriever target own?",
+)  # fmt: skip
+# Long enough for what was taken to be written, and shipped.
+SETTLE_S = 1.5
+
+
+@dataclass(frozen=True)
+class Scene:
+    """One kind of load."""
+
+    name: str
+    clients: int
+    answers: int
+    retrieves: bool
+
+
+SCENES = (Scene("stream64", 64, 512, retrieves=False), Scene("retrieval", 8, 96, retrieves=True))
+KINDS: dict[str, dict[str, str]] = {
+    "off": {"MONITOR__ENABLED": "false"},
+    "on": {},
+    "dear": {"DEFAULT_TENANT__CAPTURE_CONTENT": "true"},
+}
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One process in one round of one scene."""
+
+    cpu_ms: float
+    gap_p99_ms: float
+    broken: int
+
+
+Samples = dict[str, dict[str, list[Sample]]]
+
+
+def _cpu_s(pid: int) -> float:
+    """Of all living threads, to the nanosecond."""
+    tasks = Path(f"/proc/{pid}/task").iterdir()
+    return sum(int((task / "schedstat").read_text().split()[0]) for task in tasks) / 1e9
+
+
+@contextlib.contextmanager
+def _upstream() -> Iterator[str]:
+    with tempfile.TemporaryDirectory() as folder:
+        where = Path(folder) / "url"
+        flags = ["--tokens", str(TOKENS), "--gap-ms", str(GAP_MS), "--url-file", where]
+        with running([sys.executable, ROOT / "tests/fakes/raw_llm.py", *map(str, flags)], {}):
+            ends = time.monotonic() + 20
+            while not where.exists() or not where.read_text():
+                if time.monotonic() > ends:
+                    raise NotAnswering("the upstream does not start")
+                time.sleep(0.05)
+            yield where.read_text().strip()
+
+
+@contextlib.contextmanager
+def _tandem(scene: Scene, kind: str, upstream: str) -> Iterator[Process]:
+    env = {
+        "PREDICTOR__URL": upstream,
+        "PREDICTOR__PROTOCOL": "openai",
+        "PREDICTOR__MODEL": "steady",
+        "RETRIEVAL__ENABLED": str(scene.retrieves).lower(),
+        "ADMISSION__INITIAL": "256",
+        "ADMISSION__MIN": "64",
+        "LOG__FORMAT": "json",
+        **KINDS[kind],
+    }
+    flags = ("--ingest", str(ROOT / "docs"), "--ingest", str(ROOT / "README.md")) if scene.retrieves else ()
+    with tempfile.TemporaryDirectory() as folder:
+        process = start("all", Path(folder), {f"TANDEM_{name}": value for name, value in env.items()}, *flags)
+        try:
+            yield process
+        finally:
+            stop(process)
+
+
+def _requests(scene: Scene, url: str, answers: int, salt: str) -> list[bytes]:
+    if not scene.retrieves:
+        return [request(url, stream=True, tokens=TOKENS, said=STRING)] * answers
+    # A question of its own each time: no cached embedding flatters the process.
+    told = (f"{QUESTIONS[n % len(QUESTIONS)]} ({salt} {n})" for n in range(answers))
+    return [request(url, stream=True, tokens=TOKENS, said=said) for said in told]
+
+
+def _measure(scene: Scene, name: str, target: Process, answers: int, salt: str) -> Sample:
+    pid = target.popen.pid
+    before = _cpu_s(pid)
+    requests = _requests(scene, target.url, answers, salt)
+    load: Load = uvloop.run(asked(target.url, requests, scene.clients, stream=True, tokens=TOKENS))
+    time.sleep(SETTLE_S)
+    took_s = _cpu_s(pid) - before
+    for fault in load.broken[:1]:
+        sys.stderr.write(f"{name}, {scene.name}: {len(load.broken)} broken, the first: {fault}\n")
+    gaps = sorted(load.gaps_s)
+    p99_s = gaps[int(0.99 * len(gaps))] if gaps else float("nan")
+    return Sample(took_s * 1000 / max(1, load.answers), p99_s * 1000, len(load.broken))
+
+
+def _run(scenes: Sequence[Scene], kinds: Sequence[str], rounds: int) -> Samples:
+    samples: Samples = {scene.name: defaultdict(list) for scene in scenes}
+    for scene in scenes:
+        with ExitStack() as stack:
+            upstream = stack.enter_context(_upstream())
+            up = {kind: stack.enter_context(_tandem(scene, kind, upstream)) for kind in kinds}
+            for number in range(rounds + 1):
+                for kind in kinds if number % 2 else kinds[::-1]:
+                    # The first round warms up and does not count.
+                    answers = scene.answers if number else max(scene.clients, scene.answers // 4)
+                    sample = _measure(scene, kind, up[kind], answers, f"round {number}")
+                    if number:
+                        samples[scene.name][kind].append(sample)
+    return samples
+
+
+def _figures(samples: Samples) -> Iterator[dict[str, Any]]:
+    worst: list[float] = []
+    for scene, kinds in samples.items():
+        for kind, rows in kinds.items():
+            cpu, gap = (statistics.median(each) for each in zip(*((r.cpu_ms, r.gap_p99_ms) for r in rows), strict=True))
+            sys.stderr.write(f"{scene:10} {kind:5} {cpu:8.3f} CPU ms an answer, gap of tokens p99 {gap:.2f} ms\n")
+        for kind in kinds.keys() - {"off"}:
+            pairs = list(zip(kinds[kind], kinds["off"], strict=True))
+            value = statistics.median(a.cpu_ms / b.cpu_ms for a, b in pairs)
+            ok = value <= GOAL and not any(sample.broken for sample in kinds[kind])
+            worst.append(value)
+            yield {"name": f"cpu_on_vs_off_{scene}_{kind}", "value": round(value, 4), "goal": GOAL, "ok": ok}
+            gap = statistics.median(a.gap_p99_ms / b.gap_p99_ms for a, b in pairs)
+            yield {"name": f"token_gap_p99_{scene}_{kind}", "value": round(gap, 4), "goal": None, "ok": True}
+    yield {"name": "cpu_on_vs_off", "value": round(max(worst), 4), "goal": GOAL, "ok": max(worst) <= GOAL}
+
+
+def main() -> None:
+    """Print one JSON object per figure; exit 1 when a goal is missed. `cpu_on_vs_off` is the worst of them."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--json", action="store_true", help="accepted for symmetry: output is JSON lines")
+    parser.add_argument("--rounds", type=int, default=6)
+    parser.add_argument("--scenes", default=",".join(scene.name for scene in SCENES))
+    parser.add_argument("--kinds", default="on,dear")
+    flags = parser.parse_args()
+    wanted = flags.scenes.split(",")
+    kinds = ["off", *flags.kinds.split(",")]
+    samples = _run([scene for scene in SCENES if scene.name in wanted], kinds, flags.rounds)
+    figures = list(_figures(samples))
+    for figure in figures:
+        sys.stdout.write(json.dumps(figure) + "\n")
+    sys.exit(0 if all(figure["ok"] for figure in figures) else 1)
+
+
+if __name__ == "__main__":
+    main()
