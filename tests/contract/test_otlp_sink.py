@@ -419,7 +419,8 @@ async def test_a_bad_file_of_certificates_is_told_at_the_start(tmp_path: Any) ->
             pass
 
 
-async def test_an_endpoint_that_names_the_signal_is_taken_as_it_is() -> None:
-    async with otlp_receiver() as (receiver, url), shipping(url=f"{url}/v1/traces/") as (sink, _):
+async def test_an_endpoint_may_name_the_signal() -> None:
+    tracing = Tracing(separate_events=True)
+    async with otlp_receiver() as (receiver, url), shipping(tracing, url=f"{url}/v1/traces/") as (sink, _):
         await sink.ship([record()])
-    assert [path for path, _, _ in receiver.requests] == ["/v1/traces"]
+    assert [path for path, _, _ in receiver.requests] == ["/v1/traces", "/v1/logs"]

@@ -72,9 +72,11 @@ class Collector:
             raise self._away(path, f"cannot be reached: {str(error) or type(error).__name__}") from error
 
     def url(self, path: str) -> str:
-        """Where a kind of signal goes; an endpoint that names it already is taken as it is."""
+        """Where a kind of signal goes, also where the endpoint is named with a signal's path behind it."""
         base = self._endpoint.url.rstrip("/")
-        return base if base.endswith(path) else f"{base}{path}"
+        for named in (TRACES, LOGS, METRICS):
+            base = base.removesuffix(named)
+        return f"{base}{path}"
 
     def _failure(self, path: str, reply: aiohttp.ClientResponse, body: bytes) -> TandemError:
         status, text = reply.status, _said(body)
