@@ -9,6 +9,7 @@ from typing import Any
 
 from aiohttp import web
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
+from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
     ExportTraceServiceRequest,
     ExportTraceServiceResponse,
@@ -22,9 +23,11 @@ Answer = Callable[[ExportTraceServiceRequest, web.Request], web.StreamResponse |
 
 @dataclass
 class OtlpReceiver:
-    """Keeps the spans by their ids, as a collector's store does. `answer` may say something else than 200."""
+    """Keeps the spans by their ids, as a collector's store does, and whose they are. `answer` may say something else than 200."""
 
     spans: dict[str, Span] = field(default_factory=dict)
+    services: dict[str, str] = field(default_factory=dict)
+    reports: list[ExportMetricsServiceRequest] = field(default_factory=list)
     events: list[LogRecord] = field(default_factory=list)
     resources: list[dict[str, Any]] = field(default_factory=list)
     requests: list[tuple[str, dict[str, str], int]] = field(default_factory=list)
@@ -42,6 +45,8 @@ class OtlpReceiver:
             self.resources.append(attributes(of_resource.resource.attributes))
             for of_scope in of_resource.scope_spans:
                 self.spans.update({span.span_id.hex(): span for span in of_scope.spans})
+                service = self.resources[-1].get("service.name", "")
+                self.services.update({span.span_id.hex(): service for span in of_scope.spans})
         return said or answered(ExportTraceServiceResponse())
 
     async def logs(self, http: web.Request) -> web.StreamResponse:
@@ -53,6 +58,11 @@ class OtlpReceiver:
             for of_scope in of_resource.scope_logs
             for record in of_scope.log_records
         ]
+        return web.Response()
+
+    async def metrics(self, http: web.Request) -> web.StreamResponse:
+        """`/v1/metrics`."""
+        self.reports.append(ExportMetricsServiceRequest.FromString(await self._body(http)))
         return web.Response()
 
     async def _body(self, http: web.Request) -> bytes:
@@ -102,6 +112,7 @@ async def otlp_receiver() -> AsyncIterator[tuple[OtlpReceiver, str]]:
     app = web.Application(client_max_size=64 * 1024 * 1024)
     app.router.add_post("/v1/traces", receiver.traces)
     app.router.add_post("/v1/logs", receiver.logs)
+    app.router.add_post("/v1/metrics", receiver.metrics)
     runner = web.AppRunner(app, shutdown_timeout=0.1)
     await runner.setup()
     site = web.TCPSite(runner, "127.0.0.1", 0)

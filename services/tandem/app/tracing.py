@@ -66,6 +66,31 @@ async def tracing(settings: Settings, target: str, metrics: Metrics) -> AsyncIte
         yield Tracing(spans, clock, keeping)
 
 
+@asynccontextmanager
+async def metrics_out(settings: Settings, target: str, metrics: Metrics) -> AsyncIterator[None]:
+    """Sends metrics to a collector, where the settings want it beside `/metrics`."""
+    chosen = settings.telemetry.metrics
+    if not chosen.otlp:
+        yield
+        return
+    to = endpoint(chosen, "metrics")
+    if to is None:
+        raise ConfigurationError(
+            "telemetry.metrics.otlp has nowhere to send to.",
+            hint="Set telemetry.metrics.endpoint or OTEL_EXPORTER_OTLP_ENDPOINT.",
+        )
+    needed("telemetry.metrics")
+    from tandem.adapters.otlp.collector import collector
+    from tandem.adapters.otlp.reporting import Reporting, reporting
+
+    clock, service = SystemClock(), resource(service_name(target))
+    meter, scope = ExportMetrics(metrics, "metrics", clock), ("tandem", service["service.version"])
+    async with collector(to, clock.epoch_s) as receiver:
+        reports = Reporting(receiver, metrics.registry, meter, service, scope, clock.epoch_s, chosen.interval_s)
+        async with reporting(reports):
+            yield
+
+
 def _records_shipped(settings: Settings) -> bool:
     """True where the sink for records tells of answers."""
     monitor = settings.monitor
