@@ -15,7 +15,7 @@ from tandem.app.clock import SystemClock
 from tandem.app.kept import Stores
 from tandem.app.settings import Settings
 from tandem.app.templates import template_sources
-from tandem.app.tracing import named_tenants, traces_to, tracing
+from tandem.app.tracing import metrics_out, named_tenants, traces_to, tracing
 from tandem.app.wording import rewording
 from tandem.http.lifecycle import Lifecycle
 from tandem.http.middleware.shedding import Refusal
@@ -219,5 +219,5 @@ async def surface(settings: Settings, lifecycle: Lifecycle, target: str) -> Asyn
     metrics = Metrics(VERSION, target, named_tenants(settings), follows=traces_to(settings) is not None)
     metrics.registry.register(ConnectionMetrics(lifecycle.census))
     count_lines(metrics.line_left_out)
-    async with tracing(settings, target, metrics) as tracer:
+    async with tracing(settings, target, metrics) as tracer, metrics_out(settings, target, metrics):
         yield Surface(settings, lifecycle, target, metrics, tracer)
