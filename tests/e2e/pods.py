@@ -29,8 +29,12 @@ def pod(
     env: Mapping[str, str] | None = None,
     port: int | None = None,
     lasting: bool = False,
+    claim: str | None = None,
 ) -> Object:
-    """A pod that runs the script of the same name with `arguments`. `lasting`: it is there to serve, and started again."""
+    """A pod that runs the script of the same name with `arguments`. `lasting`: it is there to serve, and started again.
+
+    What `claim` asks for lies at `/documents`.
+    """
     container: Object = {
         "name": "main",
         "image": image,
@@ -45,6 +49,10 @@ def pod(
         },
         "volumeMounts": [{"name": "script", "mountPath": "/script"}],
     }
+    volumes: list[Object] = [{"name": "script", "configMap": {"name": name}}]
+    if claim is not None:
+        volumes.append({"name": "documents", "persistentVolumeClaim": {"claimName": claim}})
+        container["volumeMounts"].append({"name": "documents", "mountPath": "/documents"})
     if port is not None:
         container["ports"] = [{"name": "http", "containerPort": port}]
         container["readinessProbe"] = {"tcpSocket": {"port": port}, "periodSeconds": 1}
@@ -64,7 +72,7 @@ def pod(
                 "seccompProfile": {"type": "RuntimeDefault"},
             },
             "containers": [container],
-            "volumes": [{"name": "script", "configMap": {"name": name}}],
+            "volumes": volumes,
         },
     }
 
