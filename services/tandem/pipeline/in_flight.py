@@ -9,7 +9,7 @@ from threading import Lock
 from tandem.domain.record import AnswerRecord
 from tandem.ports.monitor import Monitor, Recordable
 
-_MOST = 256
+_MOST = 1_024
 _MOST_BYTES = 16_000_000
 # Records are prepared some at a time, a few times a second.
 _PATIENCE_S = 2.0

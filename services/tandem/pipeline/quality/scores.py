@@ -12,6 +12,7 @@ from dataclasses import replace
 
 from tandem.domain.record import AnswerRecord
 from tandem.domain.text import stem_set, stems
+from tandem.pipeline.answering import NO_TEMPLATE
 from tandem.pipeline.evaluation.signals import names_lacking, numbers_lacking, one_denies, verbatim, windows
 from tandem.pipeline.evaluation.statements import Statement, statements
 
@@ -22,6 +23,8 @@ THRESHOLD = 0.5
 MEASURES = ("relevance", "abstained", "citation_coverage", "groundedness", "language_match")
 # Longer answers are judged by their beginning: the time that it takes has a bound.
 _MOST_STATEMENTS = 12
+# Enough to tell a language by.
+_LANGUAGE_CHARS = 400
 
 LanguageOf = Callable[[str], str | None]
 
@@ -47,6 +50,9 @@ def measured(record: AnswerRecord, language_of: LanguageOf) -> Iterator[tuple[st
     """
     if record.outcome not in ("answered", "abstained", "ungrounded"):
         return
+    if record.prompt is not None and record.prompt.template == NO_TEMPLATE:
+        # Nothing was searched: the model was passed through.
+        return
     if record.retrieval.relevance is not None:
         yield "relevance", record.retrieval.relevance
         yield "abstained", float(record.outcome == "abstained")
@@ -58,7 +64,8 @@ def measured(record: AnswerRecord, language_of: LanguageOf) -> Iterator[tuple[st
         yield "citation_coverage", _covered(told, record)
         looked_at = told[:_MOST_STATEMENTS]
         yield "groundedness", sum(support(each.text, passages) >= THRESHOLD for each in looked_at) / len(looked_at)
-    asked, answered = language_of(record.question.text or ""), language_of(record.answer.text)
+    asked = language_of((record.question.text or "")[:_LANGUAGE_CHARS])
+    answered = language_of(record.answer.text[:_LANGUAGE_CHARS])
     if asked and answered:
         yield "language_match", float(asked == answered)
 
