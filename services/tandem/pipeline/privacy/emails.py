@@ -4,9 +4,12 @@ from collections.abc import Iterator
 
 from tandem.pipeline.privacy.finding import Find, compiled
 
+# Letters of any script, about: Unicode's own classes make a program of 34,000 steps, too large for RE2's fast way.
+_LETTERS = r"a-z\x{c0}-\x{1fff}\x{2c00}-\x{2fff}\x{3040}-\x{d7ff}\x{f900}-\x{fdff}"
 _AT = r"(?:@| ?\(at\) ?| ?\[at\] ?)"
 _DOT = r"(?:\.| ?\(dot\) ?| ?\[dot\] ?)"
-PATTERN = rf"(?i)[\pL\pN_%+='.-]*[\pL\pN_%+]{_AT}(?:[\pL\pN][\pL\pN-]*{_DOT})+\pL{{2,24}}"
+_NAME = rf"[{_LETTERS}0-9_%+='.-]*[{_LETTERS}0-9_%+]"
+PATTERN = rf"(?i){_NAME}{_AT}(?:[{_LETTERS}0-9][{_LETTERS}0-9-]*{_DOT})+[{_LETTERS}]{{2,24}}"
 # What follows the last dot of a file's name: `logo@2x.png`, `answer@1.jinja`.
 _FILES = frozenset(b"png jpg jpeg gif svg webp ico jinja json yaml yml toml html css js ts txt csv gguf onnx".split())
 

@@ -34,10 +34,14 @@ class Detector(Protocol):
         ...
 
 
-def compiled(pattern: str) -> "re2._Regexp":
-    """Raises `re2.error`; nothing is printed. RE2 takes time linear in the text, whatever the pattern is."""
+def compiled(pattern: str, *, groups: bool = False) -> "re2._Regexp":
+    """Raises `re2.error`; nothing is printed. RE2 takes time linear in the text, whatever the pattern is.
+
+    Without `groups` none is told, which is up to a hundred times as fast where something matches.
+    """
     options = re2.Options()
     options.log_errors = False
+    options.never_capture = not groups
     return re2.compile(pattern, options)
 
 

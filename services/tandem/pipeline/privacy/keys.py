@@ -51,7 +51,7 @@ class Keys:
     def __init__(self) -> None:
         self.pattern = "|".join((*_MARKED, *_TOLD, _RANDOM))
         self._marked = compiled("|".join(_MARKED))
-        self._told = [compiled(pattern) for pattern in _TOLD]
+        self._told = [compiled(pattern, groups=True) for pattern in _TOLD]
         self._random = compiled(_RANDOM)
 
     def find(self, text: bytes) -> Iterator[Find]:
