@@ -14,6 +14,7 @@ from tandem.cli import (
     evaluate,
     health,
     ingest,
+    receipts,
     search,
     serve,
     status,
@@ -37,6 +38,7 @@ app.command("ask")(ask.ask)
 app.command("search")(search.search)
 app.add_typer(collections.app, name="collections")
 app.command("eval")(evaluate.evaluate)
+app.add_typer(receipts.app, name="receipts")
 app.add_typer(config.app, name="config")
 app.command("conformance")(conformance.conformance)
 app.add_typer(db.app, name="db")

@@ -32,7 +32,11 @@ def withheld(record: AnswerRecord) -> AnswerRecord:
         record,
         asker=replace(record.asker, user=None, groups=()),
         question=replace(question, text=None, conversation=(), standalone=None, queries=()),
-        retrieval=replace(retrieval, passages=tuple(map(_nameless, retrieval.passages))),
+        retrieval=replace(
+            retrieval,
+            passages=tuple(map(_nameless, retrieval.passages)),
+            options=replace(retrieval.options, filters=()),
+        ),
         prompt=None if record.prompt is None else replace(record.prompt, messages=()),
         answer=replace(answer, text=None, citations=()),
         # A message may quote what was asked, and a schema or a stop word is of the caller's own words.

@@ -5,9 +5,10 @@ from typing import Literal
 
 from tandem.domain.answer import Outcome
 from tandem.domain.context import Mode
+from tandem.domain.filters import Filter
 from tandem.domain.generation import FinishReason
 from tandem.domain.passage import Scores, StageTime
-from tandem.domain.question import Message, Sampling
+from tandem.domain.question import Message, Reach, Sampling
 
 # Beside the outcomes of an answer: `refused` for want of room or by policy, `failed` by a fault, `client_closed` when
 # nobody waited any more, `cancelled` when it was ended from inside.
@@ -69,6 +70,19 @@ class RecordedPassage:
 
 
 @dataclass(frozen=True, slots=True)
+class RecordedOptions:
+    """What the request said about retrieval; None: nothing, so that what was configured held."""
+
+    top_k: int | None = None
+    rerank: bool | None = None
+    expand: bool | None = None
+    self_query: bool | None = None
+    neighbours: Reach | None = None
+    diversity: float | None = None
+    filters: Filter = ()
+
+
+@dataclass(frozen=True, slots=True)
 class RecordedRetrieval:
     """`asked` is the collection's name in the request, `collection` the version that was searched, such as `docs@3`."""
 
@@ -80,6 +94,7 @@ class RecordedRetrieval:
     relevance: float | None = None
     suspicious: int = 0
     passages: tuple[RecordedPassage, ...] = ()
+    options: RecordedOptions = field(default_factory=RecordedOptions)
 
 
 @dataclass(frozen=True, slots=True)

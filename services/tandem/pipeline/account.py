@@ -7,7 +7,7 @@ from tandem.domain.context import RequestContext
 from tandem.domain.errors import Overloaded, ResidencyRefused, TandemError
 from tandem.domain.generation import Prompt
 from tandem.domain.passage import Passage, Retrieval, StageTime
-from tandem.domain.question import Question, Sampling
+from tandem.domain.question import Question, RetrievalOptions, Sampling
 from tandem.domain.record import (
     AnswerRecord,
     Asker,
@@ -15,6 +15,7 @@ from tandem.domain.record import (
     RecordedCitation,
     RecordedError,
     RecordedModel,
+    RecordedOptions,
     RecordedOutcome,
     RecordedPassage,
     RecordedPrompt,
@@ -111,8 +112,9 @@ class Account:
 
     def _retrieved(self) -> RecordedRetrieval:
         asked, found = self._question.retrieval.collection, self.retrieval
+        options = _options(self._question.retrieval)
         if found is None:
-            return RecordedRetrieval(asked)
+            return RecordedRetrieval(asked, options=options)
         made = found.provenance
         passages = tuple(map(_passage, found.passages))
         return RecordedRetrieval(
@@ -124,6 +126,7 @@ class Account:
             found.relevance,
             found.suspicious,
             passages,
+            options,
         )
 
     def _prompted(self) -> RecordedPrompt | None:
@@ -190,6 +193,12 @@ def _fault(error: BaseException | None, stage: str) -> tuple[RecordedOutcome, Re
     if error is not None and error.args == (CLIENT_CLOSED,):
         return "client_closed", RecordedError(CLIENT_CLOSED, "The client left before the end.", stage)
     return "cancelled", RecordedError("cancelled", "It was ended before it was whole.", stage)
+
+
+def _options(said: RetrievalOptions) -> RecordedOptions:
+    return RecordedOptions(
+        said.top_k, said.rerank, said.expand, said.self_query, said.neighbours, said.diversity, said.filters
+    )
 
 
 def _passage(passage: Passage) -> RecordedPassage:

@@ -14,6 +14,7 @@ from tandem.http.json_route import JsonRoute
 from tandem.http.reply import json_reply
 from tandem.http.wire import receipts as wire
 from tandem.http.wire.errors import BEHIND, faults
+from tandem.http.wire.receipts_told import wire_receipt, wire_receipts
 from tandem.http.wire.text import ShortText
 from tandem.pipeline.receipts import ReadReceipts
 from tandem.ports.receipts import Cursor, ReceiptFilter
@@ -37,7 +38,7 @@ def receipts_router(receipts: ReadReceipts) -> APIRouter:
         ],
         request: Request,
     ) -> Response:
-        return json_reply(wire.wire_receipt(await receipts.receipt(receipt_id, _reader(request))))
+        return json_reply(wire_receipt(await receipts.receipt(receipt_id, _reader(request))))
 
     @router.get(
         "/v1/receipts",
@@ -60,7 +61,7 @@ def receipts_router(receipts: ReadReceipts) -> APIRouter:
     ) -> Response:
         wanted = ReceiptFilter(caller, user, outcome, collection, model, prompt, release, since, until)
         found = await receipts.listing(wanted, _reader(request), limit=limit, after=_cursor(after))
-        return json_reply(wire.wire_receipts(found))
+        return json_reply(wire_receipts(found))
 
     return router
 

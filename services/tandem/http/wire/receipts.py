@@ -4,11 +4,8 @@ from typing import Literal
 
 from pydantic import Field
 
-from tandem.domain.question import Message, Sampling
-from tandem.domain.record import RecordedModel, RecordedPassage
 from tandem.http.wire.passages import WireScores
 from tandem.http.wire.text import Out
-from tandem.pipeline.receipts import Listing, Receipt
 from tandem.ports.receipts import Cursor
 
 MAX_LISTED = 200
@@ -59,6 +56,18 @@ class WireReceiptPassage(Out):
     text: str | None
 
 
+class WireReceiptOptions(Out):
+    """What the request said about retrieval, as a request says it; null: nothing, so that what was configured held."""
+
+    top_k: int | None
+    rerank: bool | None
+    expand: bool | None
+    self_query: bool | None
+    neighbours: int | str | None
+    diversity: float | None
+    filters: dict[str, list[str] | dict[str, float]] | None
+
+
 class WireReceiptRetrieval(Out):
     """What was searched, with what, and what was found."""
 
@@ -69,6 +78,7 @@ class WireReceiptRetrieval(Out):
     reranker: str | None
     relevance: float | None
     suspicious: int
+    options: WireReceiptOptions
     passages: list[WireReceiptPassage]
 
 
@@ -218,83 +228,6 @@ class WireReceipts(Out):
     next_after: str | None
 
 
-def wire_receipt(receipt: Receipt) -> WireReceipt:
-    """A receipt."""
-    record = receipt.record
-    asker, question, found, answer, timing = (
-        record.asker,
-        record.question,
-        record.retrieval,
-        record.answer,
-        record.timing,
-    )
-    prompt, error, trace = record.prompt, record.error, record.trace
-    return WireReceipt(
-        id=record.id,
-        request_id=record.request_id,
-        mode=record.mode,
-        outcome=record.outcome,
-        began_at=timing.began_at,
-        texts=_texts(receipt),
-        release=record.release,
-        asker=WireAsker(tenant=asker.tenant, caller=asker.caller, user=asker.user),
-        question=WireQuestion(
-            text=question.text,
-            chars=question.chars,
-            conversation=_messages(question.conversation),
-            standalone=question.standalone,
-            queries=list(question.queries),
-        ),
-        retrieval=WireReceiptRetrieval(
-            asked=found.asked,
-            collection=found.collection,
-            embedder=found.embedder,
-            sparse=found.sparse,
-            reranker=found.reranker,
-            relevance=found.relevance,
-            suspicious=found.suspicious,
-            passages=[_passage(each) for each in found.passages],
-        ),
-        prompt=None
-        if prompt is None
-        else WireReceiptPrompt(template=prompt.template, chars=prompt.chars, messages=_messages(prompt.messages)),
-        model=None if record.model is None else _model(record.model),
-        sampling=_sampling(record.sampling),
-        answer=WireReceiptAnswer(
-            text=answer.text,
-            chars=answer.chars,
-            citations=[
-                WireReceiptCitation(number=each.number, chunk_id=each.chunk_id, start=each.start, end=each.end)
-                for each in answer.citations
-            ],
-            finish_reason=answer.finish_reason,
-            cached=answer.cached,
-        ),
-        usage=WireReceiptUsage(
-            prompt_tokens=answer.prompt_tokens,
-            completion_tokens=answer.completion_tokens,
-            total_tokens=answer.prompt_tokens + answer.completion_tokens,
-            cost=answer.cost,
-        ),
-        timing=WireTiming(
-            duration_s=timing.duration_s,
-            first_token_s=timing.first_token_s,
-            stages=[WireStage(name=each.name, began_s=each.began_s, took_s=each.took_s) for each in timing.stages],
-        ),
-        degraded=list(record.degraded),
-        error=None if error is None else WireReceiptError(code=error.code, message=error.message, stage=error.stage),
-        trace=None if trace is None else WireReceiptTrace(trace_id=trace.trace_id, span_id=trace.span_id),
-        scores=record.scores,
-        redacted=record.redacted,
-    )
-
-
-def wire_receipts(listing: Listing) -> WireReceipts:
-    """A page."""
-    after = None if listing.next_after is None else written_cursor(listing.next_after)
-    return WireReceipts(data=[_line(each) for each in listing.receipts], next_after=after)
-
-
 def written_cursor(cursor: Cursor) -> str:
     """As text; `read_cursor` reads it."""
     return f"{cursor.began_at!r},{cursor.id}"
@@ -306,82 +239,3 @@ def read_cursor(text: str) -> Cursor:
     if not comma:
         raise ValueError("no cursor")
     return Cursor(float(began_at), id_)
-
-
-def _line(receipt: Receipt) -> WireReceiptLine:
-    record = receipt.record
-    answer = record.answer
-    return WireReceiptLine(
-        id=record.id,
-        began_at=record.timing.began_at,
-        outcome=record.outcome,
-        texts=_texts(receipt),
-        caller=record.asker.caller,
-        user=record.asker.user,
-        question=record.question.text,
-        collection=record.retrieval.collection or record.retrieval.asked,
-        prompt=record.prompt.template if record.prompt else None,
-        model=record.model.id if record.model else None,
-        release=record.release,
-        duration_s=record.timing.duration_s,
-        first_token_s=record.timing.first_token_s,
-        tokens=answer.prompt_tokens + answer.completion_tokens,
-        cost=answer.cost,
-    )
-
-
-def _texts(receipt: Receipt) -> Texts:
-    if not receipt.record.content:
-        return "not_kept"
-    return "withheld" if receipt.withheld else "shown"
-
-
-def _messages(messages: tuple[Message, ...]) -> list[WireMessage]:
-    return [WireMessage(role=each.role, content=each.content) for each in messages]
-
-
-def _passage(passage: RecordedPassage) -> WireReceiptPassage:
-    scores = passage.scores
-    return WireReceiptPassage(
-        chunk_id=passage.chunk_id,
-        document_id=passage.document_id,
-        title=passage.title,
-        source=passage.source,
-        start=passage.start,
-        end=passage.end,
-        page=passage.page,
-        scores=WireScores(
-            dense=scores.dense,
-            sparse=scores.sparse,
-            fused=scores.fused,
-            rerank=scores.rerank,
-            relevance=scores.relevance,
-            marginal=scores.marginal,
-        ),
-        flags=list(passage.flags),
-        text=passage.text,
-    )
-
-
-def _model(model: RecordedModel) -> WireReceiptModel:
-    return WireReceiptModel(
-        id=model.id,
-        revision=model.revision,
-        engine=model.engine,
-        pool=model.pool,
-        region=model.region,
-        reason=model.reason,
-        attempts=model.attempts,
-        allowed_regions=None if model.allowed_regions is None else list(model.allowed_regions),
-    )
-
-
-def _sampling(sampling: Sampling) -> WireSampling:
-    return WireSampling(
-        max_tokens=sampling.max_tokens,
-        temperature=sampling.temperature,
-        top_p=sampling.top_p,
-        seed=sampling.seed,
-        stop=list(sampling.stop),
-        json_schema=sampling.json_schema,
-    )

@@ -6,7 +6,15 @@ from dataclasses import replace
 from typing import Protocol
 
 from tandem.domain.question import Message, Sampling
-from tandem.domain.record import AnswerRecord, RecordedCitation, RecordedPassage
+from tandem.domain.record import (
+    AnswerRecord,
+    RecordedCitation,
+    RecordedOptions,
+    RecordedPassage,
+    RecordedPrompt,
+    RecordedQuestion,
+    RecordedRetrieval,
+)
 from tandem.pipeline.privacy.redaction import Redacted, Redaction
 from tandem.pipeline.privacy.users import Users
 
@@ -89,20 +97,36 @@ class Cleaning:
 
 
 def _emptied(record: AnswerRecord, users: Users) -> AnswerRecord:
-    """No word of anybody: neither what was asked, found or answered, nor what an error's message may quote of it."""
-    asker, answer, error = record.asker, record.answer, record.error
-    passages = tuple(replace(passage, title=None, source="", text=None) for passage in record.retrieval.passages)
+    """No word of anybody: neither what was asked, found or answered, nor what an error's message may quote of it.
+
+    Every answer comes by here, so that only what holds words is made anew.
+    """
+    asker, answer, error, prompt, sampling = record.asker, record.answer, record.error, record.prompt, record.sampling
+    if asker.user is not None:
+        asker = replace(asker, user=users.alias(asker.tenant, asker.user))
+    if prompt is not None and prompt.messages:
+        prompt = RecordedPrompt(prompt.template, (), prompt.chars)
+    if sampling.stop or sampling.json_schema is not None:
+        sampling = replace(sampling, stop=(), json_schema=None)
     return replace(
         record,
-        asker=replace(asker, user=None if asker.user is None else users.alias(asker.tenant, asker.user)),
-        question=replace(record.question, text=None, conversation=(), standalone=None, queries=()),
-        retrieval=replace(record.retrieval, passages=passages),
-        prompt=None if record.prompt is None else replace(record.prompt, messages=()),
+        asker=asker,
+        question=RecordedQuestion(None, chars=record.question.chars),
+        retrieval=_wordless(record.retrieval),
+        prompt=prompt,
         answer=replace(answer, text=None),
         error=None if error is None else replace(error, message=""),
-        sampling=replace(record.sampling, stop=(), json_schema=None),
+        sampling=sampling,
         content=False,
     )
+
+
+def _wordless(retrieval: RecordedRetrieval) -> RecordedRetrieval:
+    options = replace(retrieval.options, filters=()) if retrieval.options.filters else retrieval.options
+    if not retrieval.passages and options is retrieval.options:
+        return retrieval
+    passages = tuple(replace(passage, title=None, source="", text=None) for passage in retrieval.passages)
+    return replace(retrieval, passages=passages, options=options)
 
 
 def _cleaned(record: AnswerRecord, clean: Cleaning) -> AnswerRecord:
@@ -118,7 +142,7 @@ def _cleaned(record: AnswerRecord, clean: Cleaning) -> AnswerRecord:
             standalone=clean.maybe(question.standalone),
             queries=tuple(map(clean.text, question.queries)),
         ),
-        retrieval=replace(record.retrieval, passages=passages),
+        retrieval=replace(record.retrieval, passages=passages, options=_options(record.retrieval.options, clean)),
         prompt=None if prompt is None else replace(prompt, messages=clean.messages(prompt.messages)),
         answer=replace(
             answer,
@@ -146,6 +170,14 @@ def _moved(citation: RecordedCitation, moves: dict[str, Redacted]) -> RecordedCi
     if moved is None:
         return citation
     return replace(citation, start=moved.moved(citation.start), end=moved.moved(citation.end))
+
+
+def _options(options: RecordedOptions, clean: Cleaning) -> RecordedOptions:
+    """A filter names what it looks for: an author by his address, say."""
+    if not options.filters:
+        return options
+    cleaned = tuple(replace(each, any_of=tuple(map(clean.text, each.any_of))) for each in options.filters)
+    return replace(options, filters=cleaned)
 
 
 def _sampling(sampling: Sampling, clean: Cleaning) -> Sampling:
