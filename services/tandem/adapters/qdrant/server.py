@@ -5,11 +5,11 @@ import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
-from typing import Any, cast
+from typing import Any
 
 from qdrant_client import AsyncQdrantClient, models
 
-from tandem.adapters.qdrant.conditions import Clause, OneOf, OpenTo, Where
+from tandem.adapters.qdrant.conditions import Where
 from tandem.adapters.qdrant.connection import IN_MEMORY, Connection, connected
 from tandem.adapters.qdrant.engine import Legs
 from tandem.adapters.qdrant.payload import (
@@ -19,11 +19,11 @@ from tandem.adapters.qdrant.payload import (
     KEYWORD_FIELDS,
     SPARSE,
     TENANT,
-    Hit,
     NewPoint,
     Payload,
 )
 from tandem.adapters.qdrant.server_aliases import ServerAliases
+from tandem.adapters.qdrant.server_models import embedded_of, filter_model, hits_of, point_model, words_model
 from tandem.adapters.qdrant.server_notes import ServerNotes, first_notes, lineage_note
 from tandem.adapters.qdrant.store import QdrantVectors
 from tandem.adapters.qdrant.translation import translated
@@ -150,17 +150,17 @@ class ServerEngine:
 
     async def upsert(self, name: str, points: Sequence[NewPoint]) -> None:
         """See `Engine`."""
-        made = [_point(point) for point in points]
+        made = [point_model(point) for point in points]
         await self._writing.write(name, lambda: self._client.upsert(name, made, wait=True))
 
     async def set_payload(self, name: str, where: Where, payload: Payload) -> None:
         """See `Engine`."""
-        chosen = _filter(where)
+        chosen = filter_model(where)
         await self._writing.write(name, lambda: self._client.set_payload(name, dict(payload), points=chosen, wait=True))
 
     async def delete(self, name: str, where: Where) -> None:
         """See `Engine`."""
-        chosen = models.FilterSelector(filter=_filter(where))
+        chosen = models.FilterSelector(filter=filter_model(where))
         await self._writing.write(name, lambda: self._client.delete(name, chosen, wait=True))
 
     async def retrieve(self, name: str, ids: Sequence[str]) -> list[Payload]:
@@ -176,7 +176,7 @@ class ServerEngine:
 
     async def embedded(self, name: str, where: Where) -> list[tuple[Payload, DenseVector, SparseVector]]:
         """See `Engine`."""
-        return [_embedded(point) for point in await self._points(name, where, True, with_vectors=True)]
+        return [embedded_of(point) for point in await self._points(name, where, True, with_vectors=True)]
 
     async def _points(
         self, name: str, where: Where, fields: bool | list[str], *, with_vectors: bool = False
@@ -193,14 +193,14 @@ class ServerEngine:
         """See `Engine`."""
         most = limit or max(1, await self.count(name, where))
         response = await self._connection.read(
-            lambda client: client.facet(name, key, facet_filter=_filter(where), limit=most, exact=True), name
+            lambda client: client.facet(name, key, facet_filter=filter_model(where), limit=most, exact=True), name
         )
         return [str(hit.value) for hit in response.hits]
 
     async def count(self, name: str, where: Where) -> int:
         """See `Engine`."""
         counted = await self._connection.read(
-            lambda client: client.count(name, count_filter=_filter(where), exact=True), name
+            lambda client: client.count(name, count_filter=filter_model(where), exact=True), name
         )
         return counted.count
 
@@ -214,8 +214,8 @@ class ServerEngine:
         within_s: float | None = None,
     ) -> Legs:
         """See `Engine`. The server is told when nobody waits any more, in whole seconds."""
-        chosen = _filter(where)
-        vectors: dict[str, Any] = {DENSE: list(dense), SPARSE: _words(sparse) if sparse.indices else None}
+        chosen = filter_model(where)
+        vectors: dict[str, Any] = {DENSE: list(dense), SPARSE: words_model(sparse) if sparse.indices else None}
         nearest = [(using, each) for using, each in vectors.items() if each]
         legs = [
             models.QueryRequest(query=each, using=using, filter=chosen, limit=limit, with_payload=True)
@@ -235,7 +235,7 @@ class ServerEngine:
         )
         if len(answers) != len(legs) + 1:
             raise UpstreamFailed("What answers is not Qdrant: it left a query out.", hint="Check vectors.url.")
-        *hits, best = map(_hits, answers)
+        *hits, best = map(hits_of, answers)
         found = dict(zip((using for using, _ in nearest), hits, strict=True))
         return Legs(dense=found.get(DENSE, []), sparse=found.get(SPARSE, []), fused=best)
 
@@ -268,50 +268,9 @@ async def _page(
 ) -> tuple[list[models.Record], models.ExtendedPointId | None]:
     return await client.scroll(
         name,
-        scroll_filter=_filter(where),
+        scroll_filter=filter_model(where),
         limit=_PAGE,
         offset=offset,
         with_payload=fields,
         with_vectors=with_vectors,
     )
-
-
-def _embedded(point: models.Record) -> tuple[Payload, DenseVector, SparseVector]:
-    vectors = cast("dict[str, Any]", point.vector)
-    words: models.SparseVector = vectors[SPARSE]
-    return point.payload or {}, vectors[DENSE], SparseVector(tuple(words.indices), tuple(words.values))
-
-
-def _point(point: NewPoint) -> models.PointStruct:
-    if point.chunk is None:
-        return models.PointStruct(id=point.id, vector={}, payload=point.payload)
-    vectors: dict[str, Any] = {DENSE: list(point.chunk.dense), SPARSE: _words(point.chunk.sparse)}
-    return models.PointStruct(id=point.id, vector=vectors, payload=point.payload)
-
-
-def _words(sparse: SparseVector) -> models.SparseVector:
-    return models.SparseVector(indices=list(sparse.indices), values=list(sparse.values))
-
-
-def _filter(where: Where) -> models.Filter:
-    return models.Filter(must=[_condition(clause) for clause in where.must])
-
-
-def _condition(clause: Clause) -> models.Condition:
-    if isinstance(clause, OpenTo):
-        return _open_to(clause)
-    if isinstance(clause, OneOf):
-        return models.FieldCondition(key=clause.key, match=models.MatchAny(any=cast("list[str]", list(clause.values))))
-    return models.FieldCondition(key=clause.key, range=models.Range(gte=clause.at_least, lte=clause.at_most))
-
-
-def _open_to(clause: OpenTo) -> models.Condition:
-    nobody_s = models.IsEmptyCondition(is_empty=models.PayloadField(key=clause.key))
-    if not clause.groups:
-        return nobody_s
-    shared = models.FieldCondition(key=clause.key, match=models.MatchAny(any=list(clause.groups)))
-    return models.Filter(should=[nobody_s, shared])
-
-
-def _hits(response: models.QueryResponse) -> list[Hit]:
-    return [Hit(str(point.id), float(point.score), point.payload) for point in response.points]
