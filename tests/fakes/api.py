@@ -39,6 +39,7 @@ from tandem.http.web import web_app
 from tandem.observe.metrics import Metrics
 from tandem.observe.privacy import PrivacyMetrics
 from tandem.pipeline.feedback.giving import GivingFeedback
+from tandem.pipeline.feedback.rated import RatedAnswers
 from tandem.pipeline.in_flight import InFlight
 from tandem.pipeline.privacy.capture import Privacy
 from tandem.pipeline.privacy.personal import PersonalData, Places
@@ -105,7 +106,10 @@ class Api:
                 versions_router(self.ingestor),
                 receipts_router(reading),
                 peer_receipts_router(self.receipts),
-                feedback_router(GivingFeedback(reading, self.feedback, private, self.clock, meter)),
+                feedback_router(
+                    GivingFeedback(reading, self.feedback, private, self.clock, meter),
+                    RatedAnswers(self.receipts, self.feedback),
+                ),
                 peer_feedback_router(self.feedback, self.forgotten),
                 personal_router(PersonalData(places, users, forgettable, self.clock, meter)),
                 operations_router(self.lifecycle, self.metrics.registry, version="0.0.0", target="test"),

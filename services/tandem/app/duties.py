@@ -8,13 +8,14 @@ from fastapi import APIRouter
 
 from tandem.app.beside import beside
 from tandem.app.clock import SystemClock
-from tandem.app.kept import Kept
+from tandem.app.kept import Kept, Stores
 from tandem.app.otlp import endpoint
 from tandem.app.private import Private
 from tandem.app.settings import Settings
 from tandem.http.routers.feedback import feedback_router
 from tandem.http.routers.personal import personal_router
 from tandem.pipeline.feedback.giving import GivingFeedback
+from tandem.pipeline.feedback.rated import RatedAnswers
 from tandem.pipeline.privacy.personal import PersonalData, Places
 from tandem.pipeline.privacy.retention import Retention
 from tandem.pipeline.privacy.withholding import Forgettable, Withholding
@@ -35,13 +36,7 @@ async def duties(settings: Settings, private: Private, keeping: Kept) -> AsyncIt
     """While it is open, what is too old is deleted."""
     clock, stores = SystemClock(), keeping.stores
     forgettable = Forgettable(stores.forgotten, private.kept_days, clock)
-    places = Places(
-        stores.receipts,
-        stores.feedback,
-        stores.forgotten,
-        archives=archives(settings),
-        elsewhere=_elsewhere(settings),
-    )
+    places = placed(settings, stores)
     personal = PersonalData(places, private.users, forgettable, clock, private.meter)
     giving = GivingFeedback(keeping.reading, stores.feedback, private.clean, clock, private.meter)
     retention = Retention(places, private.kept_days, private.longest_days, forgettable, clock, private.meter)
@@ -50,7 +45,20 @@ async def duties(settings: Settings, private: Private, keeping: Kept) -> AsyncIt
         return Withholding(sink, forgettable, keeping.in_flight.arrived)
 
     async with beside([retention.run()]):
-        yield Duties(around, [feedback_router(giving), personal_router(personal)])
+        yield Duties(
+            around, [feedback_router(giving, RatedAnswers(stores.receipts, stores.feedback)), personal_router(personal)]
+        )
+
+
+def placed(settings: Settings, stores: Stores) -> Places:
+    """Where answers and opinions are kept."""
+    return Places(
+        stores.receipts,
+        stores.feedback,
+        stores.forgotten,
+        archives=archives(settings),
+        elsewhere=_elsewhere(settings),
+    )
 
 
 def _elsewhere(settings: Settings) -> tuple[str, ...]:

@@ -1,21 +1,33 @@
 """What people think of answers, in; and for admins, what they thought."""
 
-from typing import Annotated
+from collections.abc import AsyncIterator
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
+from tandem.domain.feedback import Feedback
 from tandem.domain.reader import Reader
 from tandem.http.exchange import exchange_of
 from tandem.http.json_route import JsonRoute
+from tandem.http.line_reply import LINES, lines_reply
 from tandem.http.permissions import admin_only
 from tandem.http.reply import json_reply
 from tandem.http.wire import feedback as wire
 from tandem.http.wire.errors import BEHIND, faults
 from tandem.pipeline.feedback.giving import GivingFeedback
+from tandem.pipeline.feedback.rated import RatedAnswers
+from tandem.ports.feedback import FeedbackFilter
+
+_EXPORT: dict[int | str, dict[str, Any]] = {
+    200: {
+        "description": 'A line of JSON for each opinion, then for each record, `{"kind": …, "value": …}`; the last one is of the kind `end`: without it something is missing.',
+        "content": {LINES: {"schema": {"type": "string"}}},
+    }
+}
 
 
-def feedback_router(giving: GivingFeedback) -> APIRouter:
+def feedback_router(giving: GivingFeedback, rated: RatedAnswers) -> APIRouter:
     """Whoever may ask may say what it thinks of the tenant's answers; what others said takes an admin."""
     router = APIRouter(tags=["feedback"], route_class=JsonRoute)
 
@@ -25,9 +37,7 @@ def feedback_router(giving: GivingFeedback) -> APIRouter:
         summary="Say what you think of an answer; once more replaces it",
     )
     async def give(body: wire.FeedbackBody, request: Request) -> Response:
-        exchange = exchange_of(request.scope)
-        reader = Reader(exchange.tenant, exchange.caller, exchange.groups, exchange.admin)
-        return json_reply(wire.wire_given(await giving.give(body.opinion(), reader)))
+        return json_reply(wire.wire_given(await giving.give(body.opinion(), _reader(request))))
 
     @router.get(
         "/v1/feedback",
@@ -40,4 +50,25 @@ def feedback_router(giving: GivingFeedback) -> APIRouter:
         page = await giving.listing(query.filter(), tenant, limit=query.limit, after=query.cursor())
         return json_reply(wire.wire_page(page))
 
+    @router.get(
+        "/v1/feedback/export",
+        responses={**_EXPORT, **faults(403, *BEHIND)},
+        response_class=Response,
+        summary="What was said, and the records of the answers it is about",
+        dependencies=admin_only,
+    )
+    async def export(query: Annotated[wire.ExportQuery, Query()], request: Request) -> Response:
+        return await lines_reply(_told(rated, query.filter(), _reader(request)))
+
     return router
+
+
+def _reader(request: Request) -> Reader:
+    exchange = exchange_of(request.scope)
+    return Reader(exchange.tenant, exchange.caller, exchange.groups, exchange.admin)
+
+
+async def _told(rated: RatedAnswers, wanted: FeedbackFilter, reader: Reader) -> AsyncIterator[tuple[str, Any]]:
+    async for each in rated.all(wanted, reader):
+        yield "feedback" if isinstance(each, Feedback) else "receipt", each
+    yield "end", {"tenant": reader.tenant}

@@ -1,25 +1,23 @@
 """What is kept of one user: handed out, and deleted. An admin's business, within its tenant."""
 
-from collections.abc import AsyncIterator
 from typing import Annotated, Any
 
-import orjson
 from fastapi import APIRouter, Query, Request
-from starlette.responses import Response, StreamingResponse
+from starlette.responses import Response
 
 from tandem.http.exchange import exchange_of
 from tandem.http.json_route import JsonRoute
+from tandem.http.line_reply import LINES, lines_reply
 from tandem.http.permissions import admin_only
 from tandem.http.reply import json_reply
 from tandem.http.wire import personal as wire
 from tandem.http.wire.errors import BEHIND, faults
 from tandem.pipeline.privacy.personal import PersonalData
 
-_LINES = "application/x-ndjson"
 _EXPORT: dict[int | str, dict[str, Any]] = {
     200: {
         "description": 'A line of JSON for each thing, `{"kind": …, "value": …}`; the last one is of the kind `end`, with the counts of the others: without it something is missing.',
-        "content": {_LINES: {"schema": {"type": "string"}}},
+        "content": {LINES: {"schema": {"type": "string"}}},
     }
 }
 
@@ -35,10 +33,7 @@ def personal_router(personal: PersonalData) -> APIRouter:
         summary="Everything that is kept of a user",
     )
     async def export(user: Annotated[wire.UserId, Query()], request: Request) -> Response:
-        things = personal.export(exchange_of(request.scope).tenant, user)
-        # What is wrong with the store shows at the first one: then an error can be answered.
-        first = await anext(things)
-        return StreamingResponse(_lines(first, things), media_type=_LINES)
+        return await lines_reply(personal.export(exchange_of(request.scope).tenant, user))
 
     @router.post(
         "/v1/privacy/delete",
@@ -50,13 +45,3 @@ def personal_router(personal: PersonalData) -> APIRouter:
         return json_reply(wire.wire_deletion(done))
 
     return router
-
-
-async def _lines(first: tuple[str, Any], rest: AsyncIterator[tuple[str, Any]]) -> AsyncIterator[bytes]:
-    yield _line(*first)
-    async for kind, value in rest:
-        yield _line(kind, value)
-
-
-def _line(kind: str, value: Any) -> bytes:
-    return orjson.dumps({"kind": kind, "value": value}, option=orjson.OPT_APPEND_NEWLINE, default=str)

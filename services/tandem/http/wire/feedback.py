@@ -112,6 +112,18 @@ class FeedbackQuery(Ours):
         raise InvalidRequest("after: no page ended there.", hint="Take next_after of the page before.", param="after")
 
 
+class ExportQuery(Ours):
+    """Which opinions, and the answers they are about."""
+
+    label: Label | None = None
+    since: Annotated[FiniteFloat | None, Field(default=None, strict=False, description="Seconds since 1970.")]
+    until: Annotated[FiniteFloat | None, Field(default=None, strict=False)]
+
+    def filter(self) -> FeedbackFilter:
+        """The port's."""
+        return FeedbackFilter(label=self.label, since=self.since, until=self.until)
+
+
 def wire_feedback(feedback: Feedback) -> WireFeedback:
     """One opinion."""
     return WireFeedback(**_fields(feedback))
