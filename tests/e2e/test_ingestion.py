@@ -9,17 +9,15 @@ import time
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
-from typing import Any
 
-import aiohttp
 import pytest
 import yaml
 
 from component.deployments import TANDEM
 from e2e.cluster import Object
-from e2e.keys import CALLER
 from e2e.release import Release
 from e2e.space import Space
+from e2e.stored import content, names
 from e2e.waiting import until
 
 pytestmark = pytest.mark.timeout(300)
@@ -31,7 +29,7 @@ _SMALL = {"requests": {"cpu": "20m", "memory": "128Mi"}, "limits": {"memory": "1
 
 @pytest.fixture(scope="module")
 def installed(release: Release, ours: Space) -> Iterator[Release]:
-    """Gateway and retriever; who generates does not matter here. The documents lie on a volume of the pods."""
+    """Gateway, retriever and no worker yet; who generates does not matter here. The documents lie on a volume of the pods."""
     ours.cluster.apply(
         {
             "apiVersion": "v1",
@@ -40,7 +38,16 @@ def installed(release: Release, ours: Space) -> Iterator[Release]:
             "data": {f"page-{number:02}.md": _page(number) for number in range(DOCUMENTS)},
         }
     )
-    release.up({"predictor": {"enabled": False, "external": {"url": "http://nobody.invalid"}}}, files=())
+    # The image has a folder with text in it: its own code.
+    sources = [{"name": "code", "place": "/opt/tandem/code/tandem/domain", "collection": "code", "every_s": 3600}]
+    release.up(
+        {
+            "predictor": {"enabled": False, "external": {"url": "http://nobody.invalid"}},
+            "config": {"ingestion": {"sources": sources}},
+            "worker": {"enabled": True, "replicaCount": 0, "resources": _SMALL},
+        },
+        files=(),
+    )
     yield release
     # Kubernetes cannot delete a namespace that has a Job with failed pods: each waits for the other.
     ours.kubectl("delete", "cronjobs,jobs", "--all", "--wait=false")
@@ -89,19 +96,20 @@ def _ended(running: "subprocess.Popen[str]") -> tuple[str, str]:
 
 
 async def test_a_killed_pod_of_a_job_loses_and_doubles_nothing(installed: Release, ours: Space, values: Path) -> None:
-    _ended(_tandem(ours, installed, values, "--collection", "clean"))
-    disturbed = _tandem(ours, installed, values, "--shards", str(SHARDS), "--collection", "disturbed")
-    try:
-        job = await asyncio.to_thread(_kill_one, ours)
-        out, err = await asyncio.to_thread(_ended, disturbed)
-    finally:
-        disturbed.kill()
+    with _tandem(ours, installed, values, "--shards", str(SHARDS), "--collection", "disturbed") as disturbed:
+        try:
+            job = await asyncio.to_thread(_kill_one, ours)
+            # Meanwhile: most of the time of both is pods that start.
+            await asyncio.to_thread(_ended, _tandem(ours, installed, values, "--collection", "clean"))
+            out, err = await asyncio.to_thread(_ended, disturbed)
+        finally:
+            disturbed.kill()
     assert f"{SHARDS} of {SHARDS} shards done" in out
     assert all(f"shard {index}  done" in err for index in range(SHARDS)), err
     # Its shard was begun again by another pod.
     assert ours.get("job", job)["status"]["failed"] >= 1
     with installed.forwarded() as url:
-        clean, found = await _content(url, "clean"), await _content(url, "disturbed")
+        clean, found = await asyncio.gather(content(url, "clean"), content(url, "disturbed"))
     assert len(clean) == DOCUMENTS
     assert found == clean
 
@@ -120,27 +128,10 @@ def _kill_one(space: Space) -> str:
     until("pods that ingest", lambda: len(running()) == SHARDS, within_s=60, every_s=0.2)
     time.sleep(random.SystemRandom().uniform(0.5, 3.0))
     victim = random.SystemRandom().choice(running())
-    space.kubectl("delete", "pod", victim["metadata"]["name"], "--force", "--grace-period=0")
+    # Its object stays until the Job has counted it.
+    space.kubectl("delete", "pod", victim["metadata"]["name"], "--force", "--grace-period=0", "--wait=false")
     job: str = victim["metadata"]["labels"]["batch.kubernetes.io/job-name"]
     return job
-
-
-async def _content(url: str, collection: str) -> dict[str, Any]:
-    """Every document with its chunks, none while there is no such collection; without the times when it and its file were made."""
-    async with aiohttp.ClientSession(headers={"authorization": f"Bearer {CALLER}"}) as session:
-        listing = session.get(f"{url}/v1/documents", params={"collection": collection, "limit": 1000})
-        async with listing as reply:
-            listed = (await reply.json()).get("data", [])
-        found: dict[str, Any] = {}
-        for record in listed:
-            path = f"{url}/v1/documents/{record['id']}"
-            async with session.get(path, params={"collection": collection}) as reply:
-                document = await reply.json()
-            # Each pod's volume has times of its own.
-            for name in ("ingested_at", "modified_at"):
-                document.pop(name, None)
-            found[record["id"]] = document
-    return found
 
 
 def test_a_schedule_is_taken_in_by_the_cluster(installed: Release, ours: Space, values: Path) -> None:
@@ -161,16 +152,9 @@ def _running(space: Space, job: str) -> bool:
 
 
 async def test_workers_share_a_source_and_take_over_from_one_that_is_lost(installed: Release, ours: Space) -> None:
-    # The image has a folder with text in it: its own code.
-    sources = [{"name": "code", "place": "/opt/tandem/code/tandem/domain", "collection": "code", "every_s": 3600}]
-    installed.up(
-        {
-            "predictor": {"enabled": False, "external": {"url": "http://nobody.invalid"}},
-            "config": {"ingestion": {"sources": sources}},
-            "worker": {"enabled": True, "replicaCount": 2, "resources": _SMALL},
-        },
-        files=(),
-    )
+    # Not by another `helm upgrade`: all else would be rolled out as well.
+    ours.kubectl("scale", "deployment", f"{installed.name}-worker", "--replicas=2")
+    ours.kubectl("rollout", "status", f"deployment/{installed.name}-worker", "--timeout=90s")
     lost, left = (each["metadata"]["name"] for each in ours.pods("worker"))
     for name in (lost, left):
         until(f"the share of {name}", partial(_shares, ours, name), within_s=40)
@@ -179,7 +163,7 @@ async def test_workers_share_a_source_and_take_over_from_one_that_is_lost(instal
     listed = ours.kubectl("exec", left, "--", "python", "-c", _COUNT).strip()
     with installed.forwarded() as url:
         for _ in range(60):
-            if len(await _content(url, "code")) == int(listed):
+            if len(await names(url, "code")) == int(listed):
                 return
             await asyncio.sleep(1)
     pytest.fail("what the lost worker left was not taken up")
