@@ -1,15 +1,14 @@
 """`tandem receipts list|show|diff|replay`."""
 
 import dataclasses
-import re
 from collections.abc import Awaitable, Callable
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
 from tandem.cli.console import Output, OutputOption, err, out, print_json, run
+from tandem.cli.instants import Instant, instant
 from tandem.cli.options import ApiKeyOption, ConfigOption, DataDirOption, PeerUrlOption
 from tandem.cli.receipts_shown import print_diff, print_receipt, print_receipts
 
@@ -23,10 +22,7 @@ app = typer.Typer(help="See what answers were made from, compare them, ask again
 Id = Annotated[str, typer.Argument(metavar="ID", help="A receipt, rcpt-…")]
 TenantOption = Annotated[str, typer.Option("--tenant", help="Whose receipts, without --url; a key has its own.")]
 StrictOption = Annotated[bool, typer.Option("--exit-code", help="Exit with 1 when passages, outcome or answer differ.")]
-Instant = Annotated[str | None, typer.Option(metavar="TIME", help="2026-03-01, 2026-03-01T12:00, or ago: 30m, 2h, 7d.")]
 _PAGE = 100
-_AGO = re.compile(r"(\d+(?:\.\d+)?)([smhd])")
-_SECONDS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
 
 
 @app.command("list")
@@ -59,8 +55,8 @@ def list_receipts(
         model,
         prompt,
         release,
-        _instant(since, "--since"),
-        _instant(until, "--until"),
+        instant(since, "--since"),
+        instant(until, "--until"),
     )
 
     async def work(source: "ReceiptSource") -> "list[WireReceiptLine]":
@@ -186,19 +182,3 @@ def _at(
             return await work(source)
 
     return run(opened())
-
-
-def _instant(said: str | None, option: str) -> float | None:
-    """Seconds since 1970. Raises `typer.BadParameter`."""
-    from tandem.app.clock import SystemClock
-
-    if said is None:
-        return None
-    ago = _AGO.fullmatch(said)
-    if ago is not None:
-        return SystemClock().epoch_s() - float(ago[1]) * _SECONDS[ago[2]]
-    try:
-        read = datetime.fromisoformat(said)
-    except ValueError as error:
-        raise typer.BadParameter("give a time such as 2026-03-01T12:00, or 2h", param_hint=option) from error
-    return (read if read.tzinfo else read.replace(tzinfo=UTC)).timestamp()
