@@ -1,44 +1,27 @@
 """`Vectors` in memory: exact search over everything, nothing survives the process."""
 
-import math
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
-from operator import mul
+from collections.abc import Iterator, Sequence
 
+from tandem.adapters.scripted.held import Entry, Held
+from tandem.adapters.scripted.noting import Noting
 from tandem.adapters.scripted.remembering import Memory
+from tandem.adapters.scripted.searching import bm25, dot, holds, ranked, rarity
 from tandem.domain.document import Chunk, CollectionInfo, DocumentPage, DocumentRecord, Recipe, StoredDocument
 from tandem.domain.errors import InvalidRequest, StoreMismatch, UnknownCollection, VersionConflict
-from tandem.domain.filters import Condition, Filter, FilterField
+from tandem.domain.filters import Filter, FilterField
 from tandem.domain.lineage import UNTOLD, Counts, Lineage, Version, base_of, is_version, told, valid_base, version_named
 from tandem.domain.passage import Passage, Scores
-from tandem.domain.syncing import DocumentMark, Failure, FailurePage, StreamPosition
+from tandem.domain.syncing import DocumentMark, StreamPosition
 from tandem.domain.viewer import Viewer
-from tandem.ports.embedder import DenseVector, SparseVector
 from tandem.ports.vectors import FUSION_K, EmbeddedChunk, SearchHits, VectorQuery
 
-_Key = tuple[str, str]
 
-
-@dataclass(slots=True)
-class _Entry:
-    record: DocumentRecord
-    chunks: tuple[EmbeddedChunk, ...]
-
-
-@dataclass(slots=True)
-class _Collection:
-    recipe: Recipe
-    lineage: Lineage = UNTOLD
-    documents: dict[_Key, _Entry] = field(default_factory=dict)
-    memory: Memory = field(default_factory=Memory)
-
-
-class MemoryVectors:
+class MemoryVectors(Noting):
     """`ports/vectors.py`. `writes` counts replaced and deleted documents, for tests that ask whether anything was."""
 
     def __init__(self) -> None:
-        self._collections: dict[str, _Collection] = {}
+        self._collections: dict[str, Held] = {}
         self._serving: dict[str, str] = {}
         self._spent: dict[str, int] = {}
         self.writes = 0
@@ -83,7 +66,7 @@ class MemoryVectors:
             raise InvalidRequest(f"{name[:80]!r} cannot name a collection.", param="collection")
         self._spent[name] = self._spent.get(name, 0) + 1
         version = version_named(name, self._spent[name])
-        self._collections[version] = _Collection(recipe, lineage)
+        self._collections[version] = Held(recipe, lineage)
         return version
 
     async def serve(self, version: str, *, instead_of: str | None) -> None:
@@ -145,7 +128,7 @@ class MemoryVectors:
     ) -> None:
         """Atomic, as there is no await in it."""
         known = self._known(collection)
-        known.documents[tenant, record.id] = _Entry(record, tuple(chunks))
+        known.documents[tenant, record.id] = Entry(record, tuple(chunks))
         known.memory.forget(tenant, record.id)
         known.memory.reach(tenant, position)
         self.writes += 1
@@ -166,41 +149,13 @@ class MemoryVectors:
         records = [one for one in every if viewer.sees(one.acl)]
         return [DocumentMark(one.id, one.source, one.chunks, one.origin, one.source_version) for one in records]
 
-    async def note_failure(
-        self, collection: str, tenant: str, failure: Failure, position: StreamPosition | None = None
-    ) -> None:
-        """See `Memory`."""
-        self._known(collection).memory.note(tenant, failure, position)
-
-    async def failures(self, collection: str, viewer: Viewer, *, limit: int, after: str | None = None) -> FailurePage:
-        """See `Memory`."""
-        return self._known(collection).memory.page(viewer, limit, after)
-
-    async def forget_failure(
-        self, collection: str, tenant: str, document_id: str, *, groups: tuple[str, ...] = ()
-    ) -> bool:
-        """See `Memory`."""
-        return self._known(collection).memory.forget(tenant, document_id, groups)
-
-    async def positions(self, collection: str, tenant: str, stream: str, partitions: Sequence[int]) -> dict[int, int]:
-        """See `Memory`."""
-        return self._known(collection).memory.reached(tenant, stream, partitions)
-
-    async def all_positions(self, collection: str) -> list[tuple[str, StreamPosition]]:
-        """Every tenant's."""
-        return self._known(collection).memory.all()
-
-    async def note_position(self, collection: str, tenant: str, position: StreamPosition) -> None:
-        """See `Memory`."""
-        self._known(collection).memory.reach(tenant, position)
-
     async def update_record(self, collection: str, tenant: str, record: DocumentRecord) -> bool:
         """False when it is not there."""
         documents = self._known(collection).documents
         entry = documents.get((tenant, record.id))
         if entry is None:
             return False
-        documents[tenant, record.id] = _Entry(record, entry.chunks)
+        documents[tenant, record.id] = Entry(record, entry.chunks)
         self.writes += 1
         return True
 
@@ -250,16 +205,16 @@ class MemoryVectors:
     async def search(self, collection: str, query: VectorQuery) -> SearchHits:
         """Cosine, and term weights times their IDF, fused by reciprocal rank."""
         found = {each.chunk.id: (entry.record, each) for entry, each in self._matching(collection, query)}
-        rarity = _rarity(each for _, each in found.values())
-        dense = {id_: _dot(each.dense, query.dense) for id_, (_, each) in found.items()} if query.dense else {}
+        rare = rarity(each for _, each in found.values())
+        dense = {id_: dot(each.dense, query.dense) for id_, (_, each) in found.items()} if query.dense else {}
         sparse = {
-            id_: score for id_, (_, each) in found.items() if (score := _bm25(each.sparse, query.sparse, rarity)) > 0
+            id_: score for id_, (_, each) in found.items() if (score := bm25(each.sparse, query.sparse, rare)) > 0
         }
-        legs = _ranked(dense, query.limit), _ranked(sparse, query.limit)
+        legs = ranked(dense, query.limit), ranked(sparse, query.limit)
         fused: Counter[str] = Counter()
         for leg in legs:
             fused.update({id_: 1 / (FUSION_K + rank) for rank, id_ in enumerate(leg)})
-        best = _ranked(dict(fused), query.limit)
+        best = ranked(dict(fused), query.limit)
 
         def passages(ids: Sequence[str]) -> tuple[Passage, ...]:
             return tuple(
@@ -302,7 +257,7 @@ class MemoryVectors:
         """As a search would find it."""
         every = self._seen(collection, viewer).values()
         return any(
-            all(_holds(entry.record, each.chunk, condition) for condition in filters)
+            all(holds(entry.record, each.chunk, condition) for condition in filters)
             for entry in every
             for each in entry.chunks
         )
@@ -311,13 +266,16 @@ class MemoryVectors:
         """Nothing to index."""
         self._known(collection)
 
-    def _known(self, name: str) -> _Collection:
+    def _known(self, name: str) -> Held:
         try:
             return self._collections[self._serving.get(name, name)]
         except KeyError:
             raise UnknownCollection(f"There is no collection {name}.", param="collection") from None
 
-    def _seen(self, collection: str, viewer: Viewer) -> dict[str, _Entry]:
+    def _memory(self, collection: str) -> Memory:
+        return self._known(collection).memory
+
+    def _seen(self, collection: str, viewer: Viewer) -> dict[str, Entry]:
         """By id what the viewer may see."""
         every = self._known(collection).documents.items()
         return {id_: entry for (owner, id_), entry in every if owner == viewer.tenant and viewer.sees(entry.record.acl)}
@@ -328,43 +286,8 @@ class MemoryVectors:
         chunks = sum(len(entry.chunks) for entry in mine)
         return CollectionInfo(name, len(mine), chunks, known.recipe, version=self._serving[name])
 
-    def _matching(self, collection: str, query: VectorQuery) -> Iterator[tuple[_Entry, EmbeddedChunk]]:
+    def _matching(self, collection: str, query: VectorQuery) -> Iterator[tuple[Entry, EmbeddedChunk]]:
         for entry in self._seen(collection, Viewer(query.tenant, query.groups)).values():
             for each in entry.chunks:
-                if all(_holds(entry.record, each.chunk, condition) for condition in query.filters):
+                if all(holds(entry.record, each.chunk, condition) for condition in query.filters):
                     yield entry, each
-
-
-def _ranked(scores: dict[str, float], limit: int) -> list[str]:
-    return sorted(scores, key=lambda id_: (-scores[id_], id_))[:limit]
-
-
-def _dot(left: DenseVector, right: DenseVector) -> float:
-    return float(sum(map(mul, left, right)))
-
-
-def _rarity(chunks: Iterable[EmbeddedChunk]) -> dict[int, float]:
-    every = list(chunks)
-    seen = Counter(index for each in every for index in each.sparse.indices)
-    return {index: math.log(1 + (len(every) - count + 0.5) / (count + 0.5)) for index, count in seen.items()}
-
-
-def _bm25(document: SparseVector, query: SparseVector, rarity: dict[int, float]) -> float:
-    weights = dict(zip(document.indices, document.values, strict=True))
-    wanted = zip(query.indices, query.values, strict=True)
-    return sum(weights[index] * value * rarity[index] for index, value in wanted if index in weights)
-
-
-def _holds(record: DocumentRecord, chunk: Chunk, condition: Condition) -> bool:
-    if condition.field == "path":
-        return record.path is not None and any(_lies_in(record.path, each) for each in condition.any_of)
-    name = "id" if condition.field == "document_id" else condition.field
-    value = chunk.page if name == "page" else getattr(record, name)
-    if condition.any_of:
-        return bool(set(condition.any_of) & set(value if isinstance(value, tuple) else (value,)))
-    low, high = condition.at_least, condition.at_most
-    return value is not None and (low is None or value >= low) and (high is None or value <= high)
-
-
-def _lies_in(path: str, wanted: str) -> bool:
-    return path.startswith(wanted) if wanted.endswith("/") else path == wanted
