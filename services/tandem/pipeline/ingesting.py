@@ -16,7 +16,7 @@ from tandem.domain.document import (
     Recipe,
     StoredDocument,
 )
-from tandem.domain.errors import DocumentRejected, PermissionDenied, UnknownCollection, UnknownDocument
+from tandem.domain.errors import DocumentRejected, UnknownCollection, UnknownDocument
 from tandem.domain.groups import EVERY_GROUP
 from tandem.domain.lineage import Lineage, is_version
 from tandem.domain.syncing import DocumentMark, Failure, FailurePage, MarkPage, StreamPosition
@@ -25,6 +25,7 @@ from tandem.ingestion.fingerprint import content_of, fingerprint, made_by, same_
 from tandem.ingestion.identifiers import check_document_id
 from tandem.ingestion.labels import check_labels, record_of
 from tandem.pipeline.embedding import Embedding
+from tandem.pipeline.refusals import failure_of, not_yours
 from tandem.pipeline.turns import Turns, finish
 from tandem.pipeline.versions.unkept import UnkeptVersions
 from tandem.ports.clock import Clock
@@ -94,7 +95,7 @@ class Ingesting:
         try:
             return await self._put(version, document, context)
         except DocumentRejected as error:
-            failure = _failure(document, error, self._clock.epoch_s())
+            failure = failure_of(document, error, self._clock.epoch_s())
             await finish(self._vectors.note_failure(version, context.tenant, failure, document.position))
             raise
 
@@ -283,19 +284,3 @@ class Ingesting:
         if not chunks:
             raise DocumentRejected("The document holds no text.", reason="empty")
         return chunks
-
-
-def not_yours(document_id: str) -> PermissionDenied:
-    """Of an id that is taken by a document which the caller may not see. That it is taken cannot be kept from somebody who
-    may write; nothing else of the document is told, and nothing of it changes.
-    """
-    return PermissionDenied(
-        f"This caller may not write the document {document_id!r}.", hint="Use another id.", param="id"
-    )
-
-
-def _failure(document: RawDocument, error: DocumentRejected, failed_at: float) -> Failure:
-    message = f"{error.message} {error.hint}" if error.hint else error.message
-    return Failure(
-        document.id, error.reason, message, document.source, failed_at, document.place, acl=tuple(document.acl)
-    )
