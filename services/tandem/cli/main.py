@@ -12,8 +12,10 @@ from tandem.cli import (
     db,
     doctor,
     evaluate,
+    feedback,
     health,
     ingest,
+    privacy,
     receipts,
     search,
     serve,
@@ -39,6 +41,8 @@ app.command("search")(search.search)
 app.add_typer(collections.app, name="collections")
 app.command("eval")(evaluate.evaluate)
 app.add_typer(receipts.app, name="receipts")
+app.add_typer(feedback.app, name="feedback")
+app.add_typer(privacy.app, name="privacy")
 app.add_typer(config.app, name="config")
 app.command("conformance")(conformance.conformance)
 app.add_typer(db.app, name="db")
