@@ -94,6 +94,22 @@ def test_the_first_minute(page: Page) -> None:
     expect(panel.locator("mark").first).to_contain_text("fourteen crowns a night")
 
 
+def test_an_answer_s_receipt_opens_beside_it(page: Page) -> None:
+    ask(page, FEE)
+    expect(page.locator(".turn")).to_have_attribute("data-state", "done")
+    page.get_by_role("button", name="Receipt").click()
+    receipt = page.locator("#panel")
+    expect(receipt).to_contain_text("What this answer was made from")
+    expect(receipt).to_contain_text(re.compile(r"docs@\d"))
+    expect(receipt).to_contain_text("answer@1")
+    # This server was not told to keep texts.
+    expect(receipt).to_contain_text("are not kept on this server")
+    expect(receipt.locator("section").filter(has_text="Question")).to_have_count(0)
+    page.keyboard.press("Escape")
+    expect(receipt).to_be_hidden()
+    expect(page.get_by_role("button", name="Receipt")).to_be_focused()
+
+
 def test_the_trace_of_a_real_answer(page: Page) -> None:
     upload(page, ("harbour.md", GUIDE), ("bread.md", BREAD))
     page.get_by_role("link", name="Ask", exact=True).click()

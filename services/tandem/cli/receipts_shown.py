@@ -3,6 +3,9 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
 from rich.text import Text
 
 from tandem.cli.console import out, print_table
@@ -13,6 +16,7 @@ if TYPE_CHECKING:
     from tandem.http.wire.receipts import WireReceipt, WireReceiptLine
 
 _QUESTION_CHARS = 60
+_WIDE = 200
 _NOT_SHOWN = {
     "withheld": "Its texts are withheld: they are for who asked, and for admins of its groups.",
     "not_kept": "Its texts were not kept: its tenant does not capture content.",
@@ -22,17 +26,25 @@ _SIGNS = {"gone": ("[-", "-]"), "new": ("{+", "+}")}
 
 
 def print_receipts(lines: "Sequence[WireReceiptLine]") -> None:
-    """A line each."""
-    print_table(
-        ("id", "began", "outcome", "caller", "collection", "prompt", "model", "tokens", "seconds", "question"),
-        [
-            (
-                line.id, when(line.began_at), line.outcome, line.caller or "", line.collection, line.prompt or "",
-                line.model or "", line.tokens, f"{line.duration_s:.2f}", _short(line.question or f"({line.texts})"),
-            )
-            for line in lines
-        ],
-    )  # fmt: skip
+    """A line each; ids stay whole, so that they can be copied."""
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    for name, whole in (("id", True), ("began", True), ("outcome", True), ("caller", False), ("model", False)):
+        table.add_column(name.upper(), no_wrap=whole, overflow="fold")
+    table.add_column("SECONDS", justify="right", no_wrap=True)
+    table.add_column("QUESTION", overflow="fold")
+    for line in lines:
+        asked = _short(line.question) if line.question else f"({line.texts})"
+        cells = (
+            line.id,
+            when(line.began_at),
+            line.outcome,
+            line.caller or "",
+            line.model or "",
+            f"{line.duration_s:.2f}",
+        )
+        table.add_row(*map(escape, (*cells, asked)))
+    # What goes on through a pipe is not cut to a width that nobody has.
+    (out if out.is_terminal else Console(width=_WIDE, highlight=False)).print(table)
 
 
 def print_receipt(receipt: "WireReceipt") -> None:
@@ -94,7 +106,11 @@ def print_diff(diff: "ReceiptDiff") -> None:
                 for each in diff.passages
             ],
         )  # fmt: skip
-    _print_pieces("prompt", diff.prompt, only_changes=True)
+    if diff.passages and any(each.change != "kept" for each in diff.passages):
+        out.print()
+        out.print("[dim]prompt: other passages stand in it; -o json has both by words[/]")
+    else:
+        _print_pieces("prompt", diff.prompt, only_changes=True)
     _print_pieces("answer", diff.answer)
     out.print()
     print_table(("figure", "before", "after"), [(each.name, each.before, each.after) for each in diff.figures])

@@ -32,7 +32,7 @@ export function setUpPanel() {
   });
 }
 
-function show(from, title, ...content) {
+export function showPanel(from, title, ...content) {
   shown += 1;
   if (from) {
     opener?.removeAttribute("aria-expanded");
@@ -51,10 +51,13 @@ function show(from, title, ...content) {
   return $(".panel-body", dialog());
 }
 
+// False once something else is shown, or nothing.
+export const isShown = (body) => body.isConnected && dialog().open;
+
 // `span` is what supports the answer: {number, start, end} within the passage's text.
 export function openPassage(passage, span, from) {
   const ranges = span ? [[span.start, span.end, "mark"]] : [];
-  const body = show(from, heading(span?.number, "Passage", passage),
+  const body = showPanel(from, heading(span?.number, "Passage", passage),
     el("div.passage-text.source", {}, sourceText(passage.text, ranges)),
     el("p.actions", {}, button(".outline", "Show in the document", () => openAround(passage, span))),
     el("h3.small-caps", {}, "Scores"),
@@ -81,7 +84,7 @@ export const openDocument = (record, from) =>
   openText({ id: record.id, head: heading(null, "Document", { ...record, title_path: [], document_id: record.id }), from });
 
 async function openText({ id, head, lead = null, passage = null, span = null, from = null }) {
-  const body = show(from, head, lead, el("p.fine.loading", {}, "Loading the document…"));
+  const body = showPanel(from, head, lead, el("p.fine.loading", {}, "Loading the document…"));
   const mine = shown;
   let found;
   try {

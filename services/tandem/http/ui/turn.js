@@ -6,6 +6,7 @@ import { kindOf, named } from "./engine.js";
 import { Rendering } from "./markdown.js";
 import { faultNotice } from "./notice.js";
 import { openPassage } from "./panel.js";
+import { receiptLink } from "./receipt.js";
 import { score } from "./scores.js";
 import { passageLink, traceView } from "./trace.js";
 
@@ -101,7 +102,7 @@ export class TurnView {
     return el("footer.facts", {},
       result.degraded.map((note) => el("p.degraded", {}, DEGRADED[note] ?? `Not everything was done: ${note.replaceAll("_", " ")}.`)),
       reworded(this.#turn.question, result.question),
-      el("p.fact-line", {}, facts),
+      el("p.fact-line", {}, facts, result.receipt_id && el("span", {}, receiptLink(result.receipt_id))),
       result.explain && traceView(result));
   }
 }
