@@ -83,7 +83,7 @@ def fail(said: str) -> None:
 @pytest.mark.parametrize("form", [JsonLines, TextLines])
 def test_messages_of_errors_stay_out_unless_content_is_wanted(form: type[JsonLines | TextLines]) -> None:
     # Tracebacks show lines of code: the word must not stand in one.
-    told = "".join(("can", "ary"))
+    told = "canary"
     for content in (False, True):
         stream = io.StringIO()
         handler = Lines(stream, 10)
