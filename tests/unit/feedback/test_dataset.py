@@ -44,7 +44,7 @@ def written(made: DataSet, folder: Path) -> Path:
 
 def test_a_liked_answer_makes_its_cited_documents_right() -> None:
     made = dataset("acme", [opinion()], [answer_record()])
-    assert rows(made, "golden.jsonl") == [
+    assert rows(made, "golden/golden.jsonl") == [
         {"id": "rcpt-1", "question": QUESTION, "document_ids": ["harbour.md"], "answer": ANSWER}
     ]
     assert one(made, "qrels/test.tsv") == b"query-id\tcorpus-id\tscore\nrcpt-1\tharbour.md\t1\n"
@@ -59,14 +59,14 @@ def test_what_is_written_is_read_as_an_eval_set_and_as_golden_questions(tmp_path
     labelled = read_labelled(folder)
     assert labelled.qrels == {"rcpt-1": {"harbour.md": 1}, "rcpt-2": {"harbour.md": 1}}
     assert [document.id for document in labelled.documents] == ["harbour.md"]
-    assert read_golden(folder).queries == labelled.queries
-    assert read_golden(folder / "golden.jsonl").answers["rcpt-1"] == (ANSWER,)
+    assert read_golden(folder / "golden" / "golden.jsonl").queries == labelled.queries
+    assert read_golden(folder / "golden/golden.jsonl").answers["rcpt-1"] == (ANSWER,)
 
 
 def test_a_correction_is_what_should_have_been_said() -> None:
     made = dataset("acme", [opinion(rating=DOWN, corrected_answer=CORRECTED)], [answer_record()])
-    assert rows(made, "golden.jsonl")[0]["answer"] == CORRECTED
-    assert rows(made, "golden.jsonl")[0]["document_ids"] == ["harbour.md"]
+    assert rows(made, "golden/golden.jsonl")[0]["answer"] == CORRECTED
+    assert rows(made, "golden/golden.jsonl")[0]["document_ids"] == ["harbour.md"]
     assert rows(made, "sft.jsonl")[0]["messages"][-1]["content"] == CORRECTED
     pair = rows(made, "preferences.jsonl")[0]
     assert pair["chosen"] == [{"role": "assistant", "content": CORRECTED}]
@@ -82,14 +82,14 @@ def test_a_correction_is_what_should_have_been_said() -> None:
 
 def test_a_correction_that_no_passage_holds_is_for_training_only() -> None:
     made = dataset("acme", [opinion(rating=DOWN, corrected_answer="Ask the mayor of Ghent.")], [answer_record()])
-    assert rows(made, "golden.jsonl") == []
+    assert rows(made, "golden/golden.jsonl") == []
     assert len(rows(made, "sft.jsonl")) == 1
 
 
 def test_a_disliked_answer_without_a_correction_teaches_only_beside_a_liked_one() -> None:
     liked, disliked = asked("rcpt-1", "What is it?"), asked("rcpt-2", "what is it", "Nothing.")
     alone = dataset("acme", [opinion("rcpt-2", DOWN)], [disliked])
-    assert rows(alone, "sft.jsonl") == rows(alone, "preferences.jsonl") == rows(alone, "golden.jsonl") == []
+    assert rows(alone, "sft.jsonl") == rows(alone, "preferences.jsonl") == rows(alone, "golden/golden.jsonl") == []
     both = dataset("acme", [opinion("rcpt-2", DOWN), opinion()], [disliked, liked])
     assert [
         (pair["chosen"][0]["content"], pair["rejected"][0]["content"]) for pair in rows(both, "preferences.jsonl")
@@ -102,13 +102,13 @@ def test_a_disliked_answer_without_a_correction_teaches_only_beside_a_liked_one(
 def test_a_right_refusal_is_a_question_without_documents() -> None:
     record = replace(answer_record(outcome="abstained"))
     made = dataset("acme", [opinion()], [record])
-    assert rows(made, "golden.jsonl") == [{"id": "rcpt-1", "question": QUESTION, "unanswerable": True}]
+    assert rows(made, "golden/golden.jsonl") == [{"id": "rcpt-1", "question": QUESTION, "unanswerable": True}]
     assert rows(made, "queries.jsonl") == []
 
 
 def test_opinions_of_several_people_are_weighed() -> None:
     said = [opinion(user="a"), opinion(user="b"), opinion(user="c", rating=DOWN)]
-    assert len(rows(dataset("acme", said, [answer_record()]), "golden.jsonl")) == 1
+    assert len(rows(dataset("acme", said, [answer_record()]), "golden/golden.jsonl")) == 1
     undecided = dataset("acme", said[1:], [answer_record()])
     assert undecided.left_out == {"undecided": 1}
     newest = [
@@ -122,15 +122,15 @@ def test_a_question_that_comes_again_counts_once_the_newest() -> None:
     old = asked("rcpt-1", "What does it cost?", began_at=1.0)
     new = asked("rcpt-2", "what does it  cost", "Fifteen. [1]", began_at=2.0)
     made = dataset("acme", [opinion("rcpt-2"), opinion()], [new, old])
-    assert [(line["id"], line["answer"]) for line in rows(made, "golden.jsonl")] == [("rcpt-2", "Fifteen. [1]")]
+    assert [(line["id"], line["answer"]) for line in rows(made, "golden/golden.jsonl")] == [("rcpt-2", "Fifteen. [1]")]
 
 
 def test_a_question_within_a_conversation_is_taken_as_it_stands_alone() -> None:
     record = answer_record(question="And for two?")
     record = replace(record, question=replace(record.question, standalone="What do two berths cost?"))
-    assert rows(dataset("acme", [opinion()], [record]), "golden.jsonl")[0]["question"] == "What do two berths cost?"
+    assert rows(dataset("acme", [opinion()], [record]), "golden/golden.jsonl")[0]["question"] == "What do two berths cost?"
     first = replace(record, question=replace(record.question, conversation=(), standalone="What do two berths cost?"))
-    assert rows(dataset("acme", [opinion()], [first]), "golden.jsonl")[0]["question"] == "And for two?"
+    assert rows(dataset("acme", [opinion()], [first]), "golden/golden.jsonl")[0]["question"] == "And for two?"
 
 
 def test_without_a_prompt_the_question_is_what_was_asked() -> None:

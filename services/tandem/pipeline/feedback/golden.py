@@ -60,9 +60,9 @@ def _holding(example: Example) -> Iterable[str]:
 
 
 def eval_files(examples: Sequence[Example]) -> Iterator[File]:
-    """`golden.jsonl` for a collection that exists, the rest for an index of its own: what the answers were made from."""
+    """`golden/golden.jsonl` for a collection that exists, the rest for an index of its own: what the answers were made from."""
     questions = golden(examples)
-    yield json_lines("golden.jsonl", [((each.id,), _line(each)) for each in questions])
+    yield json_lines("golden/golden.jsonl", [((each.id,), _line(each)) for each in questions])
     known = [each for each in questions if each.document_ids]
     yield json_lines("corpus.jsonl", _corpus(examples))
     yield json_lines("queries.jsonl", [((each.id,), {"_id": each.id, "text": each.question}) for each in known])
