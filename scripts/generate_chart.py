@@ -217,10 +217,11 @@ def _table(found: list[Value]) -> str:
 
 
 def unread(found: tuple[Value, ...]) -> list[str]:
-    """Values that no template looks at."""
-    templates = "".join(path.read_text(encoding="utf-8") for path in (CHART / "templates").rglob("*") if path.is_file())
+    """Values that no template looks at, and no rule: there a threshold stands as `# NAME`."""
+    paths = (path for folder in ("templates", "rules") for path in (CHART / folder).rglob("*") if path.is_file())
+    templates = "".join(path.read_text(encoding="utf-8") for path in paths)
     leaves = [value for value in _all(found) if not value.inner]
-    return [value.path for value in leaves if not re.search(rf'[."]{value.name}\b', templates)]
+    return [value.path for value in leaves if not re.search(rf'([."]|  # ){value.name}\b', templates)]
 
 
 def versions() -> str | None:

@@ -1,7 +1,9 @@
 """How good the answers are, as far as it can be told without a person."""
 
 from dashboards.panels import Dashboard, Panel, Query, Row
-from dashboards.queries import grown, mean, rate, summed
+from dashboards.queries import INTERVAL, grown, mean, of, rate, summed
+
+_UP = rate("tandem_feedback_total", where='rating="up"')
 
 
 def _measure(name: str) -> str:
@@ -65,6 +67,28 @@ _JUDGED = Row(
     ),
 )
 
+_PEOPLE = Row(
+    "Said by people",
+    (
+        Panel(
+            "Opinions",
+            "short",
+            (Query(grown("tandem_feedback_total", "rating"), "{{rating}}"),),
+            "Of one person and answer only the first is counted.",
+            width=12,
+            stacked=True,
+        ),
+        Panel(
+            "Of which up",
+            "percentunit",
+            (Query(f"{_UP} / sum(rate({of('tandem_feedback_total')}{INTERVAL}))", "share"),),
+            "The rest is down or neutral.",
+            width=12,
+            most=1,
+        ),
+    ),
+)
+
 _QUESTIONS = Row(
     "Questions",
     (
@@ -90,5 +114,5 @@ BOARD = Dashboard(
     "tandem-quality",
     "Tandem: quality",
     "How good the answers are, and whether the questions have changed.",
-    (_ANSWERS, _JUDGED, _QUESTIONS),
+    (_ANSWERS, _PEOPLE, _JUDGED, _QUESTIONS),
 )

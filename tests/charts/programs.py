@@ -11,6 +11,7 @@ _FROM = {
     "helm": "install Helm 3",
     "kubectl": "install kubectl",
     "promtool": "install Prometheus (Debian: apt-get install prometheus)",
+    "prometheus": "install Prometheus (Debian: apt-get install prometheus)",
 }
 
 

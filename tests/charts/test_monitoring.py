@@ -10,6 +10,7 @@ import pytest
 import yaml
 
 from charts.programs import output, program
+from charts.rendering import CHART, objects
 from dashboards import BOARDS, known, made, rules
 from dashboards.series import exported, series, wrong
 
@@ -50,7 +51,8 @@ def test_a_query_that_names_what_there_is_not_makes_no_dashboard(query: str, tol
 
 
 def test_every_query_names_metrics_that_exist_by_labels_that_they_have() -> None:
-    assert [f"{where}: {fault}" for where, query in _queries() for fault in wrong(query, known())] == []
+    there = known()
+    assert [f"{where}: {fault}" for where, query in _queries() for fault in wrong(query, there)] == []
 
 
 def test_every_metric_of_ours_is_shown_somewhere() -> None:
@@ -138,3 +140,43 @@ def test_the_panels_of_a_dashboard_lie_side_by_side(path: Path) -> None:
         assert place["x"] + place["w"] <= 24
         assert not cells & taken, panel["title"]
         taken |= cells
+
+
+def _thresholds() -> dict[str, Any]:
+    found: dict[str, Any] = yaml.safe_load((CHART / "values.yaml").read_text())["monitoring"]["rules"]["thresholds"]
+    return found
+
+
+def test_every_threshold_is_a_number_of_a_rule_and_the_files_have_the_defaults() -> None:
+    text = "".join(path.read_text() for path in RULES)
+    standing: dict[str, set[float]] = {}
+    for number, bound, name in re.findall(r'(?:([\d.]+)|le=~"([\d.]+)\(.*)  # (\w+)$', text, re.MULTILINE):
+        standing.setdefault(name, set()).add(float(number or bound))
+    assert standing.pop("spoolBytes") == {0.8e9}
+    wanted = {name: {float(value)} for name, value in _thresholds().items()}
+    assert wanted.pop("spoolShare") == {0.8}
+    assert standing == wanted
+
+
+def test_thresholds_of_the_values_are_what_is_rendered() -> None:
+    chosen = {name: value / 2 for name, value in _thresholds().items()}
+    chosen |= {"firstTokenSeconds": 10, "freshSeconds": 60, "restarts": 7, "recordsLost": 3, "telemetryLost": 5}
+    values = {
+        "config": {"server": {"allow_unauthenticated": True}, "monitor": {"spool": {"max_bytes": 500_000_000}}},
+        "monitoring": {"rules": {"enabled": True, "thresholds": chosen}},
+    }
+    found = objects(CHART / "values-small-cpu.yaml", values=values)
+    rules = [
+        rule
+        for one in found
+        if one["kind"] == "PrometheusRule"
+        for group in one["spec"]["groups"]
+        for rule in group["rules"]
+    ]
+    text = "\n".join(rule["expr"] for rule in rules)
+    standing = {
+        name: float(number or bound)
+        for number, bound, name in re.findall(r'(?:([\d.e+]+)|le=~"([\d.]+)\(.*)  # (\w+)$', text, re.MULTILINE)
+    }
+    assert standing.pop("spoolBytes") == 0.5 * chosen.pop("spoolShare") * 1e9
+    assert standing == chosen
