@@ -8,6 +8,7 @@ from typing import Any
 import typer
 
 from metric_families import families
+from record_fields import record_fields
 from tandem.app.settings import Settings
 from tandem.cli.main import app
 
@@ -155,7 +156,12 @@ def _cell(text: str) -> str:
     return " ".join(text.split()).replace("|", r"\|")
 
 
-PAGES = {"configuration.md": configuration, "cli.md": commands, "metrics.md": metrics}
+PAGES = {
+    "configuration.md": configuration,
+    "cli.md": commands,
+    "metrics.md": metrics,
+    "record-fields.md": record_fields,
+}
 
 
 def main() -> int:

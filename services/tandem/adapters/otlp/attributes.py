@@ -69,6 +69,7 @@ GEN_AI: tuple[Row, ...] = (
     ),
     Row("retrieval", "gen_ai.request.model", "retrieval.embedder", lambda r: r.retrieval.embedder or None),
     Row("retrieval", "gen_ai.retrieval.query.text", "question.standalone", lambda r: r.question.standalone),
+    Row("retrieval", "gen_ai.retrieval.top_k", "retrieval.options.top_k", lambda r: r.retrieval.options.top_k),
     Row("retrieval", "gen_ai.retrieval.documents", "retrieval.passages", documents),
     Row("embed", "gen_ai.operation.name", "`embeddings`", lambda _: "embeddings"),
     Row("embed", "gen_ai.request.model", "retrieval.embedder", lambda r: r.retrieval.embedder or None),

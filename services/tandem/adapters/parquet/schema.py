@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from tandem.adapters.parquet.values import citations, microseconds, plain, texts, turns
+from tandem.adapters.parquet.values import citations, json, microseconds, plain, texts, turns
 from tandem.adapters.parquet.values import passages as found
 from tandem.domain.record import AnswerRecord
 
@@ -63,6 +63,7 @@ COLUMNS: tuple[Column, ...] = (
     Column("queries", _TEXTS, "question.queries", "All texts that were searched for.", texts),
     Column("collection_asked", "VARCHAR", "retrieval.asked", "The collection as the request names it."),
     Column("collection", "VARCHAR", "retrieval.collection", "The version that was searched, such as docs@3."),
+    Column("options", "VARCHAR", "retrieval.options", "What the request said about retrieval, as JSON.", json),
     Column("embedder", "VARCHAR", "retrieval.embedder", "The embedding model."),
     Column("sparse", "VARCHAR", "retrieval.sparse", "What made the sparse vectors."),
     Column("reranker", "VARCHAR", "retrieval.reranker", "The reranker, null without one."),

@@ -3,8 +3,11 @@
 from collections.abc import Sequence
 from typing import Any
 
+import orjson
+
 from tandem.domain.question import Message
 from tandem.domain.record import RecordedCitation, RecordedPassage
+from tandem.domain.sayable import sayable
 
 
 def plain(value: Any) -> Any:
@@ -15,6 +18,11 @@ def plain(value: Any) -> Any:
 def texts(value: Sequence[str]) -> list[str]:
     """Words."""
     return list(value)
+
+
+def json(value: Any) -> str:
+    """A part that is too varied for columns."""
+    return orjson.dumps(sayable(value)).decode()
 
 
 def microseconds(epoch_s: float) -> int:
