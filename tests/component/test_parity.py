@@ -28,6 +28,8 @@ A berth for a boat of up to eight metres costs fourteen crowns a night. Longer b
 
 Channel sixteen is watched day and night. In a storm the breakwater is closed to pedestrians.
 """
+# Receipts hold texts only where they are asked for.
+KEPT = {"TANDEM_DEFAULT_TENANT__CAPTURE_CONTENT": "true"}
 SHAPES = ["monolith", "fleet-tgi", "fleet-openai", "fleet-qdrant"]
 
 
@@ -38,13 +40,13 @@ def deployment(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPath
     folder = tmp_path_factory.mktemp(request.param)
     match request.param:
         case "monolith":
-            shape = monolith(folder)
+            shape = monolith(folder, **KEPT)
         case "fleet-tgi":
-            shape = fleet(folder)
+            shape = fleet(folder, **KEPT)
         case "fleet-openai":
-            shape = fleet(folder, protocol="openai")
+            shape = fleet(folder, protocol="openai", **KEPT)
         case _:
-            with qdrant_server_url(folder) as url, fleet(folder, qdrant_url=url) as running:
+            with qdrant_server_url(folder) as url, fleet(folder, qdrant_url=url, **KEPT) as running:
                 yield running
             return
     with shape as running:
@@ -279,6 +281,79 @@ async def test_a_deadline_that_has_passed_says_where(http: aiohttp.ClientSession
     ) as reply:
         answer = await reply.json()
     assert (reply.status, answer["error"]["code"]) == (504, "deadline_exceeded"), answer
+
+
+async def test_a_receipt_is_there_with_its_answer_and_stays(http: aiohttp.ClientSession) -> None:
+    async with http.post("/v1/chat/completions", json=chat(FEE, seed=7, tandem={"top_k": 3})) as reply:
+        answer = await reply.json()
+        name = reply.headers["x-tandem-receipt-id"]
+    assert answer["tandem"]["receipt_id"] == name
+    told = await receipt(http, name)
+    assert (told["outcome"], told["texts"], told["mode"]) == ("answered", "shown", "online")
+    assert told["question"]["text"] == FEE == told["question"]["queries"][0]
+    assert told["answer"]["text"] == answer["choices"][0]["message"]["content"]
+    found = told["retrieval"]
+    assert found["collection"].startswith("docs@") and found["options"]["top_k"] == 3
+    assert found["embedder"] and found["sparse"] and found["reranker"] and 0 < len(found["passages"]) <= 3
+    assert "fourteen crowns" in found["passages"][0]["text"] and found["passages"][0]["scores"]["dense"]
+    assert {each["chunk_id"] for each in told["answer"]["citations"]} <= {
+        each["chunk_id"] for each in found["passages"]
+    }
+    assert told["prompt"]["template"] == "answer@1"
+    assert any("fourteen crowns" in message["content"] for message in told["prompt"]["messages"])
+    assert told["model"]["id"] == answer["tandem"]["model"] and told["model"]["engine"] == answer["tandem"]["engine"]
+    assert (told["model"]["pool"], told["model"]["region"]) == ("default", "default")
+    assert told["usage"]["completion_tokens"] == answer["usage"]["completion_tokens"]
+    assert told["sampling"]["seed"] == 7 and told["sampling"]["temperature"] == 0
+    assert {"queue", "retrieval", "embed", "search", "generation"} <= {
+        each["name"] for each in told["timing"]["stages"]
+    }
+    assert 0 < told["timing"]["first_token_s"] <= told["timing"]["duration_s"]
+    await listed(http, name)
+    # It is the store that tells now, and it tells the same.
+    assert await receipt(http, name) == told
+
+
+async def test_a_failed_answer_has_a_receipt_too(http: aiohttp.ClientSession) -> None:
+    body, headers = chat(FEE, tandem={"collection": "nowhere"}), {"x-request-id": "lost-1"}
+    async with http.post("/v1/chat/completions", json=body, headers=headers) as reply:
+        assert reply.status == 404
+        name = reply.headers["x-tandem-receipt-id"]
+    told = await receipt(http, name)
+    assert (told["outcome"], told["error"]["code"], told["request_id"]) == ("failed", "collection_not_found", "lost-1")
+    assert told["retrieval"]["asked"] == "nowhere" and told["retrieval"]["passages"] == []
+
+
+async def test_an_answer_that_nobody_waited_for_has_a_receipt(http: aiohttp.ClientSession) -> None:
+    async with http.post(
+        "/v1/chat/completions", json=chat(FEE, stream=True, max_tokens=2000, temperature=1.0)
+    ) as reply:
+        name = reply.headers["x-tandem-receipt-id"]
+        await reply.content.readany()
+    await listed(http, name, outcome="client_closed")
+    assert (await receipt(http, name))["error"]["code"] == "client_closed"
+
+
+async def test_an_unknown_receipt_is_404(http: aiohttp.ClientSession) -> None:
+    async with http.get("/v1/receipts/rcpt-0") as reply:
+        assert (reply.status, (await reply.json())["error"]["code"]) == (404, "receipt_not_found")
+
+
+async def receipt(http: aiohttp.ClientSession, name: str) -> dict[str, Any]:
+    async with http.get(f"/v1/receipts/{name}") as reply:
+        told: dict[str, Any] = await reply.json()
+        assert reply.status == 200, told
+        return told
+
+
+async def listed(http: aiohttp.ClientSession, name: str, **wanted: str) -> None:
+    """Returns when the receipt is in the store."""
+    async with asyncio.timeout(20):
+        while True:
+            async with http.get("/v1/receipts", params={"limit": 200, **wanted}) as reply:
+                if name in [line["id"] for line in (await reply.json())["data"]]:
+                    return
+            await asyncio.sleep(0.1)
 
 
 async def test_request_ids_are_echoed(http: aiohttp.ClientSession) -> None:
