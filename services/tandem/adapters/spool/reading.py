@@ -24,7 +24,7 @@ from tandem.ports.spool import Batch, Position
 _TAIL_BYTES = 4_000_000
 _BATCH_BYTES = 1_000_000
 # See `writing.py`.
-_TURN_S = 0.0005
+_TURN_S = 0.002
 _BREAK_S = 0.001
 
 
@@ -56,7 +56,7 @@ class Reading:
         self._tail += entries
         self._tail_bytes += sum(entry.end - entry.start for entry in entries)
         if self._tail_bytes > _TAIL_BYTES:
-            self._trim()
+            self._forget(self._tail[len(self._tail) // 2].number)
         self._news.set()
         self._news = asyncio.Event()
 
@@ -84,6 +84,7 @@ class Reading:
             raise ValueError("only what was read can have been shipped")
         self.cursors = {**self.cursors, sink: after}
         self._behind_since[sink] = after.written_at
+        self._forget(min(cursor.number for cursor in self.cursors.values()))
         self.on_shipped()
 
     async def refuse(self, sink: str, record: AnswerRecord, reason: str) -> None:
@@ -124,11 +125,10 @@ class Reading:
             cursor = Cursor(entry.segment, entry.end, entry.number + 1, entry.written_at)
         return records, cursor
 
-    def _trim(self) -> None:
-        gone = 0
-        while self._tail_bytes > _TAIL_BYTES // 2:
-            self._tail_bytes -= self._tail[gone].end - self._tail[gone].start
-            gone += 1
+    def _forget(self, before: int) -> None:
+        """What has a lower number is not kept in memory any more."""
+        gone = bisect_left(self._tail, before, key=lambda entry: entry.number)
+        self._tail_bytes -= sum(entry.end - entry.start for entry in self._tail[:gone])
         del self._tail[:gone]
 
 

@@ -28,8 +28,9 @@ _LONGEST_RETRY_S = 5.0
 _IDLE_S = 10.0
 _SAVE_S = 1.0
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-# The event loop waits for this thread's turn to end: turns are short, and there are breaks between them.
-_TURN_S = 0.0005
+# The event loop waits for this thread's turn to end: turns are short, and there are breaks between them. Each break costs
+# both about as much as four records, and much shorter turns than a token takes help nobody.
+_TURN_S = 0.002
 _BREAK_S = 0.001
 
 
