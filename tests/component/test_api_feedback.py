@@ -196,3 +196,32 @@ def test_a_store_that_is_away_hands_out_an_error_rather_than_half(client: Client
     client.api.receipts.fault = UpstreamUnavailable("The store is away.")  # type: ignore[attr-defined]
     assert client.get("/v1/privacy/export?user=u1").status_code == 503
     assert client.delete("u1").status_code == 503
+
+
+def test_a_receipt_shows_what_was_thought_of_it(client: Client) -> None:
+    client.give("ann", rating=-1, comment="Too short.", user="u7")
+    client.give("ben", comment="Mine.")
+    # The record is ann's: others of the tenant see no words but their own.
+    own = client.get("/v1/receipts/rcpt-1", "ann").json()["feedback"]
+    assert [(each["rating"], each["comment"], each["user"]) for each in own] == [
+        (-1.0, "Too short.", "u7"),
+        (1.0, "Mine.", None),
+    ]
+    others = client.get("/v1/receipts/rcpt-1", "ben").json()["feedback"]
+    assert [(each["caller"], each["comment"], each["user"]) for each in others] == [
+        ("ann", None, None),
+        ("ben", "Mine.", None),
+    ]
+
+
+def test_rated_answers_are_handed_out_with_their_records(client: Client) -> None:
+    client.give("ann")
+    assert client.get("/v1/feedback/export", "ann").status_code == 403
+    lines = [orjson.loads(line) for line in client.get("/v1/feedback/export").content.splitlines()]
+    assert [line["kind"] for line in lines] == ["feedback", "receipt", "end"]
+    assert lines[1]["value"]["id"] == "rcpt-1"
+    assert lines[2]["value"] == {"tenant": "acme"}
+    assert [
+        orjson.loads(line)["kind"] for line in client.get("/v1/feedback/export?since=99999999999").content.splitlines()
+    ] == ["end"]
+    assert client.get("/v1/feedback/export?rating=up").status_code == 400

@@ -83,7 +83,7 @@ class Api:
         self.feedback, self.forgotten = ScriptedFeedback(), ScriptedForgotten()
         meter, users = PrivacyMetrics(self.metrics), Users(b"a key for the tests")
         private = Privacy(lambda _: captures, redaction(("email", "key"), (), {}), users, meter)
-        reading = ReadReceipts(self.receipts, InFlight(), private.user)
+        reading = ReadReceipts(self.receipts, InFlight(), private.user, self.feedback)
         places = Places(self.receipts, self.feedback, self.forgotten)
         forgettable = Forgettable(self.forgotten, lambda _: None, self.clock)
         served = model or OneModel()

@@ -72,7 +72,12 @@ async def kept(settings: Settings, user_of: UserOf) -> AsyncIterator[Kept]:
     async with stores(settings) as opened:
         store = opened.receipts
         sink = ReceiptSink(store, in_flight)
-        yield Kept(opened, in_flight, ReadReceipts(store, in_flight, user_of), [(sink, _pace(settings.monitor))])
+        yield Kept(
+            opened,
+            in_flight,
+            ReadReceipts(store, in_flight, user_of, opened.feedback),
+            [(sink, _pace(settings.monitor))],
+        )
 
 
 def _pace(chosen: monitoring.Monitor) -> Pace:

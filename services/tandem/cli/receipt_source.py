@@ -126,7 +126,7 @@ async def receipt_source(
             f"There are no receipts under {settings.data_dir}.", hint="Name a running Tandem with --url, or --data-dir."
         )
     async with stores(settings) as opened:
-        yield StoredReceiptSource(ReadReceipts(opened.receipts, InFlight()), tenant)
+        yield StoredReceiptSource(ReadReceipts(opened.receipts, InFlight(), feedback=opened.feedback), tenant)
 
 
 @asynccontextmanager

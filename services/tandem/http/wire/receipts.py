@@ -4,6 +4,7 @@ from typing import Literal
 
 from pydantic import Field
 
+from tandem.http.wire.feedback import WireFeedback
 from tandem.http.wire.passages import WireScores
 from tandem.http.wire.text import Out
 from tandem.ports.receipts import Cursor
@@ -199,6 +200,7 @@ class WireReceipt(Out):
     trace: WireReceiptTrace | None
     scores: dict[str, float] = Field(description="Measures of the answer's quality.")
     redacted: dict[str, int] = Field(description="What was taken out of texts, by kind.")
+    feedback: list[WireFeedback] = Field(description="What people thought of the answer.")
 
 
 class WireReceiptLine(Out):

@@ -4,6 +4,7 @@ from tandem.domain.filters import Condition
 from tandem.domain.question import Message, Sampling
 from tandem.domain.record import RecordedModel, RecordedOptions, RecordedPassage
 from tandem.http.wire import receipts as wire
+from tandem.http.wire.feedback import wire_feedback
 from tandem.http.wire.passages import WireScores
 from tandem.pipeline.receipts import Listing, Receipt
 
@@ -79,6 +80,7 @@ def wire_receipt(receipt: Receipt) -> wire.WireReceipt:
         trace=None if trace is None else wire.WireReceiptTrace(trace_id=trace.trace_id, span_id=trace.span_id),
         scores=record.scores,
         redacted=record.redacted,
+        feedback=[wire_feedback(each) for each in receipt.feedback],
     )
 
 

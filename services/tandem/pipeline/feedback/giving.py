@@ -78,11 +78,6 @@ class GivingFeedback:
         kept_words = feedback.corrected_answer is not None or feedback.comment is not None
         return Given(feedback, replaced, had_words and not kept_words)
 
-    async def about(self, receipt_id: str, reader: Reader, *, withheld: bool) -> tuple[Feedback, ...]:
-        """All of one answer; where its receipt is withheld from the reader, so are the words of others."""
-        found = await self._store.about(reader.tenant, [receipt_id])
-        return tuple(_wordless(each) if withheld and each.caller != reader.caller else each for each in found)
-
     async def listing(
         self, wanted: FeedbackFilter, tenant: str, *, limit: int, after: FeedbackCursor | None = None
     ) -> FeedbackPage:
@@ -93,7 +88,3 @@ class GivingFeedback:
                 return FeedbackPage(())
             wanted = replace(wanted, user=user)
         return await self._store.page(tenant, wanted, limit=limit, after=after)
-
-
-def _wordless(feedback: Feedback) -> Feedback:
-    return replace(feedback, user=None, corrected_answer=None, comment=None)
