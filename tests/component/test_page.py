@@ -179,3 +179,26 @@ def test_a_phone_can_do_the_same(browser: Browser, url: str) -> None:
         page.locator(".cite").first.tap()
         expect(page.locator("#panel mark").first).to_contain_text("fourteen crowns a night")
         assert page.evaluate("document.documentElement.scrollWidth") <= PHONE[0]
+
+
+def test_a_reader_says_what_it_thinks_of_an_answer(page: Page) -> None:
+    upload(page, ("harbour.md", GUIDE))
+    page.get_by_role("link", name="Ask", exact=True).click()
+    ask(page, FEE)
+    expect(page.locator(".turn")).to_have_attribute("data-state", "done")
+    good, bad = page.get_by_role("button", name="Good answer"), page.get_by_role("button", name="Bad answer")
+    expect(page.get_by_role("button", name="Say more")).to_be_hidden()
+    good.click()
+    expect(good).to_have_attribute("aria-pressed", "true")
+    expect(page.locator(".feedback")).to_contain_text("Thank you.")
+    bad.click()
+    expect(bad).to_have_attribute("aria-pressed", "true")
+    expect(good).to_have_attribute("aria-pressed", "false")
+    page.get_by_role("button", name="Say more").click()
+    page.get_by_label("What would have been right?").fill("Fourteen crowns.")
+    page.locator(".feedback-form").get_by_role("button", name="Send").click()
+    # This server was not told to keep texts.
+    expect(page.locator(".feedback")).to_contain_text("your words are not")
+    assert 'tandem_feedback_total{rating="up"} 1.0' in page.evaluate("fetch('/metrics').then((told) => told.text())")
+    page.reload()
+    expect(bad).to_have_attribute("aria-pressed", "true")

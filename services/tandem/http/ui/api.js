@@ -57,5 +57,6 @@ export const models = async () => (await json("/v1/models")).data;
 export const collections = async () => (await json("/v1/collections")).data;
 export const documents = (collection, after, limit) => json(`/v1/documents${query({ collection, after, limit })}`);
 export const receiptOf = (id) => json(`/v1/receipts/${encodeURIComponent(id)}`);
+export const giveFeedback = (said) => json("/v1/feedback", { method: "POST", body: said });
 export const documentOf = (id, collection) => json(documentPath(id, { collection }));
 export const removeDocument = (id, collection) => json(documentPath(id, { collection }), { method: "DELETE" });

@@ -33,6 +33,7 @@ export function restoreConversation() {
     turn.state === "asking" ? { ...turn, state: "interrupted" } : { ...turn, fault: turn.fault && new ApiError(turn.fault.message, { ...turn.fault, retryAfter: null }) });
   $("#turns").replaceChildren(...turns.map((turn) => new TurnView(turn, () => askAgain(turn)).element));
   $("#turns").lastElementChild?.scrollIntoView();
+  $("#turns").addEventListener("rated", save);
   addEventListener("beforeunload", leave);
   changed();
 }

@@ -4,6 +4,7 @@ import { SentenceReader } from "./announcer.js";
 import { currentCollection } from "./collections.js";
 import { kindOf, named } from "./engine.js";
 import { Rendering } from "./markdown.js";
+import { feedbackView } from "./feedback.js";
 import { faultNotice } from "./notice.js";
 import { openPassage } from "./panel.js";
 import { receiptLink } from "./receipt.js";
@@ -19,7 +20,7 @@ const DEGRADED = {
   retrieval_unavailable: "The documents could not be searched: this answer stands on nothing but the model.",
 };
 
-// `turn` is {id, question, answer, state, result?, usage?, fault?}; state is asking, done, stopped, failed or interrupted.
+// `turn` is {id, question, answer, state, result?, usage?, fault?, feedback?}; state is asking, done, stopped, failed or interrupted.
 export class TurnView {
   #turn;
   #again;
@@ -103,6 +104,7 @@ export class TurnView {
       result.degraded.map((note) => el("p.degraded", {}, DEGRADED[note] ?? `Not everything was done: ${note.replaceAll("_", " ")}.`)),
       reworded(this.#turn.question, result.question),
       el("p.fact-line", {}, facts, result.receipt_id && el("span", {}, receiptLink(result.receipt_id))),
+      result.receipt_id && feedbackView(this.#turn),
       result.explain && traceView(result));
   }
 }
