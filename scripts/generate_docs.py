@@ -138,17 +138,17 @@ def _parameter(parameter: Any) -> str | None:
 
 
 def metrics() -> Iterator[str]:
-    """Every `tandem_*` metric."""
+    """Every `tandem_*` metric, and those of OpenTelemetry's conventions."""
     yield "# Metrics"
     yield (
-        "`GET /metrics` on every target, in Prometheus' text format, with the process's own metrics beside these. "
+        "`GET /metrics` on every target, in Prometheus' text format or in OpenMetrics, with the process's own metrics beside these. "
         "Labels come from routes, codes and configuration, never from request bodies. `tandem_requests_total` counts before "
         "admission and is what a gateway scales on; `tandem_generation_demand` is what a predictor scales on."
     )
-    rows = ["| metric | type | labels | meaning |", "| --- | --- | --- | --- |"]
-    for family in families():
+    rows = ["| metric | type | unit | labels | meaning |", "| --- | --- | --- | --- | --- |"]
+    for family in families("tandem_", "gen_ai_"):
         labels = ", ".join(f"`{label}`" for label in family.labels)
-        rows.append(f"| `{family.name}` | {family.kind} | {labels} | {_cell(family.meaning)} |")
+        rows.append(f"| `{family.name}` | {family.kind} | {family.unit} | {labels} | {_cell(family.meaning)} |")
     yield "\n".join(rows)
 
 

@@ -13,6 +13,8 @@ from tandem.observe.metrics import Metrics, PrivacyCounters, RecordCounters
 from tandem.observe.monitoring import SpoolGauges
 from tandem.observe.traffic import PoolGauges
 
+_UNITS = {"seconds": "s", "bytes": "bytes", "tokens": "tokens", "token": "tokens", "cost": "currency of the prices"}
+
 
 @dataclass(frozen=True, slots=True)
 class Family:
@@ -24,6 +26,12 @@ class Family:
     labels: tuple[str, ...]
 
     @property
+    def unit(self) -> str:
+        """By Prometheus' conventions the name tells it; empty for plain numbers."""
+        words = self.name.removesuffix("_total").split("_")
+        return next((unit for word, unit in _UNITS.items() if word in words), "")
+
+    @property
     def series(self) -> tuple[str, ...]:
         """The names that queries know it by."""
         if self.kind == "histogram":
@@ -31,8 +39,8 @@ class Family:
         return (self.name,)
 
 
-def families() -> Iterator[Family]:
-    """All of them, those read at a scrape included."""
+def families(*begins: str) -> Iterator[Family]:
+    """All whose names begin so, `tandem_` unless told otherwise; those read at a scrape included."""
     registry: CollectorRegistry = Metrics("0", "all").registry
     # Of processes that keep records of answers.
     RecordCounters(registry)
@@ -48,7 +56,7 @@ def families() -> Iterator[Family]:
         labels |= {family.name: _labels(family) for family in each.collect()}
         registry.register(each)
     for family in registry.collect():
-        if family.name.startswith("tandem_"):
+        if family.name.startswith(begins or ("tandem_",)):
             name = f"{family.name}_total" if family.type == "counter" else family.name
             yield Family(name, family.type, family.documentation, labels.get(family.name, ()))
 
