@@ -16,7 +16,7 @@ from tandem.http.routers.feedback import feedback_router
 from tandem.http.routers.personal import personal_router
 from tandem.pipeline.feedback.giving import GivingFeedback
 from tandem.pipeline.feedback.rated import RatedAnswers
-from tandem.pipeline.privacy.personal import PersonalData, Places
+from tandem.pipeline.privacy.personal import Held, PersonalData, Places
 from tandem.pipeline.privacy.retention import Retention
 from tandem.pipeline.privacy.withholding import Forgettable, Withholding
 from tandem.ports.archive import Archive
@@ -57,8 +57,18 @@ def placed(settings: Settings, stores: Stores) -> Places:
         stores.feedback,
         stores.forgotten,
         archives=archives(settings),
+        held=_held(settings),
         elsewhere=_elsewhere(settings),
     )
+
+
+def _held(settings: Settings) -> dict[str, Held]:
+    if not settings.monitor.enabled:
+        return {}
+    from tandem.adapters.spool.forgetting import SpoolLeftovers
+
+    folder = settings.monitor.spool.dir or settings.data_dir / "monitor"
+    return {"refused": SpoolLeftovers(folder, SystemClock())}
 
 
 def _elsewhere(settings: Settings) -> tuple[str, ...]:
