@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from tandem.app.clock import SystemClock
 from tandem.app.settings import Settings
 from tandem.app.sinks import sinks
+from tandem.app.telemetry import service_name
 from tandem.observe.metrics import Metrics
 from tandem.observe.monitoring import MonitorMetrics, SpoolGauges
 from tandem.pipeline.monitoring import Prepare, Unmonitored
@@ -33,7 +34,7 @@ async def monitor(
         yield Unmonitored()
         return
     meter = MonitorMetrics(metrics)
-    async with sinks(settings, meter) as configured:
+    async with sinks(settings, meter, service_name(metrics.target)) as configured:
         ways = [(around(sink), pace) for sink, pace in (*configured, *beside)]
         if not ways:
             yield Unmonitored()

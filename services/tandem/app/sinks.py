@@ -23,8 +23,10 @@ _log = logging.getLogger("tandem.monitor")
 
 
 @asynccontextmanager
-async def sinks(settings: Settings, meter: ShippingMeter) -> AsyncIterator[list[tuple[Sink, Pace]]]:
-    """Each that is configured, and how it is shipped to. Raises `ConfigurationError` for one that cannot work."""
+async def sinks(
+    settings: Settings, meter: ShippingMeter, service: str = "tandem"
+) -> AsyncIterator[list[tuple[Sink, Pace]]]:
+    """Each that is configured, and how it is shipped to; `service` is what the process calls itself in traces. Raises `ConfigurationError` for one that cannot work."""
     chosen = settings.monitor
     usual = Pace(
         most=chosen.batch_records,
@@ -35,7 +37,7 @@ async def sinks(settings: Settings, meter: ShippingMeter) -> AsyncIterator[list[
     async with AsyncExitStack() as stack:
         opened: list[tuple[Sink, Pace]] = []
         if (to := endpoint(chosen.otlp, "traces") if chosen.otlp.enabled else None) is not None:
-            opened.append((await stack.enter_async_context(_otlp(settings, to, meter)), usual))
+            opened.append((await stack.enter_async_context(_otlp(settings, to, meter, service)), usual))
         if chosen.parquet.url is not None:
             written = stack.enter_context(_parquet(chosen.parquet.url))
             opened.append((written, _at_leisure(settings, usual)))
@@ -47,7 +49,7 @@ async def sinks(settings: Settings, meter: ShippingMeter) -> AsyncIterator[list[
 
 
 @asynccontextmanager
-async def _otlp(settings: Settings, to: "Endpoint", meter: ShippingMeter) -> AsyncIterator[Sink]:
+async def _otlp(settings: Settings, to: "Endpoint", meter: ShippingMeter, service: str) -> AsyncIterator[Sink]:
     _needs("opentelemetry.proto", "otel", "monitor.otlp")
     from tandem.adapters.otlp.sink import otlp_sink
     from tandem.adapters.otlp.trace import Tracing
@@ -67,7 +69,7 @@ async def _otlp(settings: Settings, to: "Endpoint", meter: ShippingMeter) -> Asy
     async with otlp_sink(
         to,
         tracing,
-        resource("tandem"),
+        resource(service),
         now_s=SystemClock().epoch_s,
         version=version("tandem-rag"),
         request_bytes=chosen.request_bytes,

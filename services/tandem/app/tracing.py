@@ -6,7 +6,7 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 from tandem.app.clock import SystemClock
-from tandem.app.otlp import endpoint, resource, variable
+from tandem.app.otlp import endpoint, resource
 from tandem.app.settings import Settings
 from tandem.app.telemetry import kept_ratio, service_name
 from tandem.domain.context import DEFAULT_TENANT
@@ -24,8 +24,7 @@ if TYPE_CHECKING:
 
 def traces_to(settings: Settings) -> "Endpoint | None":
     """The collector, None where no traces are kept. Raises `ConfigurationError` for what cannot work."""
-    off = variable("OTEL_SDK_DISABLED") == "true" or variable("OTEL_TRACES_EXPORTER") == "none"
-    if off or not settings.telemetry.traces.enabled:
+    if not settings.telemetry.traces.enabled:
         return None
     to = endpoint(settings.telemetry.traces, "traces")
     if to is not None:

@@ -72,6 +72,7 @@ class Metrics(Reports):
         # When a series began nobody asks, and it would be a series beside each.
         disable_created_metrics()  # type: ignore[no-untyped-call]
         self.registry = CollectorRegistry()
+        self.target = target
         ProcessCollector(registry=self.registry)
         PlatformCollector(registry=self.registry)
         Gauge("tandem_build_info", "1, labelled with what runs.", ["version", "target"], registry=self.registry).labels(
