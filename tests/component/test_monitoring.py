@@ -152,7 +152,7 @@ def started(folder: Path, data: Path) -> Iterator["subprocess.Popen[str]"]:
         "TANDEM_MONITOR__STDOUT__ENABLED": "true",
         "TANDEM_RETRIEVAL__ENABLED": "false",
     }
-    words = [TANDEM, "serve", "--target", "all", "--port", "0", "--data-dir", str(folder)]
+    words: list[str | Path] = [TANDEM, "serve", "--target", "all", "--port", "0", "--data-dir", str(folder)]
     with subprocess.Popen(
         words, env=env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     ) as second:

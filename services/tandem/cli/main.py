@@ -19,6 +19,7 @@ from tandem.cli import (
     receipts,
     search,
     serve,
+    spool,
     status,
     targets,
     version,
@@ -46,6 +47,7 @@ app.add_typer(privacy.app, name="privacy")
 app.add_typer(config.app, name="config")
 app.command("conformance")(conformance.conformance)
 app.add_typer(db.app, name="db")
+app.add_typer(spool.app, name="spool")
 app.command("doctor")(doctor.doctor)
 app.command("health")(health.health)
 app.command("status")(status.status)

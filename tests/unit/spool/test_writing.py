@@ -163,7 +163,8 @@ def test_records_are_synced_as_the_settings_say(
     spool.writer.tend(NOBODY)
     assert disk.synced == after_one
     spool.clock.advance(1)
-    assert (spool.writer.due_s() == 0.0) == (fsync == "interval")
+    if fsync == "interval":
+        assert spool.writer.due_s() == 0.0
     if fsync != "interval":
         spool.put("rcpt-01")
     spool.writer.tend(NOBODY)

@@ -41,14 +41,19 @@ class Segments:
 
     def open(self) -> None:
         """Finds what an earlier process left; that is never appended to. Raises `OSError`."""
+        self.look()
+        for path in self._folder.glob("*.seg"):
+            if _NAME.fullmatch(path.name) and not path.stat().st_size:
+                path.unlink()
+
+    def look(self) -> None:
+        """What there is; nothing is changed. Raises `OSError`."""
         found = []
         for path in sorted(self._folder.glob("*.seg")):
             match = _NAME.fullmatch(path.name)
             stat = path.stat()
             if match is not None and stat.st_size:
                 found.append(Segment(int(match[1]), path, stat.st_size, stat.st_mtime))
-            elif match is not None:
-                path.unlink()
         self.known = tuple(map(_begun, found))
         if found:
             self.next_number = max(self.next_number, _after(found[-1]))

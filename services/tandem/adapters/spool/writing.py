@@ -83,7 +83,7 @@ class Writer:
             # Numbers go on, although the segments that had them may be gone.
             first_number=self._files.highest(),
         )
-        self._saved = dict(self.loaded)
+        self._saved: dict[str, Cursor] = {}
         self._unsaved_since_s: float | None = None
         self._pending: list[tuple[AnswerRecord, bytes]] = []
         self._opened = False
