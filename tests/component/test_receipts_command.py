@@ -1,15 +1,19 @@
 """`tandem receipts` and `tandem db` as a user types them."""
 
+import io
 import json
-import os
-import subprocess
+import sys
+import time
 from collections.abc import Iterator
+from contextlib import redirect_stderr, redirect_stdout
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from component.deployments import TANDEM, Process, start, stop
+from component.deployments import Process, start, stop
+from tandem.cli.main import main
 
 pytestmark = [pytest.mark.component, pytest.mark.timeout(180)]
 
@@ -17,13 +21,26 @@ NOTES = "# Apiary\n\nThe hives of Morrow Hill are opened every ninth day from Ma
 QUESTION = "How often are the hives of Morrow Hill opened?"
 
 
-def tandem(*words: str, **env: str) -> "subprocess.CompletedProcess[str]":
-    done = subprocess.run(
-        [TANDEM, *words], env={**os.environ, **env}, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=90,
-        check=False,
-    )  # fmt: skip
-    assert "Traceback" not in done.stderr, done.stderr
-    return done
+@dataclass(frozen=True)
+class Done:
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+def tandem(*words: str, **env: str) -> Done:
+    """The command in this process: starting one costs more than all that it does."""
+    out, err = io.StringIO(), io.StringIO()
+    with pytest.MonkeyPatch.context() as patch, redirect_stdout(out), redirect_stderr(err):
+        patch.setattr(sys, "argv", ["tandem", *words])
+        for name, value in env.items():
+            patch.setenv(name, value)
+        try:
+            main()
+            code = 0
+        except SystemExit as end:
+            code = int(end.code or 0)
+    return Done(code, out.getvalue(), err.getvalue())
 
 
 @pytest.fixture(scope="module")
@@ -52,11 +69,19 @@ def read(*words: str) -> Any:
     return json.loads(done.stdout)
 
 
+def until_listed(server: Process, name: str) -> None:
+    """A list is of what is stored; that takes a moment."""
+    deadline = time.monotonic() + 20
+    while name not in [line["id"] for line in read("receipts", "list", "--url", server.url, "--since", "10m")["data"]]:
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
 def test_receipts_are_listed_and_shown_through_a_server_and_from_its_files(server: Process, data_dir: str) -> None:
     name = ask(server)
     there = read("receipts", "show", name, "--url", server.url)
     assert there["question"]["text"] == QUESTION and "ninth day" in there["answer"]["text"]
-    assert name in [line["id"] for line in read("receipts", "list", "--url", server.url, "--since", "10m")["data"]]
+    until_listed(server, name)
     assert read("receipts", "show", name, "--data-dir", data_dir) == there
     assert read("receipts", "list", "--data-dir", data_dir, "-n", "1", "--outcome", "failed")["data"] == []
     assert read("receipts", "list", "--data-dir", data_dir, "--tenant", "north")["data"] == []
@@ -69,7 +94,6 @@ def test_receipts_are_listed_and_shown_through_a_server_and_from_its_files(serve
 
 def test_two_receipts_are_compared(server: Process, data_dir: str) -> None:
     one, other = ask(server), ask(server, "When are the hives opened?")
-    read("receipts", "list", "--url", server.url)
     diff = read("receipts", "diff", one, other, "--url", server.url)
     assert (diff["before"], diff["after"]) == (one, other)
     assert {piece[0] for piece in diff["question"]} == {"same", "gone", "new"}
