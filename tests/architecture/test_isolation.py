@@ -11,6 +11,7 @@ ENGINE_READS = {"scroll", "values", "count", "query", "retrieve", "embedded"}
 # What reads the engine and shows nobody what it read.
 INTERNAL = {
     "tenants": "names of tenants, for the build of a version",
+    "counts": "how much a version holds, for an admin's list of them",
     "drop_collection": "is anything left?",
     "replace_document": "did the document leave chunks behind?",
     "embedded": "vectors of a document whose record was looked at before",
