@@ -1,5 +1,7 @@
 """What a process owes to those whose answers it keeps: taking in what they think of them, deleting in time and on request."""
 
+import asyncio
+import logging
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -17,10 +19,12 @@ from tandem.http.routers.personal import personal_router
 from tandem.pipeline.feedback.giving import GivingFeedback
 from tandem.pipeline.feedback.rated import RatedAnswers
 from tandem.pipeline.privacy.personal import Held, PersonalData, Places
-from tandem.pipeline.privacy.retention import Retention
+from tandem.pipeline.privacy.retention import INTERVAL_S, Retention
 from tandem.pipeline.privacy.withholding import Forgettable, Withholding
 from tandem.ports.archive import Archive
 from tandem.ports.sink import Sink
+
+_log = logging.getLogger("tandem.privacy")
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,10 +48,19 @@ async def duties(settings: Settings, private: Private, keeping: Kept) -> AsyncIt
     def around(sink: Sink) -> Sink:
         return Withholding(sink, forgettable, keeping.in_flight.arrived)
 
-    async with beside([retention.run()]):
+    async with beside([_rounds(retention)]):
         yield Duties(
             around, [feedback_router(giving, RatedAnswers(stores.receipts, stores.feedback)), personal_router(personal)]
         )
+
+
+async def _rounds(retention: Retention) -> None:
+    while True:
+        try:
+            await retention.round()
+        except Exception:  # noqa: BLE001 - answers go on whatever is wrong here; the log is watched
+            _log.exception("what is old could not be deleted")
+        await asyncio.sleep(INTERVAL_S)
 
 
 def placed(settings: Settings, stores: Stores) -> Places:

@@ -61,6 +61,11 @@ def shared(settings: Settings) -> bool:
     return settings.state.url is not None or (settings.retriever.url is not None and settings.retriever.as_peer)
 
 
+def anything_kept(settings: Settings) -> bool:
+    """False where the place would be a file that is not there: opening it would make one."""
+    return shared(settings) or settings.retriever.url is not None or (settings.data_dir / "state.db").is_file()
+
+
 @asynccontextmanager
 async def kept(settings: Settings, user_of: UserOf) -> AsyncIterator[Kept]:
     """Receipts of what this process answers; none where `monitor` or `monitor.receipts` is off."""

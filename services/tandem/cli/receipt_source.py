@@ -10,7 +10,7 @@ import aiohttp
 from pydantic import BaseModel, ValidationError
 
 from tandem.adapters.remote.failures import failure
-from tandem.app.kept import stores
+from tandem.app.kept import anything_kept, stores
 from tandem.app.serving import running_on
 from tandem.app.settings import Settings, load_settings
 from tandem.cli.options import DEFAULT_URL
@@ -121,7 +121,7 @@ async def receipt_source(
             yield running
         return
     settings = _settings(config, data_dir)
-    if settings.state.url is None and settings.retriever.url is None and not (settings.data_dir / "state.db").is_file():
+    if not anything_kept(settings):
         raise InvalidRequest(
             f"There are no receipts under {settings.data_dir}.", hint="Name a running Tandem with --url, or --data-dir."
         )

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 from tandem.adapters.remote.rights import rights
 from tandem.app.clock import SystemClock
 from tandem.app.duties import placed
-from tandem.app.kept import Stores, stores
+from tandem.app.kept import Stores, anything_kept, stores
 from tandem.app.private import Private, privacy
 from tandem.app.settings import Settings, load_settings
 from tandem.domain.errors import InvalidRequest
@@ -107,7 +107,7 @@ async def rights_source(
             yield running
         return
     settings = load_settings(config, **({} if data_dir is None else {"data_dir": data_dir}))
-    if settings.state.url is None and settings.retriever.url is None and not (settings.data_dir / "state.db").is_file():
+    if not anything_kept(settings):
         raise InvalidRequest(
             f"Nothing is kept under {settings.data_dir}.", hint="Name a running Tandem with --url, or --data-dir."
         )

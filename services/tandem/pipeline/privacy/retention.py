@@ -1,6 +1,5 @@
 """Deletes what is older than its tenant keeps it."""
 
-import asyncio
 import logging
 from collections.abc import Awaitable
 from datetime import UTC, datetime
@@ -38,15 +37,6 @@ class Retention:
         self._clock = clock
         self._meter = meter
         self._last = (clock.monotonic_s(), clock.epoch_s())
-
-    async def run(self) -> None:
-        """A round now, and one every hour."""
-        while True:
-            try:
-                await self.round()
-            except Exception:  # noqa: BLE001 - answers go on whatever is wrong here; the log is watched
-                _log.exception("what is old could not be deleted")
-            await asyncio.sleep(INTERVAL_S)
 
     async def round(self) -> dict[str, int]:
         """How much was deleted, by place."""
