@@ -14,7 +14,7 @@ from tandem.domain.context import RequestContext
 from tandem.domain.document import RawDocument
 from tandem.domain.errors import DocumentRejected, Overloaded, UnknownCollection, UpstreamFailed
 from tandem.domain.generation import Finished, GenerationEvent, ModelCard, Prompt, Token, Usage
-from tandem.domain.passage import Retrieval
+from tandem.domain.passage import Provenance, Retrieval, StageTime
 from tandem.domain.question import RetrievalOptions, Sampling
 from tandem.observe.features import CountedDegradation, MeasuredIngestor, MeasuredRetriever
 from tandem.observe.generator import MeasuredGenerator
@@ -69,6 +69,50 @@ async def test_a_generation_is_counted(metrics: Metrics) -> None:
     assert value(metrics, "tandem_generation_first_token_seconds_count") == 1
     assert value(metrics, "tandem_generation_tokens_total", kind="prompt") == 7
     assert value(metrics, "tandem_generation_tokens_total", kind="completion") == 2
+
+
+async def test_the_pace_of_an_answer_is_one_value_and_models_are_named_as_opentelemetry_wants(metrics: Metrics) -> None:
+    clock = ScriptedClock()
+    measured = MeasuredGenerator(Paced(clock), metrics, clock.monotonic_s)
+    await measured.card()
+    async with measured.stream(*ASK) as events:
+        assert len([event async for event in events]) == 5
+    assert value(metrics, "tandem_inter_token_seconds_count") == 1
+    assert value(metrics, "tandem_inter_token_seconds_sum") == pytest.approx(0.5)
+    named = {
+        "gen_ai_operation_name": "chat",
+        "gen_ai_provider_name": CARD.engine.lower(),
+        "gen_ai_request_model": CARD.id,
+        "gen_ai_response_model": CARD.id,
+    }
+    assert value(metrics, "gen_ai_client_operation_time_to_first_chunk_seconds_sum", **named) == 2
+    assert value(metrics, "gen_ai_client_operation_duration_seconds_sum", **named, error_type="") == 3.5
+    assert value(metrics, "gen_ai_client_token_usage_sum", **named, gen_ai_token_type="output") == 4
+
+
+class Paced(Steps):
+    """Two seconds to the first token, half a second to each other."""
+
+    def __init__(self, clock: ScriptedClock) -> None:
+        super().__init__()
+        self._clock = clock
+
+    async def _play(self) -> AsyncIterator[GenerationEvent]:
+        for number in range(4):
+            self._clock.advance(2 if number == 0 else 0.5)
+            yield Token("a")
+        yield Finished("stop", Usage(7, 4))
+
+
+async def test_stages_and_relevance_of_a_retrieval_are_measured(metrics: Metrics) -> None:
+    inner = OneRetrieval()
+    stages = (StageTime("search", 0, 0.02), StageTime("search", 0.1, 0.03), StageTime("of another release", 0, 1))
+    inner.result = Retrieval((), 0.25, provenance=Provenance(stages=stages))
+    await MeasuredRetriever(inner, metrics).retrieve("q", RetrievalOptions(), CONTEXT)
+    assert value(metrics, "tandem_retrieval_stage_seconds_count", stage="search") == 2
+    assert value(metrics, "tandem_retrieval_stage_seconds_count", stage="other") == 1
+    assert value(metrics, "tandem_retrieval_relevance_sum") == 0.25
+    assert value(metrics, "tandem_retrieval_passages_count") == 1
 
 
 @pytest.mark.parametrize(
