@@ -26,7 +26,7 @@ SHAPES = Path(__file__).with_name("chart_types.yaml")
 # Blocks with the keys of another one, which holds their comments.
 LIKE = {"retriever": "gateway", "worker": "gateway"}
 # What the chart sets itself, in any case.
-TAKEN = {"Settings": ("data_dir",), "Server": ("host", "port"), "Auth": ("keys_file",)}
+TAKEN = {"Settings": ("data_dir",), "Server": ("host", "port"), "Auth": ("keys_file",), "Spool": ("dir",)}
 SCALARS = {bool: "boolean", int: "integer", float: "number", str: "string"}
 INTRO = """# Chart `tandem`
 
@@ -166,7 +166,8 @@ def _config() -> dict[str, Any]:
 
 
 def _parts(field: dict[str, Any]) -> tuple[dict[str, Any], ...]:
-    return field, *field.get("anyOf", ())
+    inner = field.get("additionalProperties")
+    return field, *field.get("anyOf", ()), *([inner] if isinstance(inner, dict) else [])
 
 
 def _plain(shape: Any) -> Any:

@@ -105,3 +105,30 @@ def test_what_is_declared_beside_is_added() -> None:
     more = {"to": [{"podSelector": {"matchLabels": {"app": "collector"}}}], "ports": [{"port": 4317}]}
     assert _egress("gateway", networkPolicy={"extraEgress": {"gateway": [more]}})[-1] == more
     assert more not in _egress("retriever", networkPolicy={"extraEgress": {"gateway": [more]}})
+
+
+def test_receivers_of_telemetry_are_let_through_for_whoever_tells() -> None:
+    traces = {"endpoint": "http://otel.observability.svc:4318"}
+    config = {
+        **OPEN,
+        "telemetry": {"traces": traces},
+        "monitor": {"otlp": {"endpoint": "https://langfuse.example.com"}},
+    }
+    of = {workload: _egress(workload, config=config) for workload in ("gateway", "retriever")}
+    assert all(
+        any(
+            _namespace(rule) == "observability" and _ports(rule) == [4318]
+            for rule in rules
+            if "to" in rule and len(rule["to"]) == 1
+        )
+        for rules in of.values()
+    )
+    outside = {workload: [rule for rule in rules if _ports(rule) == [443]] for workload, rules in of.items()}
+    assert (len(outside["gateway"]), outside["retriever"]) == (1, [])
+
+
+def test_a_bucket_for_records_is_looked_for_outside_the_cluster() -> None:
+    rules = _egress("gateway", config={**OPEN, "monitor": {"parquet": {"url": "s3://answers/tandem"}}})
+    (found,) = (rule for rule in rules if _ports(rule) == [443])
+    assert found["to"][0]["ipBlock"]["cidr"] == "0.0.0.0/0"
+    assert not [rule for rule in _egress("gateway") if _ports(rule) == [443]]

@@ -79,8 +79,10 @@ def test_what_is_mounted_is_there(case: Case) -> None:
     for pod in pods(rendered(case)):
         volumes = {volume["name"] for volume in pod.spec.get("volumes", ())}
         volumes |= {claim["metadata"]["name"] for claim in pod.owner["spec"].get("volumeClaimTemplates", ())}
-        for container in pod.containers:
+        for container in pod.spec["containers"]:
             assert {mount["name"] for mount in container.get("volumeMounts", ())} == volumes, pod.name
+        for container in pod.spec.get("initContainers", ()):
+            assert {mount["name"] for mount in container.get("volumeMounts", ())} <= volumes, pod.name
 
 
 @each_case
@@ -97,7 +99,7 @@ def test_every_container_asks_for_what_it_needs_and_is_limited_in_memory(case: C
 @each_case
 def test_every_serving_container_has_three_probes_that_ask_a_port_it_has(case: Case) -> None:
     for pod in (pod for pod in pods(rendered(case)) if pod.serves):
-        for container in pod.containers:
+        for container in pod.spec["containers"]:
             ports = {port for each in container["ports"] for port in (each["name"], each["containerPort"])}
             probes = {name: container[f"{name}Probe"] for name in ("startup", "readiness", "liveness")}
             for probe in probes.values():
@@ -249,7 +251,7 @@ def test_gateways_are_spread_over_nodes_and_zones(case: Case) -> None:
 def test_every_service_leads_to_pods_by_a_port_that_they_have(case: Case) -> None:
     for service in _of(rendered(case), "Service"):
         (led,) = [pod for pod in pods(rendered(case)) if service["spec"]["selector"].items() <= pod.labels.items()]
-        ports = {port["name"] for container in led.containers for port in container["ports"]}
+        ports = {port["name"] for container in led.spec["containers"] for port in container["ports"]}
         assert {port["targetPort"] for port in service["spec"]["ports"]} <= ports
 
 
@@ -273,10 +275,10 @@ def test_the_monitoring_finds_every_pod_that_serves_and_no_other(case: Case) -> 
         for pod in pods(rendered(case)):
             assert selects(monitor["spec"]["selector"], pod.labels) == pod.serves, pod.name
             if pod.serves:
-                assert endpoint["port"] in {port["name"] for each in pod.containers for port in each["ports"]}
+                assert endpoint["port"] in {port["name"] for each in pod.spec["containers"] for port in each["ports"]}
     for pod in pods(rendered(case)):
         if "prometheus.io/scrape" in pod.annotations:
-            ports = {str(port["containerPort"]) for each in pod.containers for port in each["ports"]}
+            ports = {str(port["containerPort"]) for each in pod.spec["containers"] for port in each["ports"]}
             assert pod.annotations["prometheus.io/port"] in ports
 
 

@@ -19,12 +19,20 @@ def _containers(found: list[Object]) -> Iterator[tuple[str, Object]]:
             yield one["metadata"]["labels"]["app.kubernetes.io/component"], container
 
 
+# What is in a Secret where not everything will do.
+_SECRETS = {
+    "TANDEM_QUOTAS__STORE_URL": "redis://quotas:6379",
+    "TANDEM_STATE__URL": "postgresql://tandem:secret@sql:5432/tandem",
+    "OTEL_EXPORTER_OTLP_HEADERS": "authorization=from-a-secret",
+    "TANDEM_PRIVACY__USER_KEY": "from-a-secret-that-is-long",
+}
+
+
 def _environment(container: Object) -> dict[str, str]:
     """As the kubelet makes it: references to what came before are filled in."""
     made: dict[str, str] = {}
     for each in container["env"]:
-        key = each.get("valueFrom", {}).get("secretKeyRef", {}).get("key")
-        value = each.get("value", "redis://quotas:6379" if key == "url" else "from-a-secret")
+        value = each.get("value", _SECRETS.get(each["name"], "from-a-secret"))
         made[each["name"]] = re.sub(r"\$\((\w+)\)", lambda found: made[found[1]], value)
     return made
 

@@ -5,6 +5,7 @@
 {{- range (include "tandem.workloads" . | fromYaml).names }}
 {{- include "tandem.check.workload" (dict "root" $ "component" .) }}
 {{- end }}
+{{- include "tandem.check.spool" . }}
 {{- include "tandem.check.schedules" .Values }}
 {{- include "tandem.check.apis" . }}
 {{- end }}
@@ -61,8 +62,10 @@
 {{- fail (printf "existingSecrets.pools names %q, which is no pool of config.pools." $name) }}
 {{- end }}
 {{- end }}
-{{- if and .Values.networkPolicy.enabled .Values.existingSecrets.quotas.name (not .Values.networkPolicy.extraEgress.gateway) }}
-{{- fail "existingSecrets.quotas holds an address that the chart can't see: say in networkPolicy.extraEgress.gateway where the store is." }}
+{{- range list "quotas" "state" }}
+{{- if and $.Values.networkPolicy.enabled (get $.Values.existingSecrets .).name (not $.Values.networkPolicy.extraEgress.gateway) }}
+{{- fail (printf "existingSecrets.%s holds an address that the chart can't see: say in networkPolicy.extraEgress.gateway where the store is." .) }}
+{{- end }}
 {{- end }}
 {{- end }}
 
@@ -97,11 +100,36 @@
 {{- end }}
 {{- end }}
 {{- $server := $values.config.server | default dict }}
-{{- $drain := addf ($server.drain_delay_s | default 0) ($server.drain_timeout_s | default 30) }}
+{{- $monitor := $values.config.monitor | default dict }}
+{{- /* After the last answer its record is written, and sent where there is time. */}}
+{{- $after := ternary ($monitor.drain_timeout_s | default 5) 0 (eq $name "gateway") }}
+{{- $drain := addf ($server.drain_delay_s | default 0) ($server.drain_timeout_s | default 30) $after }}
 {{- if lt (float64 .terminationGracePeriodSeconds) $drain }}
 {{- fail (printf "%s.terminationGracePeriodSeconds is %d, but a pod may drain for %v: give more, or lower config.server.drain_timeout_s." $name (int .terminationGracePeriodSeconds) $drain) }}
 {{- end }}
 {{- end }}
+{{- end }}
+
+{{/* Records that outgrow the volume would have the pod evicted, and lose all of them instead of the oldest. */}}
+{{- define "tandem.check.spool" -}}
+{{- $monitor := .Values.config.monitor | default dict }}
+{{- if and .Values.gateway.enabled (ne (toString $monitor.enabled) "false") }}
+{{- $inside := .Values.gateway.persistence.enabled }}
+{{- $key := ternary "gateway.persistence.size" "spool.size" $inside }}
+{{- $size := ternary .Values.gateway.persistence.size .Values.spool.size $inside }}
+{{- $most := ($monitor.spool).max_bytes | default 1e9 | float64 }}
+{{- if and (not .Values.gateway.persistence.existingClaim) (lt (float64 (include "tandem.bytes" $size)) (mulf 1.1 $most)) }}
+{{- fail (printf "%s is %v, but records of answers may take %.0f MB and a tenth more for what is put aside: enlarge it, or lower config.monitor.spool.max_bytes." $key $size (divf $most 1e6)) }}
+{{- end }}
+{{- end }}
+{{- end }}
+
+{{/* A quantity as Kubernetes writes it, in bytes. */}}
+{{- define "tandem.bytes" -}}
+{{- $number := regexFind "^[0-9.]+(e[0-9+]+)?" (toString .) }}
+{{- $unit := trimPrefix $number (toString .) }}
+{{- $powers := dict "" 1.0 "m" 1e-3 "k" 1e3 "M" 1e6 "G" 1e9 "T" 1e12 "P" 1e15 "Ki" 1024.0 "Mi" 1048576.0 "Gi" 1073741824.0 "Ti" 1099511627776.0 "Pi" 1125899906842624.0 }}
+{{- printf "%.0f" (mulf (float64 $number) (get $powers $unit)) }}
 {{- end }}
 
 {{- define "tandem.check.schedules" -}}

@@ -13,7 +13,8 @@
 {{/* URLs that `config:` and `predictor.external` send a workload to, as `urls:`. Takes `root` and `component`. */}}
 {{- define "tandem.egress.urls" -}}
 {{- $config := .root.Values.config }}
-{{- $urls := list }}
+{{- $telemetry := $config.telemetry | default dict }}
+{{- $urls := list ($telemetry.traces).endpoint ($telemetry.metrics).endpoint }}
 {{- if or (eq .component "retriever") (not .root.Values.retriever.enabled) }}
 {{- $urls = concat $urls (list ($config.retriever).url ($config.vectors).url ($config.reranker).url ($config.embedder).url) }}
 {{- if and ($config.vectors).url ($config.vectors).grpc_port }}
@@ -37,7 +38,13 @@
 {{- end }}
 {{- end }}
 {{- if eq .component "gateway" }}
-{{- $urls = concat $urls (list .root.Values.predictor.external.url ($config.predictor).url ((($config.auth).jwt).jwks_url)) }}
+{{- $urls = concat $urls (list .root.Values.predictor.external.url ($config.predictor).url ((($config.auth).jwt).jwks_url) (($config.monitor).otlp).endpoint) }}
+{{- with (($config.monitor).parquet).url }}
+{{- if regexMatch "^[a-z0-9]+://" . }}
+{{- /* Whatever the store is called, it is outside the cluster; one within is for extraEgress. */}}
+{{- $urls = append $urls "https://any.object.store" }}
+{{- end }}
+{{- end }}
 {{- range $config.pools }}
 {{- range .endpoints }}
 {{- $urls = append $urls .url }}

@@ -30,6 +30,7 @@
 {{- end }}
 {{- include "tandem.secretEnv" (list "TANDEM_VECTORS__API_KEY" $values.existingSecrets.vectors) }}
 {{- include "tandem.secretEnv" (list "TANDEM_EMBEDDER__API_KEY" $values.existingSecrets.embedder) }}
+{{- include "tandem.secretEnv" (list "OTEL_EXPORTER_OTLP_HEADERS" $values.existingSecrets.otlpHeaders) }}
 {{- if eq .component "worker" }}
 # Each finds its share by the addresses of all.
 - name: TANDEM_WORKER__PEERS
@@ -46,6 +47,13 @@
 {{- include "tandem.secretEnv" (list "TANDEM_PREDICTOR__API_KEY" $values.existingSecrets.predictor) }}
 {{- include "tandem.secretEnv" (list "TANDEM_QUOTAS__STORE_URL" $values.existingSecrets.quotas) }}
 {{- include "tandem.poolsEnv" $values }}
+{{- include "tandem.secretEnv" (list "TANDEM_STATE__URL" $values.existingSecrets.state) }}
+{{- include "tandem.secretEnv" (list "TANDEM_PRIVACY__USER_KEY" $values.existingSecrets.userKey) }}
+{{- if include "tandem.receiptsApart" .root }}
+# Each gateway would keep receipts of its own, which the others don't find.
+- name: TANDEM_MONITOR__RECEIPTS__ENABLED
+  value: "false"
+{{- end }}
 {{- end }}
 {{- end }}
 
@@ -102,4 +110,12 @@ ingests is called by nobody, and is given no keys.
 {{- if not (has .component (list "gateway" "retriever")) }}none
 {{- else if eq .component "retriever" }}{{ if or $jwt (include "tandem.keysFile" .) }}keys{{ end }}
 {{- else if and (include "tandem.keysFile" .) (not $jwt) }}keys{{ end }}
+{{- end }}
+
+{{/* Not empty where several gateways have no place for receipts in common, and the configuration does not say what then. */}}
+{{- define "tandem.receiptsApart" -}}
+{{- $config := .Values.config -}}
+{{- $common := or .Values.retriever.enabled ($config.retriever).url .Values.existingSecrets.state.name -}}
+{{- $several := or .Values.gateway.autoscaling.enabled (gt (int .Values.gateway.replicaCount) 1) -}}
+{{- if and $several (not $common) (not (hasKey (($config.monitor).receipts | default dict) "enabled")) }}true{{ end }}
 {{- end }}

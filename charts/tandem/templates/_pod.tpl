@@ -31,6 +31,23 @@ topologySpreadConstraints:
     {{- end }}
   {{- end }}
 {{- end }}
+{{- if include "tandem.pod.state" . }}
+initContainers:
+  # Safe from several pods at once; a schema that is up to date is left alone.
+  - name: schema
+    image: {{ include "tandem.image" .root | quote }}
+    imagePullPolicy: {{ .root.Values.image.pullPolicy }}
+    args: [db, upgrade]
+    env:
+      {{- include "tandem.secretEnv" (list "TANDEM_STATE__URL" .root.Values.existingSecrets.state) | trim | nindent 6 }}
+    resources:
+      {{- toYaml $settings.resources | nindent 6 }}
+    securityContext:
+      {{- include "tandem.container.rights" .root | nindent 6 }}
+    volumeMounts:
+      - name: tmp
+        mountPath: /tmp
+{{- end }}
 containers:
   - name: tandem
     image: {{ include "tandem.image" .root | quote }}
@@ -62,6 +79,10 @@ containers:
         readOnly: true
       - name: data
         mountPath: /var/lib/tandem
+      {{- if include "tandem.pod.spool" . }}
+      - name: spool
+        mountPath: /var/lib/tandem/monitor
+      {{- end }}
       - name: tmp
         mountPath: /tmp
       {{- if include "tandem.keysFile" . }}
@@ -83,6 +104,11 @@ volumes:
   {{- with include "tandem.pod.data" . }}
   - name: data
     {{- . | nindent 4 }}
+  {{- end }}
+  {{- if include "tandem.pod.spool" . }}
+  - name: spool
+    emptyDir:
+      sizeLimit: {{ .root.Values.spool.size }}
   {{- end }}
   {{- with include "tandem.keysFile" . | fromYaml }}
   - name: keys
@@ -151,6 +177,15 @@ allowPrivilegeEscalation: false
 readOnlyRootFilesystem: true
 capabilities:
   drop: [ALL]
+{{- end }}
+
+{{/* Not empty where records of answers get a volume of their own: they must not lie in the way of anything else. */}}
+{{- define "tandem.pod.spool" -}}
+{{- if and (eq .component "gateway") (not .root.Values.gateway.persistence.enabled) }}true{{ end }}
+{{- end }}
+
+{{- define "tandem.pod.state" -}}
+{{- if and (eq .component "gateway") .root.Values.existingSecrets.state.name }}true{{ end }}
 {{- end }}
 
 {{/* The volume at /var/lib/tandem; empty where a StatefulSet makes the claim. */}}
