@@ -152,7 +152,17 @@ async def test_in_an_object_store_as_in_a_folder(where: Place) -> None:
     assert rows == []
 
 
-async def test_a_users_rows_are_exported_and_go(where: Place) -> None:
+def kept(where: Place, folder: Path) -> list[str]:
+    """The ids of all rows."""
+    found: list[str] = []
+    for path in where.files():
+        table = folder / "table"
+        table.write_bytes(where.get(path) or b"")
+        found += [row[0] for row in duckdb.execute(f"SELECT id FROM read_parquet('{table}')").fetchall()]
+    return sorted(found)
+
+
+async def test_a_users_rows_are_exported_and_go(where: Place, tmp_path: Path) -> None:
     sink = ParquetSink(where)
     await sink.ship([record("a", user="jo"), record("b", user="ann"), record("c")])
     await sink.ship([record("d", user="jo", days=1)])
@@ -168,6 +178,7 @@ async def test_a_users_rows_are_exported_and_go(where: Place) -> None:
     assert await keeping.forget(["jo"], "acme") == 0
     assert await keeping.export(["jo"], "acme") == []
     assert [row["id"] for row in await keeping.export(["ann", "jo"])] == ["b", "e"]
+    assert kept(where, tmp_path) == ["b", "c", "e"]
     # Of the day that only had rows of that user nothing is left.
     assert len(where.files()) == 2
     assert await keeping.forget([]) == 0
