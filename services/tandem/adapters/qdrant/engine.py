@@ -63,7 +63,7 @@ class Engine(Protocol):
         ...
 
     async def recipe(self, name: str, *, fresh: bool = True) -> Recipe:
-        """How the collection's points are made; unless `fresh`, as it was a second ago will do."""
+        """How the collection's points are made; unless `fresh`, as it was ten seconds ago will do."""
         ...
 
     async def create(self, name: str, recipe: Recipe, lineage: Lineage) -> None:

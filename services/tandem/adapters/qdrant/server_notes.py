@@ -18,14 +18,14 @@ from tandem.domain.lineage import Lineage
 _RECIPE = "tandem"
 _LINEAGE = "tandem_lineage"
 # A version's recipe never changes, but the version may be dropped with its collection, and made again otherwise.
-_KEPT_S = 1.0
+_KEPT_S = 10.0
 _MOST_KEPT = 256
 # A search has no time to wait longer for what hardly ever changes.
 _PATIENCE_S = 0.25
 
 
 class ServerNotes:
-    """`recipe` asks the server, `recent_recipe` no more often than once a second."""
+    """`recipe` asks the server, `recent_recipe` no more often than every ten seconds."""
 
     def __init__(self, connection: Connection, now_s: Callable[[], float] = time.monotonic) -> None:
         self._connection = connection
@@ -54,7 +54,7 @@ class ServerNotes:
         return found
 
     async def recent_recipe(self, name: str) -> Recipe:
-        """As it was a second ago at most; while the server is away, as it was known last: whether it is, a search tells."""
+        """As it was ten seconds ago at most; while the server is away, as it was known last: whether it is, a search tells."""
         if self._young(name):
             return self._kept[name][1]
         async with self._looking:
@@ -67,7 +67,7 @@ class ServerNotes:
                 return await self.recipe(name, _PATIENCE_S)
             except UpstreamUnavailable:
                 known = self._kept[name][1]
-                # For another second, so that not everybody waits for a server that says nothing.
+                # For another while, so that not everybody waits for a server that says nothing.
                 self._kept[name] = self._now_s(), known
                 return known
 
