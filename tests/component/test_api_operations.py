@@ -178,6 +178,8 @@ async def test_a_sane_request_id_is_kept(sent: str, echoed: bool) -> None:
     [
         ("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01", True),
         ("00-00000000000000000000000000000000-b7ad6b7169203331-01", False),
+        ("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01-more", False),
+        ("ff-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01", False),
         ("garbage", False),
     ],
 )
@@ -194,6 +196,21 @@ async def test_a_request_goes_on_in_a_sound_trace_and_begins_one_otherwise(sent:
     assert (len(span.trace_id), len(span.span_id)) == (32, 16)
     assert (f"00-{span.trace_id}-{span.parent_id}-01" == sent) is kept
     assert (span.parent_id is None) is not kept
+
+
+async def test_a_later_version_of_the_header_and_a_list_in_two_go_along() -> None:
+    api = Api()
+    trace, parent = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
+    sent = [("traceparent", f"cc-{trace}-{parent}-00-more"), ("tracestate", "a=1"), ("tracestate", "b=2")]
+    async with (
+        live(api.app) as url,
+        aiohttp.ClientSession(url) as http,
+        http.post("/v1/chat/completions", json=BODY, headers=sent),
+    ):
+        pass
+    span = api.answers.asked[0][1].span
+    assert span is not None
+    assert (span.trace_id, span.parent_id, span.sampled, span.state) == (trace, parent, False, "a=1,b=2")
 
 
 async def test_answers_tell_browsers_to_do_nothing_with_them() -> None:

@@ -19,7 +19,7 @@ MOST_STEPS = 256
 class Work:
     """A request, or something done in the background: its span and its steps. `now_s` is a monotonic clock."""
 
-    __slots__ = ("began_s", "lost", "now_s", "place", "span", "steps")
+    __slots__ = ("began_s", "lost", "now_s", "span", "steps")
 
     def __init__(self, span: SpanContext, now_s: Callable[[], float], began_s: float) -> None:
         self.span = span
@@ -27,7 +27,10 @@ class Work:
         self.began_s = began_s
         self.steps: list[Step] = []
         self.lost = 0
-        self.place = Place(self)
+
+    def forget(self) -> None:
+        """It is over, and was told of where it is: steps and their work know each other, and would wait for the collector."""
+        self.steps.clear()
 
     @property
     def example(self) -> str | None:
@@ -90,7 +93,7 @@ def trace_headers() -> dict[str, str]:
 
 def enter(work: Work) -> Token[Place | None]:
     """What this task and those it starts do from now on is done for `work`."""
-    return _here.set(work.place)
+    return _here.set(Place(work))
 
 
 def leave(token: Token[Place | None]) -> None:

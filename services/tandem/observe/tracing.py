@@ -72,6 +72,7 @@ class Tracing:
             leave(token)
             if self.keeps(work, failed=error is not None):
                 self._tell(work, name, "internal", dict(attributes), error)
+            work.forget()
 
     def past(self, name: str, took_s: float, attributes: Mapping[str, Attribute], error: str | None) -> None:
         """See the port."""

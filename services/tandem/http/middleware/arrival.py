@@ -25,7 +25,10 @@ from tandem.ports.tracer import Served, Tracer
 
 _log = logging.getLogger("tandem.http")
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._:@/+=-]{1,128}")
-_TRACEPARENT = re.compile(rb"[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}(-.*)?")
+# Of a later version than ours the beginning is what it is, and more may follow; ff is none.
+_TRACEPARENT = re.compile(
+    rb"(?!ff)(?!00.{54})[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}(-.*)?"
+)
 # Longer ones may be cut, says the standard; half a list would be another's.
 _TRACESTATE = re.compile(rb"[\x20-\x7e]{1,512}")
 
@@ -133,22 +136,24 @@ class Arrival:
                 sent_id = value.decode()
             elif name == b"traceparent" and _TRACEPARENT.fullmatch(value):
                 traceparent = value.decode("latin-1")
-            elif name == b"tracestate" and _TRACESTATE.fullmatch(value):
-                state = value.decode("latin-1")
+            elif name == b"tracestate":
+                # A list may come in several headers.
+                state = value if state is None else state + b"," + value
         return Exchange(
             request_id=sent_id or self._new_id(),
             route=self._routes.label(scope["path"]),
             arrived_s=self._clock.monotonic_s(),
-            span=self._span(traceparent, state),
+            span=self._span(traceparent, state if state is not None and _TRACESTATE.fullmatch(state) else None),
         )
 
-    def _span(self, traceparent: str | None, state: str | None) -> SpanContext:
+    def _span(self, traceparent: str | None, sent_state: bytes | None) -> SpanContext:
         """This request's, in the client's trace or in one that begins here."""
         span_id = f"{getrandbits(64) or 1:016x}"
         if traceparent is None:
             trace_id = f"{getrandbits(128) or 1:032x}"
             return SpanContext(trace_id, span_id, sampled=self._tracer.samples(trace_id))
         sampled = bool(int(traceparent[53:55], 16) & 1)
+        state = None if sent_state is None else sent_state.decode("latin-1")
         return SpanContext(traceparent[3:35], span_id, traceparent[36:52], sampled, state)
 
     def _followed(self, exchange: Exchange) -> tuple[Work | None, Token[Place | None] | None]:
@@ -163,9 +168,11 @@ class Arrival:
     def _conclude(self, scope: Scope, exchange: Exchange, sent_status: int | None, work: Work | None) -> None:
         status = exchange.outcome or sent_status or CLIENT_GONE
         duration_s = self._clock.monotonic_s() - exchange.arrived_s
-        if work is not None and self._tracer.keeps(work, failed=status >= 500):
-            exchange.example = exchange.span.trace_id
-            self._tracer.tell(work, _served(scope, exchange, status))
+        if work is not None:
+            if self._tracer.keeps(work, failed=status >= 500):
+                exchange.example = exchange.span.trace_id
+                self._tracer.tell(work, _served(scope, exchange, status))
+            work.forget()
         self._meter.ended(exchange.route, status, duration_s, exchange.tenant, exchange.example)
         if status == CLIENT_GONE:
             self._meter.client_closed(exchange.progress.stage)
