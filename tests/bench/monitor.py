@@ -9,6 +9,7 @@ again; a figure is the median, over the rounds, of with by without.
 import argparse
 import contextlib
 import json
+import shutil
 import statistics
 import sys
 import tempfile
@@ -36,6 +37,14 @@ QUESTIONS = (
     "How is the relevance threshold chosen?", "What is the default model?", "How do I use a GGUF?",
     "Which exit codes does the command line have?", "How do I set an API key?", "What does the retriever target own?",
 )  # fmt: skip
+READ = (
+    "README.md",
+    "docs/getting-started.md",
+    "docs/operations.md",
+    "docs/ingestion.md",
+    "docs/models.md",
+    "docs/access.md",
+)
 # Long enough for what was taken to be written, and shipped.
 SETTLE_S = 1.5
 
@@ -91,7 +100,17 @@ def _upstream() -> Iterator[str]:
 
 
 @contextlib.contextmanager
-def _tandem(scene: Scene, kind: str, upstream: str) -> Iterator[Process]:
+def _documents(scene: Scene) -> Iterator[Path]:
+    """A data directory with what is retrieved, read once for all processes."""
+    with tempfile.TemporaryDirectory() as folder:
+        if scene.retrieves:
+            env = {"TANDEM_MONITOR__ENABLED": "false", "TANDEM_EMBEDDER__THREADS": "1"}
+            stop(start("all", Path(folder), env, *(word for each in READ for word in ("--ingest", str(ROOT / each)))))
+        yield Path(folder) / "data"
+
+
+@contextlib.contextmanager
+def _tandem(scene: Scene, kind: str, upstream: str, documents: Path) -> Iterator[Process]:
     env = {
         "PREDICTOR__URL": upstream,
         "PREDICTOR__PROTOCOL": "openai",
@@ -102,9 +121,10 @@ def _tandem(scene: Scene, kind: str, upstream: str) -> Iterator[Process]:
         "LOG__FORMAT": "json",
         **KINDS[kind],
     }
-    flags = ("--ingest", str(ROOT / "docs"), "--ingest", str(ROOT / "README.md")) if scene.retrieves else ()
     with tempfile.TemporaryDirectory() as folder:
-        process = start("all", Path(folder), {f"TANDEM_{name}": value for name, value in env.items()}, *flags)
+        if documents.exists():
+            shutil.copytree(documents, Path(folder) / "data")
+        process = start("all", Path(folder), {f"TANDEM_{name}": value for name, value in env.items()})
         try:
             yield process
         finally:
@@ -138,7 +158,8 @@ def _run(scenes: Sequence[Scene], kinds: Sequence[str], rounds: int) -> Samples:
     for scene in scenes:
         with ExitStack() as stack:
             upstream = stack.enter_context(_upstream())
-            up = {kind: stack.enter_context(_tandem(scene, kind, upstream)) for kind in kinds}
+            documents = stack.enter_context(_documents(scene))
+            up = {kind: stack.enter_context(_tandem(scene, kind, upstream, documents)) for kind in kinds}
             for number in range(rounds + 1):
                 for kind in kinds if number % 2 else kinds[::-1]:
                     # The first round warms up and does not count.
