@@ -2,7 +2,7 @@
 
 import os
 import uuid
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,9 +16,12 @@ from fakes.records import answer_record
 from tandem.adapters.remote.receipts import remote_receipts
 from tandem.adapters.scripted.receipts import ScriptedReceipts
 from tandem.adapters.state import schema
+from tandem.adapters.state.database import Database
+from tandem.adapters.state.feedback import StoredFeedback
 from tandem.adapters.state.postgres import postgres_database
 from tandem.adapters.state.receipts import StoredReceipts
 from tandem.adapters.state.sqlite import sqlite_database
+from tandem.domain.feedback import Feedback
 from tandem.domain.record import AnswerRecord
 from tandem.ports.receipts import Cursor, ReceiptFilter, Receipts
 
@@ -43,28 +46,50 @@ def fresh_database(postgres_url: str) -> Iterator[str]:
         connection.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
 
 
+Rate = Callable[[str, str, float], Awaitable[None]]
+
+
 @pytest.fixture(params=STORES)
-async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Receipts]:
+async def opened(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[tuple[Receipts, Rate]]:
+    """A store, and how somebody rates what is in it."""
     if request.param == "scripted":
-        yield ScriptedReceipts()
+        double = ScriptedReceipts()
+
+        async def note(tenant: str, receipt_id: str, rating: float) -> None:
+            double.ratings.setdefault((tenant, receipt_id), []).append(rating)
+
+        yield double, note
         return
+
+    def rates(database: Database) -> Rate:
+        async def give(tenant: str, receipt_id: str, rating: float) -> None:
+            caller = f"caller-{rating}"
+            await StoredFeedback(database).give(Feedback(tenant, receipt_id, rating, 1.0, caller))
+
+        return give
+
     if request.param == "remote":
         async with (
             sqlite_database(tmp_path / "state.db") as database,
             live(Api(receipts=StoredReceipts(database), trust_tenant=True).app) as url,
             remote_receipts(url, timeout_s=10) as remote,
         ):
-            yield remote
+            yield remote, rates(database)
         return
     if request.param == "sqlite":
         async with sqlite_database(tmp_path / "state.db") as database:
-            yield StoredReceipts(database)
+            yield StoredReceipts(database), rates(database)
         return
     url = request.getfixturevalue("fresh_database")
     async with postgres_database(url, migrates=True) as database:
         await database.write(schema.upgrade)
     async with postgres_database(url) as database:
-        yield StoredReceipts(database)
+        yield StoredReceipts(database), rates(database)
+
+
+@pytest.fixture
+def store(opened: tuple[Receipts, Rate]) -> Receipts:
+    return opened[0]
 
 
 def made(count: int, **more: str) -> list[AnswerRecord]:
@@ -156,6 +181,25 @@ async def test_each_filter_by_itself_and_together(store: Receipts) -> None:
     assert await ids(store, release="8") == ["e"]
     assert await ids(store, since=2, until=4) == ["c", "b"]
     assert await ids(store, user="u-1", model="llama") == ["b"]
+
+
+async def test_what_people_said_of_it_is_a_filter_too(opened: tuple[Receipts, Rate]) -> None:
+    store, rate = opened
+    await store.keep([*made(4), answer_record("rcpt-00", tenant="north")])
+    for tenant, receipt_id, rating in (
+        ("acme", "rcpt-00", 1.0),
+        ("acme", "rcpt-01", -0.5),
+        ("acme", "rcpt-02", 0.0),
+        ("acme", "rcpt-03", 0.5),
+        ("acme", "rcpt-03", -1.0),
+        ("north", "rcpt-00", -1.0),
+        ("acme", "rcpt-gone", 1.0),
+    ):
+        await rate(tenant, receipt_id, rating)
+    assert await ids(store, rating="up") == ["rcpt-03", "rcpt-00"]
+    assert await ids(store, rating="down") == ["rcpt-03", "rcpt-01"]
+    assert await ids(store, "north", rating="down") == ["rcpt-00"]
+    assert await ids(store) == ["rcpt-03", "rcpt-02", "rcpt-01", "rcpt-00"]
 
 
 async def test_scores_that_come_later_stand_beside_the_others(store: Receipts) -> None:

@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections.abc import Awaitable, Callable
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, TypeVar
 
@@ -25,6 +26,13 @@ StrictOption = Annotated[bool, typer.Option("--exit-code", help="Exit with 1 whe
 _PAGE = 100
 
 
+class Rating(StrEnum):
+    """What somebody said of an answer."""
+
+    up = "up"
+    down = "down"
+
+
 @app.command("list")
 def list_receipts(
     caller: Annotated[str | None, typer.Option(help="Of this key or token.")] = None,
@@ -36,6 +44,7 @@ def list_receipts(
     release: Annotated[str | None, typer.Option(help="Of this release.")] = None,
     since: Instant = None,
     until: Instant = None,
+    rating: Annotated[Rating | None, typer.Option(help="Somebody liked the answer, or did not.")] = None,
     limit: Annotated[int, typer.Option("--limit", "-n", min=1, help="At most so many.")] = 20,
     tenant: TenantOption = "default",
     url: PeerUrlOption = None,
@@ -57,6 +66,7 @@ def list_receipts(
         release,
         instant(since, "--since"),
         instant(until, "--until"),
+        None if rating is None else rating.value,
     )
 
     async def work(source: "ReceiptSource") -> "list[WireReceiptLine]":

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Literal, Protocol
 
 from tandem.domain.record import AnswerRecord
 
@@ -14,7 +14,7 @@ class ReceiptFilter:
     """What a receipt must be like; None passes all.
 
     `collection` is a name (any version of it) or a version such as `docs@3`, `prompt` likewise. `since` and `until` are
-    seconds since 1970, when the answer began: `until` itself is out.
+    seconds since 1970, when the answer began: `until` itself is out. `rating`: somebody liked the answer, or did not.
     """
 
     caller: str | None = None
@@ -26,6 +26,7 @@ class ReceiptFilter:
     release: str | None = None
     since: float | None = None
     until: float | None = None
+    rating: Literal["up", "down"] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,10 +8,14 @@ from tandem.ports.receipts import MAX_PAGE, Cursor, ReceiptFilter, ReceiptPage
 
 
 class ScriptedReceipts:
-    """`ports/receipts.py` in memory: `records` by tenant and id. `fault` is raised by every call while it is set."""
+    """`ports/receipts.py` in memory: `records` by tenant and id. `fault` is raised by every call while it is set.
+
+    `ratings` are what people said of them, by the same keys: above 0 they liked it, below they did not.
+    """
 
     def __init__(self) -> None:
         self.records: dict[tuple[str, str], AnswerRecord] = {}
+        self.ratings: dict[tuple[str, str], list[float]] = {}
         self.fault: Exception | None = None
 
     async def keep(self, records: Sequence[AnswerRecord]) -> None:
@@ -42,6 +46,7 @@ class ScriptedReceipts:
             for (owner, _), record in self.records.items()
             if owner == tenant
             and _fits(record, wanted)
+            and self._rated(owner, record.id, wanted.rating)
             and (after is None or _place(record) < (after.began_at, after.id))
         ]
         found.sort(key=_place, reverse=True)
@@ -67,6 +72,10 @@ class ScriptedReceipts:
         for key in gone:
             del self.records[key]
         return len(gone)
+
+    def _rated(self, tenant: str, receipt_id: str, rating: str | None) -> bool:
+        said = self.ratings.get((tenant, receipt_id), [])
+        return rating is None or any(each > 0 if rating == "up" else each < 0 for each in said)
 
     def _check(self) -> None:
         if self.fault is not None:

@@ -6,11 +6,11 @@ from typing import Any
 
 import orjson
 from pydantic import TypeAdapter, ValidationError
-from sqlalchemy import ColumnElement, Connection, Row, and_, delete, func, or_, select, tuple_, update
+from sqlalchemy import ColumnElement, Connection, Row, and_, delete, exists, func, or_, select, tuple_, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from tandem.adapters.state.database import Database
-from tandem.adapters.state.tables import RECEIPTS
+from tandem.adapters.state.tables import FEEDBACK, RECEIPTS
 from tandem.domain.errors import DocumentRejected, UpstreamFailed
 from tandem.domain.record import AnswerRecord
 from tandem.ports.receipts import MAX_PAGE, Cursor, ReceiptFilter, ReceiptPage
@@ -153,6 +153,10 @@ def _conditions(wanted: ReceiptFilter) -> list[ColumnElement[bool]]:
     for column, name in ((_COLUMNS.collection, wanted.collection), (_COLUMNS.prompt, wanted.prompt)):
         if name is not None:
             found.append(or_(column == _plain(name), column.startswith(f"{_plain(name)}@", autoescape=True)))
+    if wanted.rating is not None:
+        rating = FEEDBACK.c.rating
+        said = [FEEDBACK.c.tenant == _COLUMNS.tenant, FEEDBACK.c.receipt_id == _COLUMNS.id]
+        found.append(exists().where(*said, rating > 0 if wanted.rating == "up" else rating < 0))
     if wanted.since is not None:
         found.append(_COLUMNS.began_at >= wanted.since)
     if wanted.until is not None:

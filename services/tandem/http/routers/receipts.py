@@ -1,7 +1,7 @@
 """Receipts: what an answer was made from, by its id or in a list."""
 
 import math
-from typing import Annotated
+from typing import Annotated, Literal
 
 from fastapi import APIRouter, Path, Query, Request
 from starlette.responses import Response
@@ -56,10 +56,11 @@ def receipts_router(receipts: ReadReceipts) -> APIRouter:
         release: Name = None,
         since: Instant = None,
         until: Instant = None,
+        rating: Annotated[Literal["up", "down"] | None, Query(description="Somebody liked it, or did not.")] = None,
         limit: Annotated[int, Query(ge=1, le=wire.MAX_LISTED)] = 50,
         after: Annotated[ShortText | None, Query(description="next_after of the page before.")] = None,
     ) -> Response:
-        wanted = ReceiptFilter(caller, user, outcome, collection, model, prompt, release, since, until)
+        wanted = ReceiptFilter(caller, user, outcome, collection, model, prompt, release, since, until, rating)
         found = await receipts.listing(wanted, _reader(request), limit=limit, after=_cursor(after))
         return json_reply(wire_receipts(found))
 

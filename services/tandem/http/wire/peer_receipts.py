@@ -1,6 +1,6 @@
 """Records of answers between peers: the record itself is as `domain/record.py` draws it, in JSON."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -72,6 +72,7 @@ class PeerFilter(BaseModel):
     release: str | None = None
     since: Finite | None = None
     until: Finite | None = None
+    rating: Literal["up", "down"] | None = None
     limit: int = Field(default=50, ge=1, le=MAX_PAGE)
     after_at: Finite | None = None
     after_id: str | None = None
