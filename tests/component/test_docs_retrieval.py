@@ -42,9 +42,9 @@ def _labels() -> tuple[dict[str, str], dict[str, dict[str, int]]]:
     lines = (SET / "queries.jsonl").read_text().splitlines()
     queries = {query["_id"]: query["text"] for query in map(json.loads, lines)}
     qrels: dict[str, dict[str, int]] = {}
-    # Sections that came since the corpus was frozen have their labels in a file of their own.
-    for file in ("test.tsv", "since.tsv"):
-        for line in (SET / "qrels" / file).read_text().splitlines()[1:]:
+    # Sections that came since the corpus was frozen are labelled beside the set, which is whole without them.
+    for file in ("qrels/test.tsv", "since.tsv"):
+        for line in (SET / file).read_text().splitlines()[1:]:
             query, section, gain = line.split("\t")
             qrels.setdefault(query, {})[section] = int(gain)
     return queries, qrels
