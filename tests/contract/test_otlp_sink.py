@@ -74,6 +74,34 @@ async def test_a_malformed_batch_is_refused() -> None:
     assert raised.value.reason == "refused"
 
 
+async def test_one_who_refuses_whatever_comes_is_not_the_records_fault() -> None:
+    async with shipping() as (sink, receiver):
+        receiver.answer = lambda _request, _http: web.Response(status=400, text="no such project")
+        for _ in range(12):
+            with pytest.raises(DocumentRejected):
+                await sink.ship([record()])
+        for _ in range(2):
+            with pytest.raises(UpstreamUnavailable, match="no such project"):
+                await sink.ship([record()])
+        receiver.answer = lambda _request, _http: None
+        await sink.ship([record()])
+        assert receiver.ids() == ["rcpt-1"]
+        receiver.answer = lambda _request, _http: web.Response(status=400)
+        with pytest.raises(DocumentRejected):
+            await sink.ship([record(2)])
+
+
+async def test_many_bad_records_in_a_row_are_the_records_fault() -> None:
+    def answer(request: ExportTraceServiceRequest, _: web.Request) -> web.Response | None:
+        return web.Response(status=400) if request.resource_spans[0].scope_spans[0].spans else None
+
+    async with shipping() as (sink, receiver):
+        receiver.answer = answer
+        for number in range(20):
+            with pytest.raises(DocumentRejected):
+                await sink.ship([record(number)])
+
+
 def at_most(number: int) -> Any:
     """A receiver that takes so many requests' spans at once."""
 

@@ -12,11 +12,13 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from tandem.adapters.otlp.collector import LOGS, TRACES, Collector, Endpoint, collector
 from tandem.adapters.otlp.encoding import log_message, log_request, span_message, trace_request
 from tandem.adapters.otlp.trace import Tracing
-from tandem.domain.errors import DocumentRejected
+from tandem.domain.errors import DocumentRejected, UpstreamUnavailable
 from tandem.domain.record import AnswerRecord
 
 SCOPE = "tandem"
 _LEAST_BYTES = 16 * 1024
+# To find one bad record among 256 takes eight refusals, to find two next to each other nine.
+_IN_A_ROW = 12
 
 # Told how many spans the receiver said it left out, and what it said.
 Rejected = Callable[[int, str], None]
@@ -49,6 +51,7 @@ class OtlpSink:
         self._scope = (SCOPE, version)
         self._request_bytes = request_bytes
         self._rejected = rejected
+        self._refused = 0
 
     @property
     def name(self) -> str:
@@ -91,17 +94,32 @@ class OtlpSink:
         body = b"".join(each.spans for each in part)
         try:
             self._heard(await self._to.post(TRACES, body))
+            if events := b"".join(each.events for each in part):
+                await self._to.post(LOGS, events)
         except DocumentRejected as error:
             if error.reason != "too_large" or len(part) == 1:
+                await self._blame(error)
                 raise
             # It will not take more the next time, either.
             self._request_bytes = max(min(self._request_bytes, len(body)) // 2, _LEAST_BYTES)
             half = len(part) // 2
             await self._send(part[:half])
             await self._send(part[half:])
+        else:
+            self._refused = 0
+
+    async def _blame(self, error: DocumentRejected) -> None:
+        """Raises `UpstreamUnavailable` where it is not the records' fault: when a request without any is refused as well."""
+        self._refused += 1
+        if self._refused <= _IN_A_ROW:
             return
-        if events := b"".join(each.events for each in part):
-            await self._to.post(LOGS, events)
+        try:
+            await self._to.post(TRACES, trace_request((), self._resource, self._scope))
+        except DocumentRejected as probed:
+            raise UpstreamUnavailable(
+                f"{error.message} It refuses whatever comes.",
+                hint="Is it a receiver of OTLP, and do its headers name a project that there is?",
+            ) from probed
 
     def _heard(self, answer: bytes) -> None:
         try:
