@@ -5,7 +5,7 @@ from typing import Literal
 from pydantic import Field
 
 from tandem.app.group import Group
-from tandem.http.access_log import AccessRule
+from tandem.http.access_rule import AccessRule
 
 
 class Log(Group):

@@ -9,6 +9,8 @@ from tandem.domain.errors import ConfigurationError
 # As OpenTelemetry names them; what is parent-based there is here always: whoever began a trace decided.
 _SAMPLERS = {"always_on": 1.0, "always_off": 0.0, "traceidratio": None}
 
+_NAMES = {"all": "tandem"}
+
 
 class Traces(Receiver):
     """Requests and background work as traces. An answer that has a record is told by `monitor.otlp`, where that is on."""
@@ -47,7 +49,7 @@ class Telemetry(Group):
 
 def service_name(target: str) -> str:
     """What a process calls itself where services are told apart."""
-    return "tandem" if target == "all" else f"tandem-{target}"
+    return _NAMES.get(target, f"tandem-{target}")
 
 
 def kept_ratio(chosen: Traces) -> float:

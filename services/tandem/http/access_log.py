@@ -2,30 +2,16 @@
 
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from starlette.types import Scope
 
+from tandem.http.access_rule import AccessRule
 from tandem.http.errors import CLIENT_GONE
 from tandem.http.exchange import Exchange
 from tandem.ports.clock import Clock
 
 _log = logging.getLogger("tandem.access")
 _HALF = 1 << 64
-
-
-@dataclass(frozen=True, slots=True)
-class AccessRule:
-    """Of requests that went well (below 400) the `share` that is written; of all below 500 at most `per_s` a second.
-
-    The trace's id decides about the share, so that all processes write of the same requests.
-    """
-
-    share: float = 1.0
-    per_s: int | None = None
-
-
-EVERY_LINE = AccessRule()
 
 
 class AccessLog:

@@ -16,7 +16,7 @@ from starlette.types import ASGIApp
 from tandem.admission.identity import Identity
 from tandem.admission.quotas import Quotas
 from tandem.domain.errors import TandemError
-from tandem.http.access_log import EVERY_LINE, AccessRule
+from tandem.http.access_rule import EVERY_LINE, AccessRule
 from tandem.http.direct import Direct, DirectRouter
 from tandem.http.documentation import DOCUMENTATION, describe, documentation_router
 from tandem.http.errors import GONE, on_invalid, on_tandem_error, routing_reply

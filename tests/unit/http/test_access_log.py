@@ -7,7 +7,8 @@ import pytest
 
 from tandem.adapters.scripted.clock import ScriptedClock
 from tandem.domain.span import SpanContext
-from tandem.http.access_log import AccessLog, AccessRule
+from tandem.http.access_log import AccessLog
+from tandem.http.access_rule import AccessRule
 from tandem.http.exchange import Exchange
 
 SCOPE = {"type": "http", "method": "POST", "path": "/v1/retrieve"}

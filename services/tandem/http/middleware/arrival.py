@@ -14,7 +14,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from tandem.domain.errors import InvalidRequest
 from tandem.domain.span import Attribute, SpanContext
 from tandem.domain.steps import Place, Work, enter, leave
-from tandem.http.access_log import AccessLog, AccessRule
+from tandem.http.access_log import AccessLog
+from tandem.http.access_rule import AccessRule
 from tandem.http.errors import CLIENT_GONE, error_reply, internal_error
 from tandem.http.exchange import Exchange, open_exchange
 from tandem.http.farewell import Farewell

@@ -19,7 +19,7 @@ from starlette.routing import BaseRoute
 from starlette.types import ASGIApp
 
 from tandem.domain.errors import TandemError
-from tandem.http.access_log import EVERY_LINE, AccessRule
+from tandem.http.access_rule import EVERY_LINE, AccessRule
 from tandem.http.errors import GONE
 from tandem.http.farewell import Farewell, openai_event
 from tandem.http.lifecycle import Lifecycle
