@@ -7,6 +7,8 @@
     │   ├── UnknownDocument       document_not_found
     │   ├── UnknownPrompt         prompt_not_found
     │   ├── UnknownReceipt        receipt_not_found
+    │   ├── UnknownJob            job_not_found
+    │   ├── IdempotencyConflict   idempotency_conflict        the key was used before, for another body
     │   ├── ContextTooLong        context_length_exceeded
     │   ├── PayloadTooLarge       payload_too_large
     │   ├── UnsupportedContent    unsupported_content         an image part, say
@@ -25,6 +27,7 @@
     ├── StoreBusy                 store_busy                  retryable: another process holds the embedded store
     ├── StoreFull                 storage_full                no space left where the store lives
     ├── StoreMismatch             store_mismatch              the collection was built with another recipe
+    ├── NotServed                 not_served                  this deployment cannot do it; the hint says what that takes
     └── ConfigurationError        configuration_invalid       settings that cannot work; the process does not start
 
 `code` and `retryable` are the contract; the message is for people. Adapters translate into this tree at
@@ -83,6 +86,18 @@ class UnknownReceipt(InvalidRequest):
     """No receipt of that id is kept (for this tenant)."""
 
     code = "receipt_not_found"
+
+
+class UnknownJob(InvalidRequest):
+    """No job of that id is kept (for this tenant)."""
+
+    code = "job_not_found"
+
+
+class IdempotencyConflict(InvalidRequest):
+    """The idempotency key names a job with another body."""
+
+    code = "idempotency_conflict"
 
 
 class ContextTooLong(InvalidRequest):
@@ -226,6 +241,12 @@ class StoreMismatch(TandemError):
     """The collection was built with another embedder or chunker than the one configured."""
 
     code = "store_mismatch"
+
+
+class NotServed(TandemError):
+    """What this deployment has no place for, as it is configured."""
+
+    code = "not_served"
 
 
 class ConfigurationError(TandemError):

@@ -36,6 +36,8 @@ _FACES: dict[type[TandemError], _Face] = {
     errors.UnknownDocument: _Face(404, _INVALID),
     errors.UnknownPrompt: _Face(404, _INVALID),
     errors.UnknownReceipt: _Face(404, _INVALID),
+    errors.UnknownJob: _Face(404, _INVALID),
+    errors.IdempotencyConflict: _Face(409, _INVALID),
     errors.VersionConflict: _Face(409, _INVALID),
     errors.PromotionRefused: _Face(409, _INVALID),
     errors.PayloadTooLarge: _Face(413, _INVALID),
@@ -52,6 +54,7 @@ _FACES: dict[type[TandemError], _Face] = {
     errors.StoreBusy: _Face(503, "storage_error", 5.0),
     errors.StoreFull: _Face(507, "storage_error"),
     errors.StoreMismatch: _Face(409, "storage_error"),
+    errors.NotServed: _Face(501, "server_error"),
 }
 _ROUTING_CODES = {404: "not_found", 405: "method_not_allowed", 413: "payload_too_large", 415: "unsupported_media_type"}
 
