@@ -124,7 +124,7 @@ class Spooling:
             self._woken = False
             self._try()
         self._try()
-        self._writer.tend(self._reading.cursors, sync=True)
+        self._writer.tend(self._reading.cursors, sync=True, last=True)
         self._writer.close()
 
     def _try(self) -> None:

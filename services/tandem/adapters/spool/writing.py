@@ -134,12 +134,12 @@ class Writer:
             self._failed(error)
             return None
 
-    def tend(self, cursors: Mapping[str, Cursor], *, sync: bool = False) -> None:
-        """What is due: syncing, remembering how far the sinks are, deleting what all of them have."""
+    def tend(self, cursors: Mapping[str, Cursor], *, sync: bool = False, last: bool = False) -> None:
+        """What is due, `last` for this process: syncing, remembering how far the sinks are, deleting what all of them have."""
         try:
             self._sync(at_once=sync)
             self._save(cursors, at_once=sync)
-            self._clear(cursors)
+            self._clear(cursors, at_once=last)
         except OSError as error:
             self._failed(error)
 
@@ -246,15 +246,17 @@ class Writer:
             self._files.save(sink, cursor)
             self._saved[sink] = cursor
 
-    def _clear(self, cursors: Mapping[str, Cursor]) -> None:
-        """Deletes what all sinks have; after a while without anything new, the segment that is written to as well."""
+    def _clear(self, cursors: Mapping[str, Cursor], *, at_once: bool) -> None:
+        """Deletes what all sinks have; after a while without anything new, or at the end, the segment that is written to
+        as well: what was said does not lie there longer than it must.
+        """
         slowest = min((cursor.number for cursor in cursors.values()), default=0)
         known, now_s = self.segments.known, self._clock.monotonic_s()
         self.segments.delete([each for each, following in pairwise(known) if following.number <= slowest])
         if known and slowest >= self.segments.next_number:
-            if self._idle_since_s is None:
+            if self._idle_since_s is None and not at_once:
                 self._idle_since_s = now_s
-            elif now_s - self._idle_since_s >= _IDLE_S:
+            elif at_once or self._idle_since_s is None or now_s - self._idle_since_s >= _IDLE_S:
                 self._idle_since_s = None
                 self.segments.close()
                 self.segments.delete(known[-1:])

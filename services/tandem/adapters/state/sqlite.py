@@ -63,7 +63,8 @@ def _engine(file: Path) -> Engine:
 def _connected(driver: Driver, _: Any) -> None:
     # Transactions are begun below: the driver's own way begins none before what only reads.
     driver.isolation_level = None
-    for pragma in ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON"):
+    # What is deleted is overwritten: a user's words do not stay in free pages.
+    for pragma in ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON", "secure_delete = ON"):
         driver.execute(f"PRAGMA {pragma}").close()
 
 
