@@ -3,17 +3,18 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
 
-from tandem.adapters.questions.file import QuestionFile
 from tandem.app.beside import beside
 from tandem.app.clock import SystemClock
 from tandem.app.parts import Watching, unwatched
 from tandem.app.settings import Settings
 from tandem.observe.metrics import Metrics
-from tandem.observe.quality import watch_drift
-from tandem.observe.questions import WatchedQuestions
-from tandem.pipeline.quality.drift import Questions
 from tandem.ports.embedder import Embedder
+
+if TYPE_CHECKING:
+    from tandem.adapters.questions.file import QuestionFile
+    from tandem.pipeline.quality.drift import Questions
 
 # What a killed process forgets.
 _SAVE_EVERY_S = 600.0
@@ -28,6 +29,11 @@ async def watched_questions(settings: Settings, metrics: Metrics) -> AsyncIterat
     kept: list[tuple[QuestionFile, Questions]] = []
 
     def watching(embedder: Embedder) -> Embedder:
+        # Only who embeds needs numpy.
+        from tandem.adapters.questions.file import QuestionFile
+        from tandem.observe.questions import WatchedQuestions, watch_drift
+        from tandem.pipeline.quality.drift import Questions
+
         file = QuestionFile(settings.data_dir / "questions.npz", embedder.card.name)
         questions = Questions(SystemClock(), file.load())
         kept.append((file, questions))

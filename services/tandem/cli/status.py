@@ -11,8 +11,6 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tandem.app.serving import running_on
-from tandem.app.settings import load_settings
 from tandem.cli.console import Output, OutputOption, err, out, print_json, run
 from tandem.cli.options import DEFAULT_URL, ApiKeyOption, ConfigOption, DataDirOption
 from tandem.domain.errors import ConfigurationError, TandemError
@@ -69,15 +67,18 @@ def status(
             if release is not None:
                 source = stack.enter_context(_pods(release, kubeconfig, context, namespace))
             else:
-                found = url or running_on(_data_dir(config, data_dir)) or DEFAULT_URL
+                found = url or _served(config, data_dir)
                 source = await stack.enter_async_context(_process(found, api_key))
             await (_watched(source, interval_s, output) if watch else _once(source, interval_s, output))
 
     run(work())
 
 
-def _data_dir(config: Path | None, data_dir: Path | None) -> Path:
-    return load_settings(config).data_dir if data_dir is None else data_dir
+def _served(config: Path | None, data_dir: Path | None) -> str:
+    from tandem.app.serving import running_on
+    from tandem.app.settings import load_settings
+
+    return running_on(load_settings(config).data_dir if data_dir is None else data_dir) or DEFAULT_URL
 
 
 @asynccontextmanager

@@ -1,10 +1,9 @@
-"""The quality of answers and the drift of questions, as metrics."""
+"""The quality of answers, as metrics."""
 
 from collections.abc import Mapping
 
 from tandem.domain.record import AnswerRecord
 from tandem.observe.metrics import Metrics
-from tandem.pipeline.quality.drift import Questions
 from tandem.pipeline.quality.judging import Looked
 from tandem.pipeline.quality.scores import LanguageOf, Scoring
 
@@ -43,10 +42,3 @@ class JudgeMetrics:
         """What it said."""
         for measure, value in scores.items():
             self._metrics.answer_quality.labels(measure).observe(value)
-
-
-def watch_drift(questions: Questions, metrics: Metrics) -> None:
-    """The gauges are worked out when they are read."""
-    metrics.question_drift.set_function(lambda: questions.drift().distance)
-    metrics.question_drift_questions.labels("recent").set_function(lambda: questions.drift().recent)
-    metrics.question_drift_questions.labels("before").set_function(lambda: questions.drift().before)

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from tandem.observe.metrics import Metrics
 from tandem.pipeline.quality.drift import Questions
 from tandem.ports.embedder import DenseVector, Embedder, EmbedderCard, EmbedKind
 
@@ -28,3 +29,10 @@ class WatchedQuestions:
     def count_tokens(self, text: str) -> int:
         """The inner embedder's."""
         return self._inner.count_tokens(text)
+
+
+def watch_drift(questions: Questions, metrics: Metrics) -> None:
+    """The gauges are worked out when they are read."""
+    metrics.question_drift.set_function(lambda: questions.drift().distance)
+    metrics.question_drift_questions.labels("recent").set_function(lambda: questions.drift().recent)
+    metrics.question_drift_questions.labels("before").set_function(lambda: questions.drift().before)

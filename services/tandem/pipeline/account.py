@@ -1,6 +1,7 @@
 """The account of one answer while it is made: references to what there is already, so that keeping it costs next to nothing."""
 
 from dataclasses import replace
+from typing import Self
 
 from tandem.domain.answer import Answered, Citation, Found
 from tandem.domain.context import RequestContext
@@ -33,7 +34,7 @@ _ROOM = 2_000
 
 
 class Account:
-    """`ports/monitor.py`'s `Recordable`: each part of the flow notes what it has, `over` ends it. Instants are monotonic."""
+    """`ports/monitor.py`'s `Recordable`: each part of the flow notes what it has, leaving it ends it. Instants are monotonic."""
 
     __slots__ = ("_began_at", "_clock", "_context", "_ended_s", "_failed", "_question", "admitted", "asked_s", "began_s", "end", "first_s", "found", "prompt", "retrieval", "retrieved_s", "retrieving_s", "said", "sampling", "searched", "slot_s", "template")  # fmt: skip
 
@@ -60,7 +61,10 @@ class Account:
         self.said: list[str] = []
         self.end: Answered | None = None
 
-    def over(self, error: BaseException | None = None) -> None:
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
         """Nothing more happens; `error` is why, when it has no end. Only what it says is kept, not what it holds."""
         self._ended_s = self._clock.monotonic_s()
         if self.end is None:

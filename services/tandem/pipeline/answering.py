@@ -86,13 +86,9 @@ class Answering:
         template = self._templates.known(question.prompt or self._defaults.prompt)
         account = Account(question, context, template, self._clock)
         try:
-            async with self._answered(question, context, account) as events:
-                yield events
-        except BaseException as error:
-            account.over(error)
-            raise
-        else:
-            account.over()
+            with account:
+                async with self._answered(question, context, account) as events:
+                    yield events
         finally:
             self._monitor.take(account)
 
@@ -107,6 +103,7 @@ class Answering:
             account.slot_s = self._clock.monotonic_s()
             timings = {"queue": account.slot_s - account.began_s}
             ground = await self._ground(question, account, context, timings, SlotRewriter(admitted, bill))
+            account.prompt, account.template = ground.prompt, ground.template
             if ground.prompt is None:
                 yield self._abstain(await ground.found(admitted), timings, account)
                 return
@@ -139,18 +136,6 @@ class Answering:
         rewriter: Rewriter,
     ) -> "_Ground":
         """What the answer will stand on: passages in a prompt, nothing relevant, or the conversation alone."""
-        ground = await self._grounded(question, account, context, timings, rewriter)
-        account.prompt, account.template = ground.prompt, ground.template
-        return ground
-
-    async def _grounded(
-        self,
-        question: Question,
-        account: Account,
-        context: RequestContext,
-        timings: dict[str, float],
-        rewriter: Rewriter,
-    ) -> "_Ground":
         if not self._defaults.retrieves:
             prompt = Prompt((*question.conversation, Message("user", question.text)), NO_TEMPLATE)
             return _Ground(Retrieval((), 0.0), question.text, NO_TEMPLATE, prompt)
