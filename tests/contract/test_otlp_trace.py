@@ -176,8 +176,11 @@ async def test_a_refused_request_has_a_span_of_its_own_alone() -> None:
     assert {span.name for span in receiver.spans.values()} == {"invoke_workflow rag", "queue"}
 
 
-async def test_a_retriever_that_is_a_peer_tells_of_its_own_steps() -> None:
+async def test_a_retriever_that_is_a_peer_tells_of_its_own_steps_where_it_is_sampled() -> None:
     async with shipping(Tracing(inner_stages=False)) as (sink, receiver):
+        await sink.ship([record(trace=RecordedTrace(PLACE.trace_id, PLACE.span_id, None, sampled=False))])
+        assert receiver.named("rerank").parent_span_id.hex() == PLACE.child("retrieval").span_id
+        receiver.spans.clear()
         await sink.ship([record()])
     assert {span.name for span in receiver.spans.values()} == {
         "invoke_workflow rag",

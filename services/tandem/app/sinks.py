@@ -56,7 +56,7 @@ async def _otlp(settings: Settings, to: "Endpoint", meter: ShippingMeter, servic
 
     chosen = settings.monitor.otlp
     tracing = Tracing(
-        # A retriever that is a peer traces its own steps.
+        # A retriever that is a peer traces its own steps, where the trace is sampled.
         inner_stages=settings.retriever.url is None,
         openinference=chosen.openinference,
         separate_events=chosen.events == "logs",

@@ -20,7 +20,8 @@ _OUTER = ("queue", "retrieval", "generation")
 
 @dataclass(frozen=True, slots=True)
 class Tracing:
-    """How records become traces. `inner_stages`: those of retrieval, too; a retriever that is a peer tells of its own.
+    """How records become traces. `inner_stages`: steps of retrieval always; else only where the trace is not sampled, since
+    of one that is a retriever that is a peer tells itself.
 
     `openinference`: the few attributes of that convention as well.
     `events`: where scores are told, on the request's span or as events of their own, then with all of the model's call.
@@ -63,9 +64,10 @@ class Tracing:
             root.sampled,
         )
         seen: dict[str, int] = {}
+        told_elsewhere = not self.inner_stages and root.sampled
         for stage in record.timing.stages:
             inner = stage.name not in _OUTER
-            if inner and not self.inner_stages:
+            if inner and told_elsewhere:
                 continue
             seen[stage.name] = nth = seen.get(stage.name, 0) + 1
             yield self._stage(record, root, stage, nth, inner)
