@@ -67,15 +67,16 @@ class Reports:
         self.child(self._requests, route).inc()
         self._in_flight.inc()
 
-    def ended(self, route: str, status: int, duration_s: float, tenant: str, example: str | None) -> None:
+    def ended(self, route: str, status: int, duration_s: float, tenant: str | None, example: str | None) -> None:
         """It is over; `status` is the outcome, which differs from the sent status when a stream broke off.
 
-        `example` is the id of its trace, where that is kept.
+        `tenant` is whose it was, None for probes and for strangers; `example` is the id of its trace, where that is kept.
         """
         self._in_flight.dec()
         self.child(self._responses, route, str(status)).inc()
         self.child(self._seconds, route).observe(duration_s, exemplar(example))
-        self.child(self._tenant_requests, self.tenants.label(tenant), _outcome(status)).inc()
+        if tenant is not None:
+            self.child(self._tenant_requests, self.tenants.label(tenant), _outcome(status)).inc()
 
     def spent(self, tenant: str, usage: Usage, cost: float) -> None:
         """A request of the tenant took so many tokens of a pool's models."""

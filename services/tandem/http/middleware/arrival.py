@@ -43,8 +43,11 @@ class RequestMeter(Protocol):
         """Before anything else was looked at."""
         ...
 
-    def ended(self, route: str, status: int, duration_s: float, tenant: str, example: str | None) -> None:
-        """After the last byte, or when it broke off; `example` is the id of its trace, where that is kept."""
+    def ended(self, route: str, status: int, duration_s: float, tenant: str | None, example: str | None) -> None:
+        """After the last byte, or when it broke off; `tenant` is whose it was, None for probes and for strangers.
+
+        `example` is the id of its trace, where that is kept.
+        """
         ...
 
     def client_closed(self, stage: str) -> None:
@@ -174,7 +177,8 @@ class Arrival:
                 exchange.example = exchange.span.trace_id
                 self._tracer.tell(work, _served(scope, exchange, status))
             work.forget()
-        self._meter.ended(exchange.route, status, duration_s, exchange.tenant, exchange.example)
+        tenant = None if status == 401 or exchange.route in self._quiet else exchange.tenant
+        self._meter.ended(exchange.route, status, duration_s, tenant, exchange.example)
         if status == CLIENT_GONE:
             self._meter.client_closed(exchange.progress.stage)
         self._access.over(scope, exchange, status, duration_s)
