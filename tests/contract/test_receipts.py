@@ -1,5 +1,6 @@
 """One suite over every store of receipts: the double, SQLite, PostgreSQL, a retriever's behind a socket."""
 
+import hashlib
 import os
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
@@ -21,6 +22,8 @@ from tandem.adapters.state.feedback import StoredFeedback
 from tandem.adapters.state.postgres import postgres_database
 from tandem.adapters.state.receipts import StoredReceipts
 from tandem.adapters.state.sqlite import sqlite_database
+from tandem.admission.keys import Key
+from tandem.domain.errors import DocumentRejected, UpstreamUnavailable
 from tandem.domain.feedback import Feedback
 from tandem.domain.record import AnswerRecord
 from tandem.ports.receipts import Cursor, ReceiptFilter, Receipts
@@ -154,6 +157,41 @@ async def test_pages_go_from_the_newest_and_meet_each_once(store: Receipts) -> N
         after = page.next_after
     order = sorted(records, key=lambda record: (record.timing.began_at, record.id), reverse=True)
     assert seen == [record.id for record in order]
+
+
+async def test_a_page_of_large_records_is_shorter_and_the_next_goes_on(tmp_path: Path) -> None:
+    large = [replace(each, question=replace(each.question, text="x" * 1_500_000)) for each in made(5)]
+    async with (
+        sqlite_database(tmp_path / "state.db") as database,
+        live(Api(receipts=StoredReceipts(database), trust_tenant=True).app) as url,
+        remote_receipts(url, timeout_s=10) as store,
+    ):
+        await store.keep(large)
+        first = await store.page("acme", ReceiptFilter(), limit=5)
+        assert [record.id for record in first.records] == ["rcpt-04", "rcpt-03"]
+        rest = await store.page("acme", ReceiptFilter(), limit=5, after=first.next_after)
+        assert [record.id for record in rest.records] == ["rcpt-02", "rcpt-01"]
+
+
+async def test_a_record_that_is_larger_than_a_peer_takes_is_refused_alone(tmp_path: Path) -> None:
+    huge = replace(answer_record("rcpt-huge"), question=replace(answer_record().question, text="x" * 33_000_000))
+    double = ScriptedReceipts()
+    async with live(Api(receipts=double, trust_tenant=True).app) as url, remote_receipts(url, timeout_s=30) as store:
+        with pytest.raises(DocumentRejected):
+            await store.keep([huge])
+        await store.keep([answer_record()])
+    assert list(double.records) == [("acme", "rcpt-1")]
+
+
+async def test_a_key_that_is_no_peer_s_is_told_what_to_do(tmp_path: Path) -> None:
+    key = Key("gateway", hashlib.sha256(b"secret").hexdigest())
+    async with (
+        live(Api(keys=[key]).app) as url,
+        remote_receipts(url, api_key="secret", timeout_s=10) as store,
+    ):
+        with pytest.raises(UpstreamUnavailable) as refused:
+            await store.keep([answer_record()])
+    assert "peer: true" in (refused.value.hint or "")
 
 
 async def test_each_filter_by_itself_and_together(store: Receipts) -> None:

@@ -1,6 +1,7 @@
 """One Tandem as seen from another: the connection, the headers that travel, and failures in our own terms."""
 
 import asyncio
+import io
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
@@ -17,6 +18,8 @@ from tandem.domain.context import RequestContext
 from tandem.domain.errors import DeadlineExceeded, TandemError, UpstreamUnavailable
 
 _CONNECT_S = 2.0
+# Larger bodies are sent in pieces, so that the event loop is not held up by one.
+_AT_ONCE = 1_000_000
 # The peer is told a little less than what is left: when the time runs out there, its answer, which knows the stage, must
 # still be in time here.
 _WAY_BACK_SHARE = 0.1
@@ -100,7 +103,7 @@ class Peer:
         async with session.request(
             method,
             url,
-            data=body,
+            data=body if body is None or len(body) < _AT_ONCE else io.BytesIO(body),
             headers=_headers(context, self._left_s(context), media_type, as_peer=self._as_peer),
             timeout=aiohttp.ClientTimeout(total=None, sock_connect=_CONNECT_S),
             # A redirect could carry the key to another host.

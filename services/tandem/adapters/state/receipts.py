@@ -1,12 +1,12 @@
 """Receipts in tables."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 import orjson
 from pydantic import TypeAdapter, ValidationError
-from sqlalchemy import ColumnElement, Connection, Row, and_, delete, exists, func, or_, select, tuple_, update
+from sqlalchemy import ColumnElement, Connection, Row, Select, and_, delete, exists, func, or_, select, tuple_, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from tandem.adapters.state.database import Database
@@ -42,8 +42,7 @@ class StoredReceipts:
     async def receipt(self, tenant: str, receipt_id: str) -> AnswerRecord | None:
         """By the primary key."""
         wanted = select(_COLUMNS.body).where(_COLUMNS.tenant == _plain(tenant), _COLUMNS.id == _plain(receipt_id))
-        body = await self._database.read(lambda connection: connection.execute(wanted).scalar())
-        return None if body is None else _record(body)
+        return await self._database.read(lambda connection: _found(connection, wanted))
 
     async def judged(self, tenant: str, receipt_id: str, scores: Mapping[str, float]) -> bool:
         """Read and written in one transaction."""
@@ -61,9 +60,7 @@ class StoredReceipts:
             .order_by(_COLUMNS.began_at.desc(), _COLUMNS.id.desc())
             .limit(most + 1)
         )
-        rows, more = await self._database.read(lambda connection: _up_to(connection.execute(query), most))
-        last = Cursor(rows[-1].began_at, rows[-1].id) if more else None
-        return ReceiptPage(tuple(_record(row.body) for row in rows), last)
+        return await self._database.read(lambda connection: _page(connection.execute(query), most))
 
     async def tenants(self) -> tuple[str, ...]:
         """One look into the index for each."""
@@ -164,16 +161,23 @@ def _conditions(wanted: ReceiptFilter) -> list[ColumnElement[bool]]:
     return found
 
 
-def _up_to(rows: Any, most: int) -> tuple[list[Row[Any]], bool]:
-    """The rows that make a page, and whether there are more."""
-    taken: list[Row[Any]] = []
+def _found(connection: Connection, wanted: Select[Any]) -> AnswerRecord | None:
+    body = connection.execute(wanted).scalar()
+    return None if body is None else _record(body)
+
+
+def _page(rows: Iterable[Row[Any]], most: int) -> ReceiptPage:
+    """The rows that make a page; whether there are more tells the first that does not."""
+    records: list[AnswerRecord] = []
+    last: Row[Any] | None = None
     size = 0
     for row in rows:
-        if len(taken) == most or (taken and size + len(row.body) > _PAGE_BYTES):
-            return taken, True
-        taken.append(row)
+        if last is not None and (len(records) == most or size + len(row.body) > _PAGE_BYTES):
+            return ReceiptPage(tuple(records), Cursor(last.began_at, last.id))
+        records.append(_record(row.body))
+        last = row
         size += len(row.body)
-    return taken, False
+    return ReceiptPage(tuple(records))
 
 
 def _tenants(connection: Connection) -> tuple[str, ...]:
