@@ -32,10 +32,9 @@ from component.deployments import Process, start, stop  # noqa: E402
 
 TOKENS, GAP_MS, GOAL = 64, 5.0, 1.03
 QUESTIONS = (
-    "How do I start Tandem on my laptop?", "Which port does the gateway listen on?", "What happens on SIGTERM?",
-    "How are documents split into chunks?", "What does prune do?", "Which formats can be ingested?",
-    "How is the relevance threshold chosen?", "What is the default model?", "How do I use a GGUF?",
-    "Which exit codes does the command line have?", "How do I set an API key?", "What does the retriever target own?",
+    "How do I start Tandem on my laptop?", "What happens on SIGTERM?",
+    "How do I ingest a folder of documents?", "What does prune do?", "Which models can answer?", "How do I set an API key?",
+    "How is a GGUF model used?",
 )  # fmt: skip
 READ = (
     "README.md",

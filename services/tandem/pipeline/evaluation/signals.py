@@ -2,9 +2,11 @@
 
 import re
 from collections.abc import Iterator
+from functools import lru_cache
 
 from tandem.domain.text import sentences, words
 
+_TEXTS_KEPT = 64
 _NUMBER = re.compile(r"\d+(?:[.,]\d+)*")
 _NAME = re.compile(r"(?<![.!?:\"“(]\s)(?<!^)\b[A-ZÀ-ÖØ-Þ][\w’'-]+")
 _SPELLED = dict(
@@ -15,8 +17,8 @@ _DENYING = frozenset("not no never none nor neither without cannot nothing nobod
 
 def verbatim(statement: str, text: str) -> bool:
     """The statement stands there, word for word."""
-    said = " ".join(words(statement))
-    return bool(said) and f" {said} " in f" {' '.join(words(text))} "
+    said = " ".join(_words(statement))
+    return bool(said) and f" {said} " in f" {' '.join(_words(text))} "
 
 
 def windows(text: str) -> Iterator[str]:
@@ -48,7 +50,7 @@ def _lacking(wanted: set[str], held: set[str]) -> float:
 
 
 def _numbers(text: str) -> set[str]:
-    spelled = {_SPELLED[word] for word in words(text) if word in _SPELLED and word != "one"}
+    spelled = {_SPELLED[word] for word in _words(text) if word in _SPELLED and word != "one"}
     return {number.replace(",", "") for number in _NUMBER.findall(text)} | spelled
 
 
@@ -63,4 +65,10 @@ def _openers(text: str) -> set[str]:
 
 
 def _denies(text: str) -> bool:
-    return any(word in _DENYING or word.endswith(("n't", "n’t")) for word in words(text))
+    return any(word in _DENYING or word.endswith(("n't", "n’t")) for word in _words(text))
+
+
+@lru_cache(_TEXTS_KEPT)
+def _words(text: str) -> tuple[str, ...]:
+    """Each of the signals wants them, of the same two texts."""
+    return tuple(words(text))

@@ -9,11 +9,12 @@ two-hundredth of the time. One answer's figure says little; the share over many 
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from functools import lru_cache
 
 from tandem.domain.record import AnswerRecord
-from tandem.domain.text import stem_set, stems
+from tandem.domain.text import sentences, stem_set, stems
 from tandem.pipeline.answering import NO_TEMPLATE
-from tandem.pipeline.evaluation.signals import names_lacking, numbers_lacking, one_denies, verbatim, windows
+from tandem.pipeline.evaluation.signals import names_lacking, numbers_lacking, one_denies, verbatim
 from tandem.pipeline.evaluation.statements import Statement, statements
 
 # In the order of `_signals`.
@@ -25,6 +26,8 @@ MEASURES = ("relevance", "abstained", "citation_coverage", "groundedness", "lang
 _MOST_STATEMENTS = 12
 # Enough to tell a language by.
 _LANGUAGE_CHARS = 400
+# Passages are looked at for each statement, and by one answer after the other. 3 MB.
+_TEXTS_KEPT = 256
 
 LanguageOf = Callable[[str], str | None]
 
@@ -76,16 +79,29 @@ def support(statement: str, passages: Sequence[str]) -> float:
     if not wanted or not passages:
         return 0.0
     best = max(passages, key=lambda text: len(wanted & stem_set(text)))
-    if verbatim(statement, best):
+    if wanted <= stem_set(best) and verbatim(statement, best):
         return 1.0
-    window = max(windows(best), key=lambda each: len(wanted & frozenset(stems(each))), default=best)
+    window, held = max(_windows(best), key=lambda each: len(wanted & each[1]), default=(best, stem_set(best)))
     signals = (
-        len(wanted & frozenset(stems(window))) / len(wanted),
+        len(wanted & held) / len(wanted),
         numbers_lacking(statement, window),
         names_lacking(statement, window),
         float(one_denies(statement, window)),
     )
     return 1 / (1 + math.exp(-(math.fsum(w * v for w, v in zip(WEIGHTS, signals, strict=True)) + INTERCEPT)))
+
+
+@lru_cache(_TEXTS_KEPT)
+def _windows(text: str) -> tuple[tuple[str, frozenset[str]], ...]:
+    """Those of `signals.windows` with their stems; each word is taken apart once, and passages come again."""
+    spans = list(sentences(text))
+    held = [frozenset(stems(text[start:end])) for start, end in spans]
+    found = []
+    for index, (start, end) in enumerate(spans):
+        found.append((text[start:end], held[index]))
+        if index + 1 < len(spans):
+            found.append((text[start : spans[index + 1][1]], held[index] | held[index + 1]))
+    return tuple(found)
 
 
 def _covered(told: Sequence[Statement], record: AnswerRecord) -> float:
