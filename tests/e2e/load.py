@@ -16,7 +16,7 @@ _SILENT = frozenset({"cut", "refused"})
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """Of one request; `at_s` since the load began, `first_s` and `whole_s` since the request did."""
+    """Of one request; `at_s` since the load began, `first_s` and `whole_s` since the request did. `receipt`: the answer's id."""
 
     at_s: float
     status: int
@@ -24,6 +24,7 @@ class Outcome:
     first_s: float | None
     whole_s: float
     why: str
+    receipt: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,18 +2,20 @@
 
 Arrivals come at a rate, whether or not earlier ones are answered. Prints one JSON line for each request at its end:
 `at_s` its arrival since the start, `status`, `ending` (`done`; the code of an error; `cut` when it ended in silence;
-`refused` when no connection came about), `first_s` and `whole_s` from its arrival.
+`refused` when no connection came about), `first_s` and `whole_s` from its arrival, `receipt` the answer's.
 """
 
 import argparse
 import asyncio
 import json
 import os
+import re
 import time
 from typing import Any
 
 import aiohttp
 
+_RECEIPT = re.compile(rb'"receipt_id": ?"([^"]+)"')
 _TRACEBACKS_SAY_LITTLE = (aiohttp.ClientError, TimeoutError, OSError)
 
 
@@ -56,6 +58,7 @@ async def ask(http: aiohttp.ClientSession, url: str, body: dict[str, Any], began
         "first_s": first_s and round(first_s, 4),
         "whole_s": round(time.perf_counter() - asked_s, 4),
         "why": pod,
+        "receipt": found[1].decode() if (found := _RECEIPT.search(text)) else "",
     }
     print(json.dumps(told), flush=True)
 
