@@ -5,7 +5,7 @@ The page docs/record-sinks.md is made from these rows.
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 from tandem.adapters.otlp.content import answer, asked, documents, instructions, model_messages
 from tandem.adapters.otlp.span import Attribute
@@ -26,9 +26,14 @@ class Row:
     value: Callable[[AnswerRecord], Attribute]
 
 
-def attributes(rows: Iterable[Row], of: Of, record: AnswerRecord) -> dict[str, Attribute]:
+def by_span(*rows: Row) -> dict[Of, tuple[Row, ...]]:
+    """The rows of each span."""
+    return {of: tuple(row for row in rows if row.of == of) for of in get_args(Of)}
+
+
+def attributes(rows: Iterable[Row], record: AnswerRecord) -> dict[str, Attribute]:
     """What is known of one span; the unknown is left out."""
-    told = ((row.key, row.value(record)) for row in rows if row.of == of)
+    told = ((row.key, row.value(record)) for row in rows)
     return {key: value for key, value in told if value is not None}
 
 

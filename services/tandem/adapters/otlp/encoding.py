@@ -1,18 +1,18 @@
 """Spans and events in OTLP's protobuf.
 
-By `opentelemetry-proto` alone: the ids are known already, so that the SDK, which makes its own, has nothing to add.
+By `opentelemetry-proto` alone: the ids are known already, so that the SDK, which makes its own, has nothing to add. Messages
+are filled where they stand: one that is made first and put into another is copied there, at three times the cost.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
-from opentelemetry.proto.common.v1.common_pb2 import AnyValue, ArrayValue, InstrumentationScope, KeyValue
-from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord, ResourceLogs, ScopeLogs, SeverityNumber
-from opentelemetry.proto.resource.v1.resource_pb2 import Resource
+from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord, SeverityNumber
 from opentelemetry.proto.trace.v1 import trace_pb2 as wire
 
-from tandem.adapters.otlp.span import Attribute, Kind, LogEvent, Span, SpanEvent
+from tandem.adapters.otlp.span import Attribute, Kind, LogEvent, Span
 from tandem.domain.sayable import sayable
 
 _KINDS: dict[Kind, "wire.Span.SpanKind.ValueType"] = {
@@ -26,72 +26,93 @@ _REMOTE_KNOWN = wire.SPAN_FLAGS_CONTEXT_HAS_IS_REMOTE_MASK
 _LONGEST_INT = 2**63
 
 
-def span_message(span: Span) -> wire.Span:
-    """The message of one span."""
-    message = wire.Span(
-        trace_id=bytes.fromhex(span.trace_id),
-        span_id=bytes.fromhex(span.span_id),
-        parent_span_id=bytes.fromhex(span.parent_id or ""),
-        name=sayable(span.name),
-        kind=_KINDS[span.kind],
-        start_time_unix_nano=span.start_ns,
-        end_time_unix_nano=span.end_ns,
-        attributes=_attributes(span.attributes),
-        events=map(_event, span.events),
-        flags=_REMOTE_KNOWN | (_SAMPLED if span.sampled else 0),
-    )
-    if span.error is not None:
-        message.status.CopyFrom(wire.Status(code=wire.Status.STATUS_CODE_ERROR, message=sayable(span.error)))
-    return message
+class TraceRequest:
+    """A whole request, span by span; `scope` is the name and version of what made them."""
 
+    def __init__(self, resource: Mapping[str, str], scope: tuple[str, str]) -> None:
+        self._request = ExportTraceServiceRequest()
+        of_resource = self._request.resource_spans.add()
+        _fill(of_resource.resource.attributes, resource)
+        self._spans = of_resource.scope_spans.add()
+        self._spans.scope.name, self._spans.scope.version = scope
 
-def log_message(event: LogEvent) -> LogRecord:
-    """The message of one event."""
-    return LogRecord(
-        time_unix_nano=event.at_ns,
-        observed_time_unix_nano=event.at_ns,
-        severity_number=SeverityNumber.SEVERITY_NUMBER_INFO,
-        event_name=event.name,
-        attributes=_attributes(event.attributes),
-        trace_id=bytes.fromhex(event.trace_id),
-        span_id=bytes.fromhex(event.span_id),
-        flags=_SAMPLED,
-    )
+    def add(self, span: Span) -> None:
+        """One more."""
+        message = self._spans.spans.add()
+        message.trace_id = bytes.fromhex(span.trace_id)
+        message.span_id = bytes.fromhex(span.span_id)
+        message.parent_span_id = bytes.fromhex(span.parent_id or "")
+        message.name = sayable(span.name)
+        message.kind = _KINDS[span.kind]
+        message.start_time_unix_nano = span.start_ns
+        message.end_time_unix_nano = span.end_ns
+        message.flags = _REMOTE_KNOWN | (_SAMPLED if span.sampled else 0)
+        _fill(message.attributes, span.attributes)
+        for event in span.events:
+            told = message.events.add()
+            told.name, told.time_unix_nano = event.name, event.at_ns
+            _fill(told.attributes, event.attributes)
+        if span.error is not None:
+            message.status.code = wire.Status.STATUS_CODE_ERROR
+            message.status.message = sayable(span.error)
+
+    def encoded(self) -> bytes:
+        """The request. Two of them, one behind the other, are a request as well, as protobuf has it."""
+        return bytes(self._request.SerializeToString())
 
 
 def trace_request(spans: Iterable[wire.Span], resource: Mapping[str, str], scope: tuple[str, str]) -> bytes:
-    """A whole request; `scope` is the name and version of what made the spans."""
-    of_scope = wire.ScopeSpans(scope=InstrumentationScope(name=scope[0], version=scope[1]), spans=spans)
-    of_resource = wire.ResourceSpans(resource=_resource(resource), scope_spans=[of_scope])
-    return bytes(ExportTraceServiceRequest(resource_spans=[of_resource]).SerializeToString())
+    """A request of messages that are made already."""
+    request = ExportTraceServiceRequest()
+    of_resource = request.resource_spans.add()
+    _fill(of_resource.resource.attributes, resource)
+    of_scope = of_resource.scope_spans.add()
+    of_scope.scope.name, of_scope.scope.version = scope
+    of_scope.spans.extend(spans)
+    return bytes(request.SerializeToString())
 
 
-def log_request(records: Sequence[LogRecord], resource: Mapping[str, str], scope: tuple[str, str]) -> bytes:
-    """A whole request of events."""
-    of_scope = ScopeLogs(scope=InstrumentationScope(name=scope[0], version=scope[1]), log_records=records)
-    of_resource = ResourceLogs(resource=_resource(resource), scope_logs=[of_scope])
-    return bytes(ExportLogsServiceRequest(resource_logs=[of_resource]).SerializeToString())
+def log_request(events: Iterable[LogEvent], resource: Mapping[str, str], scope: tuple[str, str]) -> bytes:
+    """A request of events."""
+    request = ExportLogsServiceRequest()
+    of_resource = request.resource_logs.add()
+    _fill(of_resource.resource.attributes, resource)
+    of_scope = of_resource.scope_logs.add()
+    of_scope.scope.name, of_scope.scope.version = scope
+    for event in events:
+        _log(of_scope.log_records.add(), event)
+    return bytes(request.SerializeToString())
 
 
-def _resource(attributes: Mapping[str, str]) -> Resource:
-    return Resource(attributes=_attributes(attributes))
+def _log(message: LogRecord, event: LogEvent) -> None:
+    message.time_unix_nano = message.observed_time_unix_nano = event.at_ns
+    message.severity_number = SeverityNumber.SEVERITY_NUMBER_INFO
+    message.event_name = event.name
+    message.trace_id = bytes.fromhex(event.trace_id)
+    message.span_id = bytes.fromhex(event.span_id)
+    message.flags = _SAMPLED
+    _fill(message.attributes, event.attributes)
 
 
-def _event(event: SpanEvent) -> wire.Span.Event:
-    return wire.Span.Event(name=event.name, time_unix_nano=event.at_ns, attributes=_attributes(event.attributes))
-
-
-def _attributes(attributes: Mapping[str, Attribute]) -> list[KeyValue]:
-    return [KeyValue(key=key, value=_value(value)) for key, value in attributes.items() if value is not None]
-
-
-def _value(value: str | bool | int | float | tuple[str, ...]) -> AnyValue:  # noqa: PYI041 - ints stay ints on the wire
-    if isinstance(value, str):
-        return AnyValue(string_value=sayable(value))
-    if isinstance(value, bool):
-        return AnyValue(bool_value=value)
-    if isinstance(value, int):
-        return AnyValue(int_value=value) if -_LONGEST_INT <= value < _LONGEST_INT else AnyValue(string_value=str(value))
-    if isinstance(value, float):
-        return AnyValue(double_value=value)
-    return AnyValue(array_value=ArrayValue(values=[AnyValue(string_value=sayable(each)) for each in value]))
+def _fill(into: Any, attributes: Mapping[str, Attribute]) -> None:
+    """`into` is a message's repeated key and value."""
+    for key, value in attributes.items():
+        if value is None:
+            continue
+        pair = into.add()
+        pair.key = key
+        told = pair.value
+        if isinstance(value, str):
+            told.string_value = sayable(value)
+        elif isinstance(value, bool):
+            told.bool_value = value
+        elif isinstance(value, float):
+            told.double_value = value
+        elif isinstance(value, int):
+            if -_LONGEST_INT <= value < _LONGEST_INT:
+                told.int_value = value
+            else:
+                told.string_value = str(value)
+        else:
+            for each in value:
+                told.array_value.values.add().string_value = sayable(each)

@@ -10,7 +10,7 @@ from google.protobuf.message import DecodeError
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
 
 from tandem.adapters.otlp.collector import LOGS, TRACES, Collector, Endpoint, collector
-from tandem.adapters.otlp.encoding import log_message, log_request, span_message, trace_request
+from tandem.adapters.otlp.encoding import TraceRequest, log_request
 from tandem.adapters.otlp.trace import Tracing
 from tandem.domain.errors import DocumentRejected, UpstreamUnavailable
 from tandem.domain.record import AnswerRecord
@@ -66,14 +66,12 @@ class OtlpSink:
     def _encoded(self, records: Sequence[AnswerRecord]) -> list[_Encoded]:
         encoded = []
         for record in records:
-            spans = map(span_message, self._tracing.spans(record))
-            events = tuple(map(log_message, self._tracing.events(record)))
-            encoded.append(
-                _Encoded(
-                    trace_request(spans, self._resource, self._scope),
-                    log_request(events, self._resource, self._scope) if events else b"",
-                )
-            )
+            request = TraceRequest(self._resource, self._scope)
+            for span in self._tracing.spans(record):
+                request.add(span)
+            events = self._tracing.events(record)
+            told = log_request(events, self._resource, self._scope) if events else b""
+            encoded.append(_Encoded(request.encoded(), told))
             # Python's lock is let go: without, whoever streams tokens meanwhile gets it every 5 ms only.
             time.sleep(0)  # noqa: TID251 - in a thread, for no time
         return encoded
@@ -114,7 +112,7 @@ class OtlpSink:
         if self._refused <= _IN_A_ROW:
             return
         try:
-            await self._to.post(TRACES, trace_request((), self._resource, self._scope))
+            await self._to.post(TRACES, TraceRequest(self._resource, self._scope).encoded())
         except DocumentRejected as probed:
             raise UpstreamUnavailable(
                 f"{error.message} It refuses whatever comes.",

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from hashlib import blake2b
 
 from tandem.adapters.otlp import openinference
-from tandem.adapters.otlp.attributes import GEN_AI, OURS, WORKFLOW, Of, Row, attributes
+from tandem.adapters.otlp.attributes import GEN_AI, OURS, WORKFLOW, Of, attributes, by_span
 from tandem.adapters.otlp.span import Attribute, Kind, LogEvent, Span, SpanEvent
 from tandem.domain.passage import StageTime
 from tandem.domain.record import AnswerRecord
@@ -15,6 +15,7 @@ EVALUATION = "gen_ai.evaluation.result"
 DETAILS = "gen_ai.client.inference.operation.details"
 # Whoever was refused by policy, or left, is no fault of ours; the span's `error.type` tells of it all the same.
 _FAULTS = ("failed", "refused")
+_ROWS = {False: by_span(*GEN_AI, *OURS), True: by_span(*GEN_AI, *OURS, *openinference.ROWS)}
 _OUTER = ("queue", "retrieval", "generation")
 
 
@@ -43,7 +44,7 @@ class Tracing:
         scores = [LogEvent(root.trace_id, root.span_id, EVALUATION, at_ns, told) for told in _scores(record)]
         if not any(stage.name == "generation" for stage in record.timing.stages):
             return tuple(scores)
-        told = attributes(GEN_AI, "chat", record)
+        told = attributes(_ROWS[False]["chat"], record)
         return (LogEvent(root.trace_id, root.child("chat").span_id, DETAILS, at_ns, told), *scores)
 
     def _spans(self, record: AnswerRecord) -> Iterator[Span]:
@@ -58,7 +59,7 @@ class Tracing:
             _ns(record.timing.began_at),
             end_ns,
             "server" if record.mode == "online" else "internal",
-            attributes(self._rows, "request", record),
+            attributes(_ROWS[self.openinference]["request"], record),
             scores,
             _said(record) if record.outcome in _FAULTS else None,
             root.sampled,
@@ -78,7 +79,7 @@ class Tracing:
         parent = root.child("retrieval") if inner else root
         place = parent.child(step if nth == 1 else f"{step}/{nth}")
         began_ns = _ns(record.timing.began_at) + _ns(max(stage.began_s, 0.0))
-        told = attributes(self._rows, of, record) if of else self._plain(record, stage)
+        told = attributes(_ROWS[self.openinference][of], record) if of else self._plain(record, stage)
         failed = record.error is not None and record.error.stage == stage.name
         if failed and record.error is not None:
             told = {**told, "error.type": record.error.code}
@@ -103,10 +104,6 @@ class Tracing:
         if stage.name == "rerank":
             told["gen_ai.request.model"] = record.retrieval.reranker
         return told
-
-    @property
-    def _rows(self) -> tuple[Row, ...]:
-        return (*GEN_AI, *OURS, *openinference.ROWS) if self.openinference else (*GEN_AI, *OURS)
 
 
 def context(record: AnswerRecord) -> SpanContext:
