@@ -142,11 +142,16 @@ async def test_a_file_is_brought_up_when_it_is_opened_by_two_at_once(tmp_path: P
 async def test_a_server_that_is_behind_is_refused_with_the_way_out(fresh_database: str) -> None:
     async with postgres_database(fresh_database) as behind:
         with pytest.raises(ConfigurationError, match="not there yet") as refused:
-            await StoredReceipts(behind).keep([answer_record()])
+            await behind.refuse()
         assert "tandem db upgrade" in (refused.value.hint or "")
+        # Whoever came while the server was away is told so with each use.
+        with pytest.raises(UpstreamUnavailable, match="not there yet") as unusable:
+            await StoredReceipts(behind).keep([answer_record()])
+        assert "tandem db upgrade" in (unusable.value.hint or "")
         async with postgres_database(fresh_database, migrates=True) as job:
             await job.write(schema.upgrade)
         await StoredReceipts(behind).keep([answer_record()])
+        await behind.refuse()
 
 
 async def test_a_server_that_is_away_is_told_and_used_again_when_it_is_back(server: PostgresServer) -> None:
@@ -168,6 +173,8 @@ async def test_a_server_that_is_away_is_told_and_used_again_when_it_is_back(serv
 
 async def test_the_password_is_in_no_message() -> None:
     async with postgres_database("postgresql://tandem:s3cret-word@127.0.0.1:1/db", connect_timeout_s=1) as database:
+        # It may come later: nothing is refused for that.
+        await database.refuse()
         with pytest.raises(UpstreamUnavailable) as away:
             await StoredReceipts(database).tenants()
     assert "s3cret-word" not in f"{away.value.message} {away.value.hint}"

@@ -136,6 +136,7 @@ async def database(settings: Settings) -> AsyncIterator["Database"]:
             yield embedded
         return
     async with _postgres(settings.state, settings.state.url.get_secret_value(), migrates=False) as one:
+        await one.refuse()
         yield one
 
 

@@ -1,6 +1,7 @@
 """Statements in threads beside the event loop, and the database's faults in our own terms."""
 
 import asyncio
+import logging
 from collections.abc import Callable
 from concurrent.futures import Executor
 from typing import TypeVar
@@ -18,6 +19,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from tandem.adapters.state import schema
 from tandem.domain.errors import (
+    ConfigurationError,
     DocumentRejected,
     StoreBusy,
     StoreFull,
@@ -27,13 +29,15 @@ from tandem.domain.errors import (
 )
 
 T = TypeVar("T")
+_log = logging.getLogger("tandem.state")
 STAGE = "state"
 
 
 class Database:
     """One engine. `place` is how messages name it: never with its password. Writers may be fewer than readers.
 
-    `check` looks at the schema once, with the first connection that can be made, and raises `ConfigurationError`.
+    `check` looks at the schema once, with the first connection that can be made, and raises `ConfigurationError`; to who
+    uses the store later that is one that cannot be used now.
     """
 
     def __init__(
@@ -51,6 +55,15 @@ class Database:
         self._readers = readers
         self._writers = writers
 
+    async def refuse(self) -> None:
+        """Raises `ConfigurationError` for a schema that is not this Tandem's. A store that is away is looked at later."""
+        try:
+            await self.read(lambda _: None)
+        except _Refused as refused:
+            raise ConfigurationError(refused.message, hint=refused.hint) from refused
+        except UpstreamUnavailable as away:
+            _log.warning("%s Answers are given all the same; their records wait.", away.message)
+
     async def read(self, work: Callable[[Connection], T]) -> T:
         """What `work` returns, in a transaction of its own."""
         return await self._run(self._readers, work, writes=False)
@@ -59,6 +72,13 @@ class Database:
         """The same, committed when it returns and rolled back when it raises. It runs to its end even when nobody waits."""
         return await self._run(self._writers, work, writes=True)
 
+    def _look(self, connection: Connection) -> None:
+        try:
+            self._check(connection)
+        except ConfigurationError as error:
+            raise _Refused(error.message, hint=error.hint, stage=STAGE) from error
+        self._checked = True
+
     async def _run(self, executor: Executor, work: Callable[[Connection], T], *, writes: bool) -> T:
         def within() -> T:
             try:
@@ -66,13 +86,16 @@ class Database:
                     connection.execution_options(tandem_writes=writes)
                     with connection.begin():
                         if not self._checked:
-                            self._check(connection)
-                            self._checked = True
+                            self._look(connection)
                         return work(connection)
             except SQLAlchemyError as error:
                 raise _fault(error, self._place) from error
 
         return await asyncio.get_running_loop().run_in_executor(executor, within)
+
+
+class _Refused(UpstreamUnavailable):
+    """The schema is another one's."""
 
 
 def _fault(error: SQLAlchemyError, place: str) -> TandemError:
