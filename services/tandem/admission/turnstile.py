@@ -2,10 +2,12 @@
 
 import asyncio
 
+from tandem.admission.background import Background
 from tandem.admission.claim import Claim
 from tandem.admission.drain import Drain
 from tandem.admission.fair_queue import FairQueue
-from tandem.admission.limit import NO_TICKET, AdaptiveLimit
+from tandem.admission.limit import AdaptiveLimit
+from tandem.admission.slot import Slot
 from tandem.admission.waiter import Waiter
 from tandem.domain.context import RequestContext
 from tandem.domain.errors import DeadlineExceeded, Overloaded
@@ -21,11 +23,8 @@ _LASTING = 3.0
 # However quick the answers are: what this process's own delays may look like.
 _LEAST_WAIT_S = 0.02
 _LEAST_LASTING_S = 0.1
-# A server that takes so many times its usual first token says nothing, whoever stopped waiting for it. Never sooner than
-# the second, nor than the third while nothing is known of it.
-_SILENCE = 10.0
-_LEAST_SILENCE_S = 1.0
-_UNKNOWN_SILENCE_S = 10.0
+# The part of the limit that work in the background leaves free for those who come next.
+_SPARE = 1 / 8
 
 
 class Turnstile:
@@ -36,11 +35,15 @@ class Turnstile:
     idea of controlled delay (Nichols and Jacobson, 2012). Times come from how long slots are held. First come, first
     served stays: with a queue this short, last come first answered as many (2,424 of 16 slots in a minute at four times
     the load) with a p99 wait of 1.7 s instead of 0.4 s at twice the load, and refused after seconds, not at once.
+
+    Claims in the background have a queue of their own. They get what is left while nobody else waits, and whoever has
+    to wait has as many of their slots called back as it takes, the youngest first.
     """
 
     def __init__(self, limit: AdaptiveLimit, *, max_waiting: int, max_wait_s: float, clock: Clock) -> None:
         self._limit = limit
         self._queue = FairQueue()
+        self._background = Background()
         self._max_waiting = max_waiting
         self._max_wait_s = max_wait_s
         self._clock = clock
@@ -60,21 +63,31 @@ class Turnstile:
 
     @property
     def waiting(self) -> int:
-        """Requests that wait for one."""
+        """Requests that wait for one, but for those in the background."""
         return len(self._queue)
 
+    @property
+    def in_background(self) -> int:
+        """Slots taken in the background; `running` has them, too."""
+        return self._background.running
+
+    @property
+    def waiting_in_background(self) -> int:
+        """Requests in the background that wait for a slot."""
+        return len(self._background.queue)
+
     def expected_wait_s(self) -> float:
-        """How long a new request of normal priority would wait; 0 when a slot is free."""
-        if self._has_slot():
+        """How long a new request of normal priority would wait; 0 when a slot is free, or would be given back for it."""
+        if self._has_slot() or (self._background.running and self._wanted < self._limit.value):
             return 0.0
         return (self._queue.ahead(Priority.normal) + 1) * self._gap_s(self._clock.monotonic_s())
 
     def refusal(self, claim: Claim) -> Overloaded | None:
         """What `take` would raise at once; None when it would give a slot or wait for one. Changes nothing."""
-        if self._has_slot():
+        if self._has_slot_for(claim):
             return None
         now_s = self._clock.monotonic_s()
-        return None if self._queue.has_room(claim, self._room(now_s)) else self._full(now_s)
+        return None if self._queue_of(claim).has_room(claim, self._room_for(claim, now_s)) else self._full(now_s)
 
     async def take(self, claim: Claim, context: RequestContext) -> "Slot":
         """A slot as soon as it is this claim's turn, to be freed by whoever took it.
@@ -85,75 +98,123 @@ class Turnstile:
         arrived_s = self._clock.monotonic_s()
         if context.deadline_s is not None and context.deadline_s <= arrived_s:
             raise DeadlineExceeded("queue")
-        if self._has_slot():
-            self._queue.took(claim)
-            self._start(arrived_s)
-            return Slot(self, self._limit, self._clock, claim, arrived_s, 0.0)
-        room = self._room(arrived_s)
-        if not self._queue.has_room(claim, room):
+        queue = self._queue_of(claim)
+        if self._has_slot_for(claim):
+            queue.took(claim)
+            return self._start(claim, arrived_s, arrived_s)
+        room = self._room_for(claim, arrived_s)
+        if not queue.has_room(claim, room):
             raise self._full(arrived_s)
-        await self._wait(claim, arrived_s, context.deadline_s, room)
-        now_s = self._clock.monotonic_s()
-        return Slot(self, self._limit, self._clock, claim, now_s, now_s - arrived_s)
+        return await self._wait(queue, claim, arrived_s, context.deadline_s, room)
 
-    def free(self, claim: Claim, taken_s: float) -> None:
-        """A slot is free again."""
-        now_s = self._clock.monotonic_s()
-        self._drain.freed(now_s - taken_s, now_s)
-        self._give_back(claim, now_s - taken_s)
+    def free(self, slot: Slot) -> None:
+        """A slot is free again, unless it was taken away from its holder before."""
+        held_s = (now_s := self._clock.monotonic_s()) - slot.taken_s
+        if not slot.claim.background:
+            self._drain.freed(held_s, now_s)
+            self._give_back(slot.claim, held_s)
+        elif self._background.back(slot):
+            # What is called back says nothing of how long answers take.
+            self._drain.taken(now_s)
+            # Whoever waits for it has not waited for others like themselves.
+            self._queued_since_s = now_s
+            self._give_back(slot.claim, held_s)
 
     def fill(self) -> None:
         """Lets in whoever has a slot now: one was freed, or the limit has risen."""
-        if not self._queue:
-            return
         now_s = self._clock.monotonic_s()
-        self._drop_late(now_s)
-        while self._queue and self._running < self._limit.value:
-            waiter = self._queue.pop()
+        if self._queue:
+            self._drop_late(now_s)
+            self._let_in(self._queue, now_s, self._limit.value)
+            if not self._queue:
+                self._emptied_s = now_s
+            self._recall()
+        if not self._queue and self._background.queue:
+            self._let_in(self._background.queue, now_s, self._left)
+
+    def _let_in(self, queue: FairQueue, now_s: float, limit: int) -> None:
+        while queue and self._running < limit:
+            waiter = queue.pop()
             # Cancelled ones are still here when their task has not run since.
             if waiter.granted.done() or self._is_too_late(waiter, now_s):
-                self._queue.gave_back(waiter.claim, None)
+                queue.gave_back(waiter.claim, None)
             else:
-                self._start(now_s)
-                waiter.granted.set_result(None)
-        if not self._queue:
-            self._emptied_s = now_s
+                waiter.granted.set_result(self._start(waiter.claim, waiter.arrived_s, now_s))
 
-    async def _wait(self, claim: Claim, arrived_s: float, deadline_s: float | None, room: int) -> None:
+    def _recall(self) -> None:
+        """As many slots of the background as those who wait need."""
+        background = self._background
+        while background.lent and self._wanted + background.lent > self._limit.value:
+            background.recall(self.free)
+
+    async def _wait(
+        self, queue: FairQueue, claim: Claim, arrived_s: float, deadline_s: float | None, room: int
+    ) -> Slot:
         loop = asyncio.get_running_loop()
         waiter = Waiter(claim, arrived_s, deadline_s, loop.create_future())
-        if not self._queue and arrived_s - self._emptied_s > self._short_s():
+        if queue is self._queue and not queue and arrived_s - self._emptied_s > self._short_s():
             self._queued_since_s = arrived_s
-        gone = self._queue.add(waiter, room)
+        gone = queue.add(waiter, room)
         if gone is not None:
             gone.tell(self._full(arrived_s))
         hurried = deadline_s is not None and deadline_s - arrived_s < self._max_wait_s
         longest_s = deadline_s - arrived_s if deadline_s is not None and hurried else self._max_wait_s
         timer = loop.call_later(longest_s, self._give_up, waiter, hurried)
+        if queue is self._queue:
+            self._recall()
         try:
-            await waiter.granted
+            return await waiter.granted
         except asyncio.CancelledError:
             if waiter.granted.done() and not waiter.granted.cancelled() and waiter.granted.exception() is None:
-                self._give_back(claim, None)
+                self._never_used(waiter.granted.result())
             else:
-                self._queue.remove(waiter)
+                queue.remove(waiter)
             raise
         finally:
             timer.cancel()
 
     def _give_up(self, waiter: Waiter, hurried: bool) -> None:
-        if self._queue.remove(waiter):
+        if self._queue_of(waiter.claim).remove(waiter):
             waiter.tell(DeadlineExceeded("queue") if hurried else self._full(self._clock.monotonic_s()))
+
+    def _never_used(self, slot: Slot) -> None:
+        if not slot.claim.background or self._background.back(slot):
+            self._give_back(slot.claim, None)
 
     def _give_back(self, claim: Claim, held_s: float | None) -> None:
         self._running -= 1
-        self._queue.gave_back(claim, held_s)
+        self._queue_of(claim).gave_back(claim, held_s)
         self.fill()
 
-    def _start(self, now_s: float) -> None:
+    def _start(self, claim: Claim, arrived_s: float, now_s: float) -> Slot:
         self._running += 1
         self._drain.taken(now_s)
         self._limit.running(self._running)
+        slot = Slot(self, self._limit, self._clock, claim, now_s, now_s - arrived_s)
+        if claim.background:
+            self._background.lend(slot)
+        return slot
+
+    def _queue_of(self, claim: Claim) -> FairQueue:
+        return self._background.queue if claim.background else self._queue
+
+    @property
+    def _wanted(self) -> int:
+        """Slots that others than the background hold or wait for."""
+        return self._running - self._background.running + len(self._queue)
+
+    @property
+    def _left(self) -> int:
+        """How many may run so that some of them do in the background."""
+        return self._limit.value - int(_SPARE * self._limit.value)
+
+    def _has_slot_for(self, claim: Claim) -> bool:
+        if not claim.background:
+            return self._has_slot()
+        return not self._queue and not self._background.queue and self._running < self._left
+
+    def _room_for(self, claim: Claim, now_s: float) -> int:
+        return self._max_waiting if claim.background else self._room(now_s)
 
     def _drop_late(self, now_s: float) -> None:
         """While the overload lasts, the ones that waited too long, as long as enough others are there."""
@@ -181,10 +242,11 @@ class Turnstile:
         return not self._queue and self._running < self._limit.value
 
     def _room(self, now_s: float) -> int:
-        """How many may wait: as many as are served before they have waited too long."""
+        """How many may wait: as many as are served before they have waited too long, or get a slot of the background."""
+        given_back = self._background.running
         if self._drain.held_s is None or not self._queue:
-            return self._max_waiting
-        return min(self._max_waiting, max(1, int(self._longest_s(now_s) / self._gap_s(now_s))))
+            return self._max_waiting + given_back
+        return given_back + min(self._max_waiting, max(1, int(self._longest_s(now_s) / self._gap_s(now_s))))
 
     def _longest_s(self, now_s: float) -> float:
         return self._short_s() if self._lasts(now_s) else self._max_wait_s
@@ -193,7 +255,7 @@ class Turnstile:
         return min(self._max_wait_s, max(_LEAST_WAIT_S, _LONGEST_SHARE * (self._drain.held_s or 0.0)))
 
     def _lasts(self, now_s: float) -> bool:
-        if self._drain.held_s is None or not self._queue:
+        if self._drain.held_s is None or not self._queue or self._background.running:
             return False
         lasting_s = min(self._max_wait_s, max(_LEAST_LASTING_S, _LASTING * self._drain.held_s))
         return now_s - self._queued_since_s > lasting_s
@@ -204,55 +266,3 @@ class Turnstile:
     def _full(self, now_s: float) -> Overloaded:
         wait_s = (len(self._queue) + 1) * self._gap_s(now_s)
         return Overloaded("Too many requests are waiting for the model.", retry_after_s=wait_s)
-
-
-class Slot:
-    """The right to ask the pool, told how it went. `waited_s`: how long it took to come."""
-
-    __slots__ = ("_asked_s", "_claim", "_clock", "_limit", "_taken_s", "_ticket", "_turnstile", "waited_s")
-
-    def __init__(
-        self, turnstile: Turnstile, limit: AdaptiveLimit, clock: Clock, claim: Claim, taken_s: float, waited_s: float
-    ) -> None:
-        self._turnstile = turnstile
-        self._limit = limit
-        self._clock = clock
-        self._claim = claim
-        self._taken_s = taken_s
-        self._ticket = NO_TICKET
-        self._asked_s = taken_s
-        self.waited_s = waited_s
-
-    def asked(self) -> None:
-        """The request goes to the pool now, or once more."""
-        self._lost()
-        self._ticket = self._limit.asked()
-        self._asked_s = self._clock.monotonic_s()
-
-    def first_token(self) -> None:
-        """The first token came."""
-        ticket, self._ticket = self._ticket, NO_TICKET
-        self._limit.first_token(ticket, self._clock.monotonic_s() - self._asked_s)
-        self._turnstile.fill()
-
-    @property
-    def silent(self) -> bool:
-        """True when a first token should have come long ago."""
-        usual_s = self._limit.baseline_s
-        longest_s = _UNKNOWN_SILENCE_S if usual_s is None else max(_LEAST_SILENCE_S, _SILENCE * usual_s)
-        return self._clock.monotonic_s() - self._asked_s > longest_s
-
-    def pushed_back(self) -> None:
-        """The pool answered that it has no room."""
-        ticket, self._ticket = self._ticket, NO_TICKET
-        self._limit.lost(ticket)
-        self._limit.pushed_back(ticket)
-
-    def free(self) -> None:
-        """It is over. To be called once."""
-        self._lost()
-        self._turnstile.free(self._claim, self._taken_s)
-
-    def _lost(self) -> None:
-        if self._ticket != NO_TICKET:
-            self._limit.lost(self._ticket, self._clock.monotonic_s() - self._asked_s)

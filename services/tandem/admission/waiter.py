@@ -4,16 +4,17 @@ import asyncio
 from dataclasses import dataclass
 
 from tandem.admission.claim import Claim
+from tandem.admission.slot import Slot
 
 
 @dataclass(eq=False, slots=True)
 class Waiter:
-    """Times are instants of the clock. `granted` is done when it has a slot, or holds the error to raise."""
+    """Times are instants of the clock. `granted` holds its slot, or the error to raise."""
 
     claim: Claim
     arrived_s: float
     deadline_s: float | None
-    granted: "asyncio.Future[None]"
+    granted: "asyncio.Future[Slot]"
 
     def tell(self, error: Exception) -> None:
         """It gets no slot, and why; unless that is settled already."""

@@ -20,6 +20,7 @@
     ├── ResidencyRefused          residency_refused           policy lets no configured pool answer
     ├── Overloaded                overloaded                  the platform is full: retryable, after `retry_after_s`
     │   └── RateLimited           rate_limit_exceeded         retryable: a tenant's own quota is used up
+    ├── Preempted                 preempted                   retryable: work in the background gave way to somebody who waits
     ├── DeadlineExceeded          deadline_exceeded           retryable; `stage` ran out of time
     ├── UpstreamUnavailable       upstream_unavailable        retryable: refused, reset, timed out before the first token
     ├── UpstreamFailed            upstream_failed             the peer answered with a failure, or a truncated answer
@@ -174,6 +175,13 @@ class RateLimited(Overloaded):
     """The tenant has used up its quota; there is room again after `retry_after_s` seconds."""
 
     code = "rate_limit_exceeded"
+
+
+class Preempted(TandemError):
+    """Work in the background had to give its place at a model to somebody who waits for an answer."""
+
+    code = "preempted"
+    retryable = True
 
 
 class DeadlineExceeded(TandemError):

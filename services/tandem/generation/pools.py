@@ -50,6 +50,7 @@ class Demand:
 
     Tokens are the most that may be used; `regions` is the collection's residency (None: anywhere); `conversation` names
     what it belongs to, and `follows` says that it is not its first turn; `pools` are those that serve the wanted model.
+    `background`: nobody waits for it.
     """
 
     tenant: Tenant
@@ -59,6 +60,7 @@ class Demand:
     conversation: str | None = None
     follows: bool = False
     pools: frozenset[str] | None = None
+    background: bool = False
 
     @property
     def allowed_regions(self) -> tuple[str, ...] | None:

@@ -47,6 +47,7 @@ _FACES: dict[type[TandemError], _Face] = {
     errors.DocumentRejected: _Face(422, _INVALID),
     errors.Overloaded: _Face(429, "overloaded_error", 1.0),
     errors.RateLimited: _Face(429, "rate_limit_error", 1.0),
+    errors.Preempted: _Face(503, "overloaded_error", 1.0),
     errors.DeadlineExceeded: _Face(504, "timeout_error"),
     errors.UpstreamUnavailable: _Face(503, "upstream_error", 2.0),
     errors.UpstreamFailed: _Face(502, "upstream_error"),

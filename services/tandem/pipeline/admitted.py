@@ -3,8 +3,10 @@
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from functools import partial
 
-from tandem.admission.turnstile import Claim, Slot
+from tandem.admission.claim import Claim
+from tandem.admission.slot import Slot
 from tandem.domain.context import RequestContext
 from tandem.domain.errors import (
     DeadlineExceeded,
@@ -23,6 +25,7 @@ from tandem.generation.retries import pause_s
 from tandem.pipeline.asking import Asking, Stream
 from tandem.pipeline.pool import Pool, Trying
 from tandem.pipeline.traffic import TrafficMeter
+from tandem.pipeline.yielding import Unyielding, Yielding
 from tandem.ports.clock import Clock
 
 # A server that says "later" for longer than this is not waited for.
@@ -35,7 +38,7 @@ class Admitted:
     `cost` and `spent` are what it took, over all pools, once it has left; `card` is the model last asked about.
     """
 
-    __slots__ = ("_ahead", "_aside", "_attempts", "_clock", "_context", "_demand", "_estimate", "_held_for_waking", "_meter", "_pool", "_prices", "_reason", "_slot", "_spend", "_trying", "_usage", "card", "cost", "spent")  # fmt: skip
+    __slots__ = ("_ahead", "_aside", "_attempts", "_clock", "_context", "_demand", "_estimate", "_held_for_waking", "_meter", "_pool", "_prices", "_reason", "_slot", "_spend", "_trying", "_usage", "_yielding", "card", "cost", "spent")  # fmt: skip
 
     def __init__(
         self,
@@ -47,6 +50,7 @@ class Admitted:
         trying: Trying,
         meter: TrafficMeter,
         clock: Clock,
+        yielding: Yielding | Unyielding,
     ) -> None:
         self._ahead = list(pools)
         self._reason = choice.reason
@@ -56,6 +60,7 @@ class Admitted:
         self._trying = trying
         self._meter = meter
         self._clock = clock
+        self._yielding = yielding
         self._attempts = 0
         self._held_for_waking = False
         self._usage: Usage | None = None
@@ -153,8 +158,11 @@ class Admitted:
         await pool.waking.awake(self._context)
         if not pool.endpoints.up:
             raise pool.broken()
-        claim = Claim(self._demand.tenant.name, self._demand.tenant.weight, self._demand.tenant.priority)
+        tenant, background = self._demand.tenant, self._demand.background
+        claim = Claim(tenant.name, tenant.weight, tenant.priority, background)
         self._slot = slot = await pool.turnstile.take(claim, self._context)
+        if background:
+            slot.when_recalled(partial(self._give_way, pool.policy.name))
         try:
             self._spend = self._prices.reserve(pool.policy.name, self._demand)
         finally:
@@ -162,6 +170,10 @@ class Admitted:
                 self.leave()
         self._pool = pool
         return slot
+
+    def _give_way(self, pool: str) -> None:
+        self._meter.refused(pool, "preempted")
+        self._yielding.wanted()
 
     async def _first(self, prompt: Prompt, sampling: Sampling) -> Asking:
         """A server that has said something."""

@@ -3,18 +3,19 @@
 from collections import Counter
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from tandem.admission.turnstile import Claim
 from tandem.domain.context import RequestContext
 from tandem.domain.errors import Overloaded, ResidencyRefused, TandemError, UnknownModel
 from tandem.domain.generation import ModelCard
 from tandem.domain.lineage import base_of
-from tandem.domain.tenants import Priority, Tenants
+from tandem.domain.tenants import Tenants
 from tandem.generation.pools import Demand, PoolChoice, PoolView, conversation_key
 from tandem.pipeline.admitted import Admitted
 from tandem.pipeline.pool import Pool, Trying
 from tandem.pipeline.traffic import PoolLoad, TrafficMeter
+from tandem.pipeline.yielding import Unyielding, Yielding
 from tandem.ports.clock import Clock
 
 
@@ -23,7 +24,7 @@ class Asked:
     """What a request is before any work is done for it. `opening` is the conversation's first message.
 
     Tokens are the most that prompt and answer may take; `model` a model's own name, None for any. `pools` are the only ones
-    to ask, None for those that answer; `background`: whoever waits for an answer goes first.
+    to ask, None for those that answer; `background`: nobody waits for it, so it gives way to whoever waits for an answer.
     """
 
     collection: str
@@ -93,7 +94,8 @@ class Dispatch:
         """Waits for a slot; leaving frees it.
 
         Raises `Overloaded` when every pool that may answer is full or spent, `ResidencyRefused` when policy allows
-        none, `UpstreamUnavailable` when none is up, `UnknownModel`, and `DeadlineExceeded("queue")`.
+        none, `UpstreamUnavailable` when none is up, `UnknownModel`, and `DeadlineExceeded("queue")`; in the background
+        `Preempted`, at any time until it has left: this task is cancelled for it.
         """
         demand = await self._demand(asked, context)
         try:
@@ -102,6 +104,7 @@ class Dispatch:
             self._meter.forbidden()
             raise
         wanted = choice.first_wanted
+        yielding = Yielding() if asked.background else Unyielding()
         admitted = Admitted(
             [self._pools[name] for name in choice.pools],
             choice,
@@ -111,12 +114,14 @@ class Dispatch:
             self._trying,
             self._meter,
             self._clock,
+            yielding,
         )
         self._trying.budget.earn()
         self._wanted[wanted] += 1
         try:
-            await admitted.enter()
-            yield admitted
+            with yielding:
+                await admitted.enter()
+                yield admitted
         finally:
             self._wanted[wanted] -= 1
             admitted.leave()
@@ -127,8 +132,6 @@ class Dispatch:
 
     async def _demand(self, asked: Asked, context: RequestContext) -> Demand:
         tenant = self._tenants.of(context.tenant)
-        if asked.background:
-            tenant = replace(tenant, priority=Priority.low)
         return Demand(
             tenant=tenant,
             prompt_tokens=asked.prompt_tokens,
@@ -138,6 +141,7 @@ class Dispatch:
             conversation=conversation_key(tenant.name, asked.opening) if asked.opening else None,
             follows=asked.follows,
             pools=asked.pools if asked.model is None else await self._serving(asked.model),
+            background=asked.background,
         )
 
     async def _serving(self, model: str) -> frozenset[str]:

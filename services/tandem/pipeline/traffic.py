@@ -15,7 +15,7 @@ class TrafficMeter(Protocol):
         ...
 
     def refused(self, pool: str, reason: str) -> None:
-        """It got none: full, down or cap."""
+        """It got none: full, down or cap; or had to give it back: preempted."""
         ...
 
     def forbidden(self) -> None:

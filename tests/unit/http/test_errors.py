@@ -15,7 +15,7 @@ EXPECTED = {
     errors.UnknownPrompt: 404, errors.ContextTooLong: 400, errors.PayloadTooLarge: 413, errors.UnsupportedContent: 400,
     errors.Unauthenticated: 401, errors.DocumentRejected: 422, errors.Overloaded: 429, errors.DeadlineExceeded: 504,
     errors.PermissionDenied: 403, errors.ResidencyRefused: 403, errors.RateLimited: 429,
-    errors.UpstreamUnavailable: 503, errors.UpstreamFailed: 502, errors.ShuttingDown: 503, errors.StoreBusy: 503,
+    errors.UpstreamUnavailable: 503, errors.UpstreamFailed: 502, errors.ShuttingDown: 503, errors.Preempted: 503, errors.StoreBusy: 503,
     errors.StoreFull: 507,
     errors.StoreMismatch: 409, errors.VersionConflict: 409, errors.PromotionRefused: 409, errors.ConfigurationError: 500, TandemError: 500,
 }  # fmt: skip

@@ -235,7 +235,7 @@ async def test_a_hundred_requests_over_failing_servers_leave_every_slot_free() -
 async def test_a_server_that_is_silent_for_longer_than_anybody_waits_opens_its_breaker(
     ended_by: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("tandem.admission.turnstile._UNKNOWN_SILENCE_S", 0.02)
+    monkeypatch.setattr("tandem.admission.slot._UNKNOWN_SILENCE_S", 0.02)
     server = Silent()
     one = pool("base", server, breaker_failures=2)
     to = dispatch(one)

@@ -9,7 +9,7 @@ from typing import Literal, Protocol
 from tandem.admission.bucket import Bucket
 from tandem.admission.quotas import Reservation
 from tandem.domain.context import RequestContext
-from tandem.domain.errors import TandemError
+from tandem.domain.errors import Preempted, TandemError
 from tandem.domain.record import AnswerRecord
 from tandem.pipeline.dispatching import Asked, Dispatch
 from tandem.pipeline.rewriting import SlotRewriter
@@ -113,7 +113,7 @@ class Judging:
             return "over_rate"
         self._rate = self._rate.take(1)
         try:
-            scores = await self._judged(record)
+            scores = await self._undisturbed(record)
             if scores is None:
                 return "unreadable"
             self._meter.scored(scores)
@@ -127,7 +127,17 @@ class Judging:
         await asyncio.sleep(_PLACED_AFTER_S)
         return await self._verdicts.judged(record.asker.tenant, record.id, scores)
 
-    async def _judged(self, record: AnswerRecord) -> dict[str, float] | None:
+    async def _undisturbed(self, record: AnswerRecord) -> dict[str, float] | None:
+        """Begun again whenever somebody needed the slot, within the time that one look may take."""
+        until_s = self._clock.monotonic_s() + self._policy.timeout_s
+        while True:
+            try:
+                return await self._judged(record, until_s - self._clock.monotonic_s())
+            except Preempted:
+                if not self._affords():
+                    raise
+
+    async def _judged(self, record: AnswerRecord, within_s: float) -> dict[str, float] | None:
         texts = [passage.text for passage in record.retrieval.passages if passage.text]
         prompt = judgement(record.question.text or "", texts, record.answer.text or "")
         tokens = sum(len(message.content) for message in prompt.messages) // _CHARS_PER_TOKEN
@@ -142,7 +152,7 @@ class Judging:
         bill = Reservation(asked.prompt_tokens)
         admitted = None
         try:
-            async with asyncio.timeout(self._policy.timeout_s), self._dispatch.admit(asked, context) as admitted:
+            async with asyncio.timeout(within_s), self._dispatch.admit(asked, context) as admitted:
                 rewriter = SlotRewriter(admitted, bill)
                 if not await rewriter.available():
                     return None
