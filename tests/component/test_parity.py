@@ -339,6 +339,30 @@ async def test_an_unknown_receipt_is_404(http: aiohttp.ClientSession) -> None:
         assert (reply.status, (await reply.json())["error"]["code"]) == (404, "receipt_not_found")
 
 
+async def test_feedback_counts_once_and_goes_with_its_user(http: aiohttp.ClientSession) -> None:
+    async with http.post("/v1/chat/completions", json={**chat(FEE), "user": "parity-ann"}) as reply:
+        name = reply.headers["x-tandem-receipt-id"]
+    for rating, again in (("up", False), (-0.5, True)):
+        said = {"receipt_id": name, "rating": rating, "comment": "Mail ann@example.org", "labels": ["fees"]}
+        async with http.post("/v1/feedback", json=said) as reply:
+            told = await reply.json()
+        assert (reply.status, told["replaced"], told["comment"]) == (200, again, "Mail [email]"), told
+    shown = (await receipt(http, name))["feedback"]
+    assert [(each["rating"], each["user"]) for each in shown] == [(-0.5, "parity-ann")]
+    async with http.post("/v1/feedback", json={"receipt_id": "rcpt-0", "rating": "up"}) as reply:
+        assert (reply.status, (await reply.json())["error"]["code"]) == (404, "receipt_not_found")
+
+    await listed(http, name)
+    async with http.get("/v1/privacy/export", params={"user": "parity-ann"}) as reply:
+        kinds = [json.loads(line)["kind"] for line in (await reply.read()).splitlines()]
+    assert kinds == ["receipt", "feedback", "end"]
+    async with http.post("/v1/privacy/delete", json={"user": "parity-ann"}) as reply:
+        done = await reply.json()
+    assert (done["deleted"]["receipts"], done["deleted"]["feedback"]) == (1, 1), done
+    async with http.get(f"/v1/receipts/{name}") as reply:
+        assert reply.status == 404
+
+
 async def receipt(http: aiohttp.ClientSession, name: str) -> dict[str, Any]:
     async with http.get(f"/v1/receipts/{name}") as reply:
         told: dict[str, Any] = await reply.json()

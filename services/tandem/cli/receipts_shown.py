@@ -13,6 +13,7 @@ from tandem.cli.lineage_shown import when
 
 if TYPE_CHECKING:
     from tandem.cli.receipt_diff import Piece, ReceiptDiff
+    from tandem.http.wire.feedback import WireFeedback
     from tandem.http.wire.receipts import WireReceipt, WireReceiptLine
 
 _QUESTION_CHARS = 60
@@ -68,6 +69,7 @@ def print_receipt(receipt: "WireReceipt") -> None:
         "trace": receipt.trace.trace_id if receipt.trace else "",
         "scores": ", ".join(f"{name} {value:.2f}" for name, value in receipt.scores.items()),
         "redacted": ", ".join(f"{count} {kind}" for kind, count in receipt.redacted.items()),
+        "feedback": "; ".join(map(_opinion, receipt.feedback)),
     }  # fmt: skip
     for name, fact in facts.items():
         if fact:
@@ -80,6 +82,12 @@ def print_receipt(receipt: "WireReceipt") -> None:
     _print_passages(receipt)
     out.print()
     print_table(("step", "began s", "took s"), [(each.name, each.began_s, each.took_s) for each in timing.stages])
+
+
+def _opinion(said: "WireFeedback") -> str:
+    by = "/".join(filter(None, (said.caller, said.user)))
+    words = [*said.labels, said.comment, said.corrected_answer and f"right: {said.corrected_answer}"]
+    return " ".join([f"{said.rating:+g} by {by}", *filter(None, words)])
 
 
 def print_diff(diff: "ReceiptDiff") -> None:
