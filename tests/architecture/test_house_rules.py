@@ -69,15 +69,7 @@ def test_only_the_composition_root_asks_whether_a_peer_is_remote() -> None:
         return bool(re.search(r"\b(retriever|vectors|predictor|reranker)\.url\b|\btarget\s*[!=]=\s*'", text))
 
     # targets.py refuses a gateway without peers; entry.py and session.py look at a flag, not at a way to run.
-    allowed = {
-        "app/parts.py",
-        "app/kept.py",
-        "app/sinks.py",
-        "app/targets.py",
-        "app/surface.py",
-        "app/entry.py",
-        "cli/session.py",
-    }
+    allowed = {"app/parts.py", "app/kept.py", "app/targets.py", "app/surface.py", "app/entry.py", "cli/session.py"}
     assert places(asks, allowed=allowed) == []
 
 

@@ -24,9 +24,10 @@ async def monitor(
     prepare: Sequence[Prepare] = (),
     beside: Sequence[tuple[Sink, Pace]] = (),
     around: Callable[[Sink], Sink] = lambda sink: sink,
+    retrieves: bool = True,
 ) -> AsyncIterator[Monitor]:
     """Told of every answer. `prepare` is what becomes of a record before it touches disk or wire; `beside` are more sinks;
-    `around` each of them stands what this makes of it.
+    `around` each of them stands what this makes of it. `retrieves`: retrieval is this process's work, no peer's.
 
     Left, it has drained: records are on the disk, and what fitted into `monitor.drain_timeout_s` is shipped.
     """
@@ -34,7 +35,7 @@ async def monitor(
         yield Unmonitored()
         return
     meter = MonitorMetrics(metrics)
-    async with sinks(settings, meter, service_name(metrics.target)) as configured:
+    async with sinks(settings, meter, service_name(metrics.target), retrieves=retrieves) as configured:
         ways = [(around(sink), pace) for sink, pace in (*configured, *beside)]
         if not ways:
             yield Unmonitored()

@@ -24,9 +24,11 @@ _log = logging.getLogger("tandem.monitor")
 
 @asynccontextmanager
 async def sinks(
-    settings: Settings, meter: ShippingMeter, service: str = "tandem"
+    settings: Settings, meter: ShippingMeter, service: str = "tandem", *, retrieves: bool = True
 ) -> AsyncIterator[list[tuple[Sink, Pace]]]:
-    """Each that is configured, and how it is shipped to; `service` is what the process calls itself in traces. Raises `ConfigurationError` for one that cannot work."""
+    """Each that is configured, and how it is shipped to. `service` is what the process calls itself in traces; `retrieves`:
+    retrieval is its own work, no peer's. Raises `ConfigurationError` for one that cannot work.
+    """
     chosen = settings.monitor
     usual = Pace(
         most=chosen.batch_records,
@@ -37,7 +39,9 @@ async def sinks(
     async with AsyncExitStack() as stack:
         opened: list[tuple[Sink, Pace]] = []
         if (to := endpoint(chosen.otlp, "traces") if chosen.otlp.enabled else None) is not None:
-            opened.append((await stack.enter_async_context(_otlp(settings, to, meter, service)), usual))
+            opened.append(
+                (await stack.enter_async_context(_otlp(settings, to, meter, service, retrieves=retrieves)), usual)
+            )
         if chosen.parquet.url is not None:
             written = stack.enter_context(_parquet(chosen.parquet.url))
             opened.append((written, _at_leisure(settings, usual)))
@@ -49,7 +53,9 @@ async def sinks(
 
 
 @asynccontextmanager
-async def _otlp(settings: Settings, to: "Endpoint", meter: ShippingMeter, service: str) -> AsyncIterator[Sink]:
+async def _otlp(
+    settings: Settings, to: "Endpoint", meter: ShippingMeter, service: str, *, retrieves: bool
+) -> AsyncIterator[Sink]:
     _needs("opentelemetry.proto", "otel", "monitor.otlp")
     from tandem.adapters.otlp.sink import otlp_sink
     from tandem.adapters.otlp.trace import Tracing
@@ -57,7 +63,7 @@ async def _otlp(settings: Settings, to: "Endpoint", meter: ShippingMeter, servic
     chosen = settings.monitor.otlp
     tracing = Tracing(
         # A retriever that is a peer traces its own steps, where the trace is sampled.
-        inner_stages=settings.retriever.url is None,
+        inner_stages=retrieves,
         openinference=chosen.openinference,
         separate_events=chosen.events == "logs",
     )

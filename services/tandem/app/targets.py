@@ -77,6 +77,7 @@ async def _answers(
             prepare=[*scoring(settings, front.metrics), private.clean, *keeping.steps],
             beside=[*keeping.sinks, *judging(settings, dispatch, keeping.stores.receipts, front.metrics)],
             around=owed.around,
+            retrieves=settings.retriever.url is None,
         ) as told,
         meanwhile(ingestor),
     ):
