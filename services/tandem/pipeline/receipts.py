@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from tandem.domain.errors import UnknownReceipt
+from tandem.domain.errors import StoreBusy, UnknownReceipt, UpstreamUnavailable
 from tandem.domain.feedback import Feedback
 from tandem.domain.reader import Reader, withheld
 from tandem.domain.record import AnswerRecord
@@ -49,9 +49,8 @@ class ReadReceipts:
 
     async def receipt(self, receipt_id: str, reader: Reader) -> Receipt:
         """Raises `UnknownReceipt` for an unknown id and for another tenant's alike, after the same work."""
-        record = await self._in_flight.find(reader.tenant, receipt_id)
-        if record is None:
-            record = await self._store.receipt(reader.tenant, receipt_id)
+        coming = await self._in_flight.find(reader.tenant, receipt_id)
+        record = coming or await self._store.receipt(reader.tenant, receipt_id)
         if record is None:
             raise UnknownReceipt(
                 "There is no such receipt.",
@@ -59,7 +58,13 @@ class ReadReceipts:
                 param="id",
             )
         seen = _seen(record, reader)
-        said = await self._feedback.about(reader.tenant, [record.id])
+        try:
+            said = await self._feedback.about(reader.tenant, [record.id])
+        except (UpstreamUnavailable, StoreBusy):
+            # What has not come to the store yet can be shown without it; of the rest half would be told for the whole.
+            if coming is None:
+                raise
+            said = ()
         if seen.withheld:
             said = tuple(each if each.caller == reader.caller else _wordless(each) for each in said)
         return replace(seen, feedback=said)
