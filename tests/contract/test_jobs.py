@@ -2,22 +2,32 @@
 
 import asyncio
 import json
-from collections.abc import Sequence
+import os
+import uuid
+from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
+import psycopg
 import pytest
 
 from fakes.jobs import job
+from fakes.postgres_server import postgres_server
 from tandem.adapters.scripted.clock import ScriptedClock
 from tandem.adapters.scripted.deliveries import ScriptedDeliveries
 from tandem.adapters.scripted.jobs import ScriptedJobs
+from tandem.adapters.state import schema
+from tandem.adapters.state.deliveries import StoredDeliveries
+from tandem.adapters.state.jobs import StoredJobs
+from tandem.adapters.state.postgres import postgres_database
+from tandem.adapters.state.sqlite import sqlite_database
 from tandem.domain.errors import DocumentRejected, IdempotencyConflict
 from tandem.domain.job import Job, JobEvent, JobFailure, Outcome
 from tandem.domain.tenants import Priority
 from tandem.ports.deliveries import Deliveries
 from tandem.ports.jobs import MAX_SUBMIT, Depth, JobFilter, Jobs
 
-STORES = ["scripted"]
+STORES = ["scripted", "sqlite", "postgres"]
 DONE = Outcome("succeeded", b'{"id":"chatcmpl-1"}', receipt_id="rcpt-1")
 
 
@@ -38,11 +48,43 @@ class Queue:
         return [event.kind for event in await self.jobs.events(one.tenant, one.id)]
 
 
+@pytest.fixture(scope="module")
+def postgres_url() -> Iterator[str]:
+    if url := os.environ.get("POSTGRES_URL"):
+        yield url
+        return
+    with postgres_server() as server:
+        yield server.url
+
+
+@pytest.fixture(scope="module")
+def own_database(postgres_url: str) -> Iterator[str]:
+    """One of this module's own, whatever is in it."""
+    name = f"test_{uuid.uuid4().hex}"
+    with psycopg.connect(postgres_url, autocommit=True) as connection:
+        connection.execute(f'CREATE DATABASE "{name}"')
+        yield postgres_url.rpartition("/")[0] + f"/{name}"
+        connection.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
+
+
 @pytest.fixture(params=STORES)
-async def queue(request: pytest.FixtureRequest) -> Queue:
+async def queue(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Queue]:
     clock = ScriptedClock()
-    scripted = ScriptedJobs(clock)
-    return Queue(scripted, ScriptedDeliveries(scripted, clock), clock)
+    if request.param == "scripted":
+        scripted = ScriptedJobs(clock)
+        yield Queue(scripted, ScriptedDeliveries(scripted, clock), clock)
+        return
+    if request.param == "sqlite":
+        async with sqlite_database(tmp_path / "state.db") as database:
+            yield Queue(StoredJobs(database, clock), StoredDeliveries(database, clock), clock)
+        return
+    url = request.getfixturevalue("own_database")
+    async with postgres_database(url, migrates=True) as database:
+        await database.write(schema.upgrade)
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute("TRUNCATE jobs, job_turns, job_events, job_messages")
+    async with postgres_database(url) as database:
+        yield Queue(StoredJobs(database, clock), StoredDeliveries(database, clock), clock)
 
 
 async def claimed(queue: Queue, most: int = 1, worker: str = "w-1", lease_s: float = 30) -> list[str]:

@@ -23,6 +23,20 @@ class JobFilter:
     since: float | None = None
     until: float | None = None
 
+    def passes(self, job: Job) -> bool:
+        """True when the job is like that."""
+        said = (
+            (self.status, job.status),
+            (self.caller, job.caller),
+            (self.user, job.user),
+            (self.batch_id, job.batch_id),
+        )
+        return (
+            all(want is None or want == has for want, has in said)
+            and (self.since is None or job.created_at >= self.since)
+            and (self.until is None or job.created_at < self.until)
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class JobCursor:

@@ -58,7 +58,7 @@ class ScriptedJobs:
         shown: list[Job] = []
         new: list[Job] = []
         for job in jobs:
-            known = keyed.get((job.tenant, job.idempotency_key))
+            known = None if job.idempotency_key is None else keyed.get((job.tenant, job.idempotency_key))
             shown.append(known or job)
             if known is not None:
                 same_body(known, job)
@@ -80,7 +80,7 @@ class ScriptedJobs:
     async def page(self, tenant: str, wanted: JobFilter, *, limit: int, after: JobCursor | None = None) -> JobPage:
         """See the port."""
         self._check()
-        found = [job for job in self._of(tenant) if _fits(job, wanted)]
+        found = [job for job in self._of(tenant) if wanted.passes(job)]
         if after is not None:
             found = [job for job in found if (job.created_at, job.id) < (after.created_at, after.id)]
         found.sort(key=lambda job: (job.created_at, job.id), reverse=True)
@@ -296,17 +296,3 @@ class ScriptedJobs:
     def _put(self, job_id: str, event: JobEvent) -> None:
         events = self.written.setdefault(job_id, [])
         events.append(replace(event, seq=len(events) + 1, at=self._clock.epoch_s()))
-
-
-def _fits(job: Job, wanted: JobFilter) -> bool:
-    said = (
-        (wanted.status, job.status),
-        (wanted.caller, job.caller),
-        (wanted.user, job.user),
-        (wanted.batch_id, job.batch_id),
-    )
-    return (
-        all(want is None or want == has for want, has in said)
-        and (wanted.since is None or job.created_at >= wanted.since)
-        and (wanted.until is None or job.created_at < wanted.until)
-    )

@@ -1,6 +1,8 @@
 """The tables as they are now; `migrations/versions/` tells how they came to be."""
 
-from sqlalchemy import Boolean, Column, Double, Index, LargeBinary, MetaData, Table, Text
+from typing import Any
+
+from sqlalchemy import Boolean, Column, Double, ForeignKey, Index, Integer, LargeBinary, MetaData, Table, Text, text
 
 METADATA = MetaData()
 # What is asked for stands in columns; `body` is the whole record as JSON.
@@ -42,4 +44,88 @@ FORGOTTEN = Table(
     Column("tenant", Text, primary_key=True),
     Column("asked_for", Text, primary_key=True),
     Column("forgotten_at", Double, nullable=False),
+)
+
+
+def _where(condition: str) -> dict[str, Any]:
+    """An index over those rows alone, in both dialects."""
+    return {"sqlite_where": text(condition), "postgresql_where": text(condition)}
+
+
+# Where a job stands is told by which of these it has: `turn` while it can run, `wake_at` while it waits for its time,
+# `lease_until` while it runs, `ended_at` from then on. `groups` is JSON.
+JOBS = Table(
+    "jobs",
+    METADATA,
+    Column("id", Text, primary_key=True),
+    Column("tenant", Text, nullable=False),
+    Column("caller", Text, nullable=False),
+    Column("groups", Text, nullable=False),
+    Column("asked_for", Text),
+    Column("weight", Double, nullable=False),
+    Column("queue", Text, nullable=False),
+    Column("priority", Integer, nullable=False),
+    Column("body", LargeBinary, nullable=False),
+    Column("created_at", Double, nullable=False),
+    Column("not_before", Double),
+    Column("expires_at", Double),
+    Column("callback_url", Text),
+    Column("idempotency_key", Text),
+    Column("batch_id", Text),
+    Column("custom_id", Text),
+    Column("line", Integer),
+    Column("status", Text, nullable=False),
+    Column("turn", Double),
+    Column("wake_at", Double),
+    Column("worker", Text),
+    Column("lease_token", Text),
+    Column("lease_until", Double),
+    Column("stop_at", Double),
+    Column("attempts", Integer, nullable=False),
+    Column("started_at", Double),
+    Column("ended_at", Double),
+    Column("receipt_id", Text),
+    Column("result", LargeBinary, nullable=False),
+    Column("failure_code", Text),
+    Column("failure_message", Text),
+    Index("jobs_next", "queue", "turn", "id", **_where("turn IS NOT NULL")),
+    Index("jobs_open", "queue", "tenant", "priority", "turn", **_where("ended_at IS NULL")),
+    Index("jobs_later", "wake_at", **_where("wake_at IS NOT NULL")),
+    Index("jobs_leased", "lease_until", **_where("lease_until IS NOT NULL")),
+    Index("jobs_stopping", "worker", **_where("stop_at IS NOT NULL")),
+    Index("jobs_expiring", "expires_at", **_where("expires_at IS NOT NULL AND ended_at IS NULL")),
+    Index("jobs_newest", "tenant", "created_at", "id"),
+    Index("jobs_keyed", "tenant", "idempotency_key", unique=True, **_where("idempotency_key IS NOT NULL")),
+    Index("jobs_batch", "tenant", "batch_id", "line", **_where("batch_id IS NOT NULL")),
+)
+# How far the turns of a queue have come.
+JOB_TURNS = Table(
+    "job_turns",
+    METADATA,
+    Column("queue", Text, primary_key=True),
+    Column("turn", Double, nullable=False),
+)
+JOB_EVENTS = Table(
+    "job_events",
+    METADATA,
+    Column("job_id", Text, ForeignKey("jobs.id", ondelete="CASCADE"), primary_key=True),
+    Column("seq", Integer, primary_key=True),
+    Column("kind", Text, nullable=False),
+    Column("data", LargeBinary, nullable=False),
+    Column("at", Double, nullable=False),
+)
+# What is to be said of a job's end at its `callback_url`; `due_at` is there while it is `pending`.
+JOB_MESSAGES = Table(
+    "job_messages",
+    METADATA,
+    Column("job_id", Text, ForeignKey("jobs.id", ondelete="CASCADE"), primary_key=True),
+    Column("tenant", Text, nullable=False),
+    Column("status", Text, nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("problem", Text, nullable=False),
+    Column("due_at", Double),
+    Column("token", Text),
+    Column("ended_at", Double),
+    Index("job_messages_due", "due_at", **_where("due_at IS NOT NULL")),
+    Index("job_messages_ended", "tenant", "status", "ended_at"),
 )

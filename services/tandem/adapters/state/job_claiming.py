@@ -1,0 +1,113 @@
+"""Who runs which jobs until when, in one transaction."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from sqlalchemy import Connection, Row, Select, bindparam, func, select, update
+
+from tandem.adapters.state.job_ending import end, write_events
+from tandem.adapters.state.job_rows import job_of
+from tandem.adapters.state.job_turns import Turns, advance
+from tandem.adapters.state.tables import JOBS
+from tandem.domain.job import JobEvent, Lease
+from tandem.domain.job_events import CANCELLED, EXPIRED, LAPSED, begun, put_back
+
+_COLUMNS = JOBS.c
+# So many are woken or found expired by one claim: the next one goes on.
+_AT_ONCE = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """What one worker asks for, at an instant (seconds since 1970)."""
+
+    worker: str
+    token: str
+    most: int
+    now: float
+    until: float
+    queues: Sequence[str]
+
+    def __call__(self, connection: Connection) -> tuple[Lease, ...]:
+        """Within a transaction. Rows that others hold are passed over: they are being claimed."""
+        self._wake(connection)
+        self._expire(connection)
+        again = self._lapsed(connection)
+        first: list[Row[Any]] = []
+        for queue in self.queues:
+            if (room := self.most - len(again) - len(first)) > 0:
+                first += connection.execute(_held(_next(queue).limit(room)))
+        if not again and not first:
+            return ()
+        self._lease(connection, [row.id for row in (*again, *first)])
+        leases = tuple(self._leased(row) for row in (*again, *first))
+        events: dict[str, list[JobEvent]] = {lease.job.id: [begun(lease.job.attempts)] for lease in leases}
+        for row in again:
+            events[row.id].insert(0, put_back(LAPSED))
+        write_events(connection, events, self.now)
+        advance(connection, {row.queue: row.turn for row in first}.items())
+        return leases
+
+    def _wake(self, connection: Connection) -> None:
+        due = select(JOBS).where(_COLUMNS.wake_at <= self.now).order_by(_COLUMNS.wake_at).limit(_AT_ONCE)
+        rows = connection.execute(_held(due)).mappings().all()
+        if not rows:
+            return
+        turns = Turns(connection)
+        given = [
+            {
+                "woken": row["id"],
+                # One that was begun already had its turn.
+                "turn": turns.give(row) if row["started_at"] is None else turns.virtual(row["queue"]),
+            }
+            for row in rows
+        ]
+        statement = update(JOBS).where(_COLUMNS.id == bindparam("woken")).values(turn=bindparam("turn"), wake_at=None)
+        connection.execute(statement, given)
+
+    def _expire(self, connection: Connection) -> None:
+        over = select(_COLUMNS.id, _COLUMNS.tenant, _COLUMNS.callback_url).where(
+            _COLUMNS.expires_at <= self.now, _COLUMNS.ended_at.is_(None), _COLUMNS.lease_until.is_(None)
+        )
+        end(connection, connection.execute(_held(over.limit(_AT_ONCE))).all(), EXPIRED, self.now)
+
+    def _lapsed(self, connection: Connection) -> list[Row[Any]]:
+        """Those to be run again; the others are ended."""
+        over = select(JOBS).where(_COLUMNS.lease_until <= self.now, _COLUMNS.queue.in_(self.queues))
+        rows = connection.execute(_held(over.order_by(_COLUMNS.lease_until).limit(self.most))).all()
+        stopped = [row for row in rows if row.stop_at is not None]
+        going = [row for row in rows if row.stop_at is None]
+        end(connection, stopped, CANCELLED, self.now)
+        end(connection, [row for row in going if self._late(row)], EXPIRED, self.now)
+        return [row for row in going if not self._late(row)]
+
+    def _late(self, row: Row[Any]) -> bool:
+        return row.expires_at is not None and row.expires_at <= self.now
+
+    def _lease(self, connection: Connection, ids: Sequence[str]) -> None:
+        values = {
+            "status": "running",
+            "turn": None,
+            "worker": self.worker,
+            "lease_token": self.token,
+            "lease_until": self.until,
+            "attempts": _COLUMNS.attempts + 1,
+            "started_at": func.coalesce(_COLUMNS.started_at, self.now),
+        }
+        connection.execute(update(JOBS).where(_COLUMNS.id.in_(ids)).values(values))
+
+    def _leased(self, row: Row[Any]) -> Lease:
+        job = job_of(row)
+        began = self.now if job.started_at is None else job.started_at
+        running = replace(job, status="running", attempts=job.attempts + 1, started_at=began)
+        return Lease(running, self.token, self.until)
+
+
+def _next(queue: str) -> Select[Any]:
+    ready = select(JOBS).where(_COLUMNS.queue == queue, _COLUMNS.turn.is_not(None))
+    return ready.order_by(_COLUMNS.turn, _COLUMNS.id)
+
+
+def _held(query: Select[Any]) -> Select[Any]:
+    return query.with_for_update(skip_locked=True)

@@ -1,0 +1,60 @@
+"""What is written when something happens to a job: events, its end, the message about it."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import Connection, Row, func, insert, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+
+from tandem.adapters.state.plain import plain, plain_or_none
+from tandem.adapters.state.tables import JOB_EVENTS, JOB_MESSAGES, JOBS
+from tandem.domain.job import JobEvent, Outcome
+from tandem.domain.job_events import ended
+
+# It waits no more, and nobody runs it.
+IDLE: Mapping[str, None] = dict.fromkeys(("turn", "wake_at", "worker", "lease_token", "lease_until", "stop_at"))
+
+
+def write_events(connection: Connection, written: Mapping[str, Sequence[JobEvent]], now: float) -> None:
+    """Behind those that the jobs have. Who calls it holds the jobs' rows."""
+    if not any(written.values()):
+        return
+    events = JOB_EVENTS.c
+    known = (
+        select(events.job_id, func.max(events.seq).label("last"))
+        .where(events.job_id.in_(list(written)))
+        .group_by(events.job_id)
+    )
+    last: dict[str, int] = {row.job_id: row.last for row in connection.execute(known)}
+    rows = [
+        {"job_id": job_id, "seq": last.get(job_id, 0) + place, "kind": event.kind, "data": event.data, "at": now}
+        for job_id, each in written.items()
+        for place, event in enumerate(each, start=1)
+    ]
+    connection.execute(insert(JOB_EVENTS), rows)
+
+
+def end(connection: Connection, rows: Sequence[Row[Any]], outcome: Outcome, now: float) -> None:
+    """All at once: outcome, last event, message. `rows` are those jobs', with id, tenant and callback_url, and held."""
+    if not rows:
+        return
+    failure = outcome.failure
+    values = {
+        **IDLE,
+        "status": outcome.status,
+        "ended_at": now,
+        "result": outcome.result,
+        "receipt_id": plain_or_none(outcome.receipt_id),
+        "failure_code": failure and plain(failure.code),
+        "failure_message": failure and plain(failure.message),
+    }
+    connection.execute(update(JOBS).where(JOBS.c.id.in_([row.id for row in rows])).values(values))
+    write_events(connection, {row.id: [ended(outcome)] for row in rows}, now)
+    messages = [
+        {"job_id": row.id, "tenant": row.tenant, "status": "pending", "attempts": 0, "problem": "", "due_at": now}
+        for row in rows
+        if row.callback_url is not None
+    ]
+    if messages:
+        into = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
+        connection.execute(into(JOB_MESSAGES).on_conflict_do_nothing(index_elements=["job_id"]), messages)
