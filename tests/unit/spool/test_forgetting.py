@@ -9,6 +9,7 @@ from fakes.records import answer_record
 from tandem.adapters.scripted.clock import ScriptedClock
 from tandem.adapters.spool.forgetting import SpoolLeftovers
 from tandem.adapters.spool.refused import Refused
+from tandem.adapters.spool.segments import Segments
 
 DAY_S = 86_400.0
 
@@ -52,3 +53,12 @@ async def test_what_nobody_can_read_goes_in_time(tmp_path: Path) -> None:
 
 async def test_nothing_there_is_nothing(tmp_path: Path) -> None:
     assert await SpoolLeftovers(tmp_path / "none", ScriptedClock()).forget(lambda _: True) == 0
+
+
+def test_a_segment_is_not_written_to_for_ever(tmp_path: Path) -> None:
+    segments = Segments(tmp_path, segment_bytes=1_000_000)
+    for written_at in (1_000.0, 1_599.0, 1_600.0, 1_700.0, 50.0, 60.0):
+        segments.append(b"x" * 10, 1, written_at)
+    segments.close()
+    # The clock was set back once.
+    assert [(each.number, each.size) for each in segments.known] == [(0, 20), (2, 20), (4, 20)]

@@ -12,6 +12,9 @@ from tandem.ports.spool import Position
 
 _NAME = re.compile(r"(\d{19})\.seg")
 
+# Nothing that was shipped lies there for much longer, however little comes.
+_LONGEST_S = 600.0
+
 
 @dataclass(frozen=True, slots=True)
 class Segment:
@@ -60,7 +63,7 @@ class Segments:
 
     def append(self, blob: bytes, count: int, written_at: float) -> Position:
         """Writes `count` records and tells where they begin. Raises `OSError`; then none of them is there."""
-        if self._file is None or self.known[-1].size >= self._segment_bytes:
+        if self._file is None or self._is_done(self.known[-1], written_at):
             self._begin(written_at)
         active = self.known[-1]
         try:
@@ -91,6 +94,10 @@ class Segments:
             descriptor, self._file = self._file, None
             with contextlib.suppress(OSError):
                 os.close(descriptor)
+
+    def _is_done(self, active: Segment, now: float) -> bool:
+        """Full, or begun a while ago: what sinks have is deleted by whole segments. A clock that was set back ends it, too."""
+        return active.size >= self._segment_bytes or not 0 <= now - active.began_at < _LONGEST_S
 
     @property
     def _descriptor(self) -> int:
