@@ -11,6 +11,8 @@ from tandem.ports.monitor import Monitor, Recordable
 
 _MOST = 1_024
 _MOST_BYTES = 16_000_000
+# A record without texts, about.
+_WORDLESS_BYTES = 4_000
 # Records are prepared some at a time, a few times a second.
 _PATIENCE_S = 2.0
 
@@ -55,7 +57,11 @@ class InFlight:
             if held is None:
                 return record
             held.record, awaited = record, held.awaited
-        if awaited is not None:
+            if not record.content and held.size > _WORDLESS_BYTES:
+                self._bytes -= held.size - _WORDLESS_BYTES
+                held.size = _WORDLESS_BYTES
+        # Who waited may have gone.
+        if awaited is not None and awaited.set_running_or_notify_cancel():
             awaited.set_result(record)
         return record
 

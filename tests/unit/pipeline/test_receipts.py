@@ -10,8 +10,10 @@ from fakes.records import ANSWER, PASSAGE, QUESTION, answer_record
 from tandem.adapters.scripted.monitor import ScriptedMonitor
 from tandem.adapters.scripted.receipts import ScriptedReceipts
 from tandem.domain.errors import ConfigurationError, StoreFull, UnknownReceipt, UpstreamUnavailable
+from tandem.domain.filters import Condition
+from tandem.domain.question import Sampling
 from tandem.domain.reader import Reader
-from tandem.domain.record import AnswerRecord, RecordedError
+from tandem.domain.record import AnswerRecord, RecordedError, RecordedOptions
 from tandem.pipeline.in_flight import Holding, InFlight
 from tandem.pipeline.receipt_sink import ReceiptSink
 from tandem.pipeline.receipts import ReadReceipts
@@ -79,12 +81,17 @@ async def test_whoever_asked_and_admins_of_its_groups_read_it_whole(reader: Read
 )
 async def test_others_of_the_tenant_read_no_word_of_it(reader: Reader) -> None:
     record = replace(
-        asked(), outcome="failed", error=RecordedError("internal_error", f"About {QUESTION}", "generation")
+        asked(),
+        sampling=Sampling(stop=("Zephyr",)),
+        outcome="failed",
+        error=RecordedError("internal_error", f"About {QUESTION}", "generation"),
     )
+    options = RecordedOptions(top_k=3, filters=(Condition("author", ("Zephyr",)),))
+    record = replace(record, retrieval=replace(record.retrieval, options=options))
     seen, withheld = await read(record, reader)
     assert withheld
     told = orjson.dumps(seen).decode()
-    for hidden in (QUESTION, ANSWER, PASSAGE, "harbour.md", "Harbour guide", "u-7", '"hr"', "Hello."):
+    for hidden in (QUESTION, ANSWER, PASSAGE, "harbour.md", "Harbour guide", "u-7", '"hr"', "Hello.", "Zephyr"):
         assert hidden not in told
     assert seen.question.chars == len(QUESTION)
     assert seen.retrieval.collection == "docs@3"
@@ -155,6 +162,13 @@ async def test_only_so_many_and_so_large_ones_are_held() -> None:
     for number in range(3):
         on_its_way(held, answer_record(f"rcpt-{number}"), size=330)
     assert await held.find("acme", "rcpt-0")
+
+
+async def test_records_without_texts_take_little_room_however_long_their_answers_were() -> None:
+    held = InFlight(most_bytes=40_000)
+    for number in range(6):
+        on_its_way(held, replace(answer_record(f"rcpt-{number}"), content=False), size=20_000)
+    assert [number for number in range(6) if await held.find("acme", f"rcpt-{number}")] == [0, 1, 2, 3, 4, 5]
 
 
 async def test_every_answer_reaches_the_monitor_behind_and_is_expected_before() -> None:
