@@ -93,6 +93,20 @@ def test_an_unknown_receipt_and_another_tenants_are_told_alike(client: Client, r
     assert client.api.feedback.kept == {}
 
 
+def test_a_foreign_receipt_takes_the_work_of_an_unknown_one(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    looked: list[tuple[str, str]] = []
+    find = client.api.receipts.receipt
+
+    async def counted(tenant: str, receipt_id: str) -> Any:
+        looked.append((tenant, receipt_id))
+        return await find(tenant, receipt_id)
+
+    monkeypatch.setattr(client.api.receipts, "receipt", counted)
+    for receipt_id in ("rcpt-2", "rcpt-9"):
+        assert client.give(receipt_id=receipt_id).status_code == 404
+    assert looked == [("acme", "rcpt-2"), ("acme", "rcpt-9")]
+
+
 @pytest.mark.parametrize(
     ("body", "param"),
     [
