@@ -452,3 +452,14 @@ async def test_a_message_that_is_given_up_is_listed_and_can_be_tried_again(queue
     assert not await queue.deliveries.again("acme", jobs[0].id)
     (sent,) = await queue.deliveries.claim(5, 30)
     assert sent.attempts == 1 and sent.job.id == jobs[0].id
+
+
+async def test_a_tenants_open_jobs_are_counted_up_to_a_bound(queue: Queue) -> None:
+    await queue.jobs.submit([*queue.made(5), *queue.made(2, "other")])
+    (lease,) = await queue.jobs.claim("w", 1, 30.0)
+    assert await queue.jobs.waiting("acme", most=100) == 5
+    assert await queue.jobs.waiting("acme", most=3) == 3
+    assert await queue.jobs.waiting("nobody", most=100) == 0
+    assert await queue.jobs.finish(lease, DONE)
+    left = 4 if lease.job.tenant == "acme" else 5
+    assert await queue.jobs.waiting("acme", most=100) == left

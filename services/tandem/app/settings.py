@@ -10,6 +10,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from tandem.app.access import Auth, Quotas
 from tandem.app.features import Cache, Embedder, Ingestion, Reranker, Retrieval, Vectors, Worker
 from tandem.app.group import Group
+from tandem.app.jobs import Jobs
 from tandem.app.logging import Log
 from tandem.app.monitoring import Monitor
 from tandem.app.privacy import Privacy
@@ -137,6 +138,7 @@ class Settings(BaseSettings):
     ingestion: Ingestion = Ingestion()
     worker: Worker = Worker()
     quality: Quality = Quality()
+    jobs: Jobs = Jobs()
     monitor: Monitor = Monitor()
     state: State = State()
     privacy: Privacy = Privacy()

@@ -94,6 +94,10 @@ class Jobs(Protocol):
         """At most `limit`, up to `MAX_PAGE`; what is submitted meanwhile disturbs no paging."""
         ...
 
+    async def waiting(self, tenant: str, *, most: int, queue: str = ANSWERS) -> int:
+        """How many of the tenant's have not ended; counted up to `most`."""
+        ...
+
     async def cancel(self, tenant: str, job_id: str) -> Job | None:
         """One that waits is cancelled at once, one that runs is `stopping`, one that ended stays as it is."""
         ...

@@ -88,6 +88,16 @@ class ScriptedJobs:
         last = JobCursor(shown[-1].created_at, shown[-1].id) if len(found) > len(shown) else None
         return JobPage(tuple(replace(job, body=b"", result=b"") for job in shown), last)
 
+    async def waiting(self, tenant: str, *, most: int, queue: str = ANSWERS) -> int:
+        """See the port."""
+        self._check()
+        open_ones = [
+            held
+            for held in self.held.values()
+            if (held.job.tenant, held.job.queue) == (tenant, queue) and not held.job.ended
+        ]
+        return min(most, len(open_ones))
+
     async def cancel(self, tenant: str, job_id: str) -> Job | None:
         """See the port."""
         self._check()

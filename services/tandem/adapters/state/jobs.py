@@ -64,6 +64,14 @@ class StoredJobs:
         shown = tuple(map(job_of, rows[:most]))
         return JobPage(shown, JobCursor(shown[-1].created_at, shown[-1].id) if len(rows) > most else None)
 
+    async def waiting(self, tenant: str, *, most: int, queue: str = ANSWERS) -> int:
+        """By the index over those that have not ended."""
+        some = select(_COLUMNS.id).where(
+            _COLUMNS.queue == plain(queue), _COLUMNS.tenant == plain(tenant), _COLUMNS.ended_at.is_(None)
+        )
+        query = select(func.count()).select_from(some.limit(most).subquery())
+        return int(await self._database.read(lambda connection: connection.execute(query).scalar_one()))
+
     async def cancel(self, tenant: str, job_id: str) -> Job | None:
         """In one transaction, so that what is claimed meanwhile is stopped."""
         now = self._clock.epoch_s()

@@ -1,0 +1,1 @@
+"""Messages to servers of those who asked for them."""
