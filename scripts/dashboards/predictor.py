@@ -1,9 +1,10 @@
 """Pools of predictors: what is wanted of them, what they let in, how their models answer."""
 
 from dashboards.panels import Dashboard, Panel, Query, Row, Variable
-from dashboards.queries import of, quantile, quantiles, rate, summed
+from dashboards.queries import mean, of, quantile, quantiles, rate, summed
 
 _POOL = 'pool=~"$pool"'
+_MODEL = "gen_ai_request_model"
 
 
 def _gauge(name: str, *more: str) -> str:
@@ -110,6 +111,41 @@ _GENERATION = Row(
     ),
 )
 
+_MODELS = Row(
+    "Models",
+    (
+        Panel(
+            "Calls per second",
+            "reqps",
+            (
+                Query(
+                    rate("gen_ai_client_operation_duration_seconds_count", _MODEL, "error_type"),
+                    f"{{{{{_MODEL}}}}} {{{{error_type}}}}",
+                ),
+            ),
+            "By the name that is asked for; OpenTelemetry's names, as every backend knows them.",
+            stacked=True,
+        ),
+        Panel(
+            "Duration of a call",
+            "s",
+            (Query(quantile(0.95, "gen_ai_client_operation_duration_seconds", _MODEL), f"p95 {{{{{_MODEL}}}}}"),),
+            "As its client, from asking to the end.",
+        ),
+        Panel(
+            "Tokens of a call",
+            "short",
+            (
+                Query(
+                    mean("gen_ai_client_token_usage", _MODEL, "gen_ai_token_type"),
+                    f"{{{{{_MODEL}}}}} {{{{gen_ai_token_type}}}}",
+                ),
+            ),
+            "On average, by the model's own count.",
+        ),
+    ),
+)
+
 _ENGINES = Row(
     "Engines",
     (
@@ -148,6 +184,6 @@ BOARD = Dashboard(
     "tandem-predictor",
     "Tandem: predictor and pools",
     "What is wanted of the models, what is let in, and how they answer.",
-    (_POOLS, _GENERATION, _ENGINES),
+    (_POOLS, _GENERATION, _MODELS, _ENGINES),
     (Variable("pool", "Pool", of("tandem_pool_limit")),),
 )

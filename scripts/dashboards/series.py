@@ -28,7 +28,7 @@ _DURATION = re.compile(r"\[[^\]]*\]")
 def exported() -> dict[str, frozenset[str]]:
     """Every series that a process of ours has, or an engine has, with its labels."""
     found: dict[str, set[str]] = {name: set() for name in VLLM}
-    for family in families():
+    for family in families("tandem_", "gen_ai_"):
         found |= {name: {*family.labels, *(("le",) if name.endswith("_bucket") else ())} for name in family.series}
     for own in ProcessCollector(registry=None).collect():
         found[f"{own.name}_total" if own.type == "counter" else own.name] = set()

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from charts.pods import Pod, pods
-from charts.rendering import Object, objects, refusal
+from charts.rendering import CHART, Object, objects, refusal
 
 OPEN: dict[str, Any] = {"server": {"allow_unauthenticated": True}}
 MODEL = {"enabled": False, "external": {"url": "http://10.9.8.7:8080"}}
@@ -125,3 +125,25 @@ def test_secrets_reach_the_settings_that_they_are_for() -> None:
 def test_gateways_without_a_store_in_common_keep_no_receipts(values: dict[str, Any], off: bool) -> None:
     env = _env(_pod("gateway", **values).containers[-1])
     assert (env.get("TANDEM_MONITOR__RECEIPTS__ENABLED", {}).get("value") == "false") is off
+
+
+def test_pods_tell_who_they_are_where_they_tell_anything() -> None:
+    traces = {"endpoint": "http://otel-collector.observability.svc:4318", "ratio": 0.5}
+    for workload in ("gateway", "retriever"):
+        env = _env(_pod(workload, config={**OPEN, "telemetry": {"traces": traces}}).containers[-1])
+        assert env["OTEL_RESOURCE_ATTRIBUTES"]["value"] == "k8s.namespace.name=rag,k8s.pod.name=$(K8S_POD_NAME)"
+        assert list(env).index("K8S_POD_NAME") < list(env).index("OTEL_RESOURCE_ATTRIBUTES")
+    assert "OTEL_RESOURCE_ATTRIBUTES" not in _env(_pod("gateway").containers[-1])
+
+
+def test_the_small_predictor_takes_part_in_traces() -> None:
+    traces = {"endpoint": "http://otel-collector.observability.svc:4318", "ratio": 0.5}
+    found = objects(CHART / "values-small-cpu.yaml", values={"config": {**OPEN, "telemetry": {"traces": traces}}})
+    (pod,) = (pod for pod in pods(found) if pod.owner["kind"] == "InferenceService")
+    env = _env(pod.containers[-1])
+    assert env["TANDEM_TELEMETRY__TRACES__ENDPOINT"]["value"] == traces["endpoint"]
+    assert env["TANDEM_TELEMETRY__TRACES__RATIO"]["value"] == "0.5"
+    (policy,) = (
+        one for one in found if one["kind"] == "NetworkPolicy" and one["metadata"]["name"] == "tandem-predictor"
+    )
+    assert [4318] in [[port["port"] for port in rule["ports"]] for rule in policy["spec"]["egress"]]

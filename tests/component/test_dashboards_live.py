@@ -15,7 +15,7 @@ from dashboards import rules as chart_rules
 from dashboards.series import selectors
 
 pytestmark = pytest.mark.component
-PATIENCE_S = 30.0
+PATIENCE_S = 120.0
 # What cannot have data here, and why.
 EMPTY = {
     r"vllm:": "no vLLM runs without a GPU; the names are those of its own page on metrics",

@@ -30,6 +30,7 @@
 {{- end }}
 {{- include "tandem.secretEnv" (list "TANDEM_VECTORS__API_KEY" $values.existingSecrets.vectors) }}
 {{- include "tandem.secretEnv" (list "TANDEM_EMBEDDER__API_KEY" $values.existingSecrets.embedder) }}
+{{- include "tandem.telemetry.where" .root }}
 {{- include "tandem.secretEnv" (list "OTEL_EXPORTER_OTLP_HEADERS" $values.existingSecrets.otlpHeaders) }}
 {{- if eq .component "worker" }}
 # Each finds its share by the addresses of all.
@@ -118,4 +119,17 @@ ingests is called by nobody, and is given no keys.
 {{- $common := or .Values.retriever.enabled ($config.retriever).url .Values.existingSecrets.state.name -}}
 {{- $several := or .Values.gateway.autoscaling.enabled (gt (int .Values.gateway.replicaCount) 1) -}}
 {{- if and $several (not $common) (not (hasKey (($config.monitor).receipts | default dict) "enabled")) }}true{{ end }}
+{{- end }}
+
+{{/* What tells a pod's traces and metrics from those of others, where they are sent anywhere. Takes the root. */}}
+{{- define "tandem.telemetry.where" -}}
+{{- $telemetry := .Values.config.telemetry | default dict -}}
+{{- if or ($telemetry.traces).endpoint ($telemetry.metrics).endpoint ((.Values.config.monitor).otlp).endpoint }}
+- name: K8S_POD_NAME
+  valueFrom:
+    fieldRef:
+      fieldPath: metadata.name
+- name: OTEL_RESOURCE_ATTRIBUTES
+  value: k8s.namespace.name={{ .Release.Namespace }},k8s.pod.name=$(K8S_POD_NAME)
+{{- end }}
 {{- end }}

@@ -162,6 +162,19 @@ readinessProbe:
 - name: TANDEM_SERVER__ALLOW_UNAUTHENTICATED
   value: "true"
 {{- include "tandem.secretEnv" (list "TANDEM_PREDICTOR__API_KEY" .Values.existingSecrets.predictor) }}
+{{- /* It has no file: its part of a trace goes where the others' do. */}}
+{{- with (.Values.config.telemetry).traces }}
+{{- if .endpoint }}
+- name: TANDEM_TELEMETRY__TRACES__ENDPOINT
+  value: {{ .endpoint | quote }}
+{{- if hasKey . "ratio" }}
+- name: TANDEM_TELEMETRY__TRACES__RATIO
+  value: {{ .ratio | quote }}
+{{- end }}
+{{- include "tandem.telemetry.where" $ }}
+{{- include "tandem.secretEnv" (list "OTEL_EXPORTER_OTLP_HEADERS" $.Values.existingSecrets.otlpHeaders) }}
+{{- end }}
+{{- end }}
 {{- end }}
 
 {{- define "tandem.predictor.small.args" -}}
