@@ -1,23 +1,27 @@
-"""Receipts as parts of a process: where they are kept, and who brings and reads them."""
+"""Receipts and jobs as parts of a process: where they are kept, and who brings and reads receipts."""
 
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from tandem.app import monitoring
+from tandem.app.clock import SystemClock
 from tandem.app.settings import Settings
 from tandem.app.state import State
 from tandem.domain.errors import ConfigurationError
 from tandem.pipeline.feedback.unkept import ForgottenHere, UnkeptFeedback
 from tandem.pipeline.in_flight import Holding, InFlight
+from tandem.pipeline.jobs.unkept import UNKEPT_JOBS, UNSENT
 from tandem.pipeline.monitoring import Prepare
 from tandem.pipeline.receipt_sink import ReceiptSink
 from tandem.pipeline.receipts import ReadReceipts
 from tandem.pipeline.shipping import Pace
 from tandem.pipeline.unkept import UNKEPT
+from tandem.ports.deliveries import Deliveries
 from tandem.ports.feedback import FeedbackStore
 from tandem.ports.forgotten import Forgotten
+from tandem.ports.jobs import Jobs
 from tandem.ports.monitor import Monitor
 from tandem.ports.receipts import Receipts
 from tandem.ports.sink import Sink
@@ -35,6 +39,8 @@ class Stores:
     receipts: Receipts
     feedback: FeedbackStore
     forgotten: Forgotten
+    jobs: Jobs
+    deliveries: Deliveries
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,8 +77,9 @@ async def kept(settings: Settings, user_of: UserOf) -> AsyncIterator[Kept]:
     """Receipts of what this process answers; none where `monitor` or `monitor.receipts` is off."""
     in_flight = InFlight()
     if not (settings.monitor.enabled and settings.monitor.receipts.enabled):
-        none = Stores(UNKEPT, UnkeptFeedback(), ForgottenHere())
-        yield Kept(none, in_flight, ReadReceipts(UNKEPT, in_flight, user_of), ())
+        async with stores(settings) as opened:
+            none = replace(opened, receipts=UNKEPT, feedback=UnkeptFeedback(), forgotten=ForgottenHere())
+            yield Kept(none, in_flight, ReadReceipts(UNKEPT, in_flight, user_of), ())
         return
     async with stores(settings) as opened:
         store = opened.receipts
@@ -109,7 +116,7 @@ async def stores(settings: Settings) -> AsyncIterator[Stores]:
             remote_receipts(url, api_key=key, timeout_s=peer.timeout_s) as receipts,
             remote_feedback(url, api_key=key, timeout_s=peer.timeout_s) as (feedback, forgotten),
         ):
-            yield Stores(receipts, feedback, forgotten)
+            yield Stores(receipts, feedback, forgotten, UNKEPT_JOBS, UNSENT)
         return
     async with own_stores(settings) as own:
         yield own
@@ -118,12 +125,21 @@ async def stores(settings: Settings) -> AsyncIterator[Stores]:
 @asynccontextmanager
 async def own_stores(settings: Settings) -> AsyncIterator[Stores]:
     """Those that a retriever keeps for its gateways as well."""
+    from tandem.adapters.state.deliveries import StoredDeliveries
     from tandem.adapters.state.feedback import StoredFeedback
     from tandem.adapters.state.forgotten import StoredForgotten
+    from tandem.adapters.state.jobs import StoredJobs
     from tandem.adapters.state.receipts import StoredReceipts
 
     async with database(settings) as opened:
-        yield Stores(StoredReceipts(opened), StoredFeedback(opened), StoredForgotten(opened))
+        clock = SystemClock()
+        yield Stores(
+            StoredReceipts(opened),
+            StoredFeedback(opened),
+            StoredForgotten(opened),
+            StoredJobs(opened, clock),
+            StoredDeliveries(opened, clock),
+        )
 
 
 @asynccontextmanager
