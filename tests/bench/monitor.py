@@ -115,6 +115,8 @@ def _tandem(scene: Scene, kind: str, upstream: str, documents: Path) -> Iterator
         "PREDICTOR__PROTOCOL": "openai",
         "PREDICTOR__MODEL": "steady",
         "RETRIEVAL__ENABLED": str(scene.retrieves).lower(),
+        # Each question is answered.
+        "RETRIEVAL__THRESHOLD": "0",
         "ADMISSION__INITIAL": "256",
         "ADMISSION__MIN": "64",
         "LOG__FORMAT": "json",

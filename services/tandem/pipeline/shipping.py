@@ -74,7 +74,17 @@ class Shipping:
         self._leaving.set()
 
     async def run(self) -> None:
-        """Ships until told to leave."""
+        """Ships until told to leave; a fault of the spool's side is told of, and it begins anew."""
+        while True:
+            try:
+                return await self._run()
+            except Exception:  # noqa: BLE001 - the edge of the task: else records would wait for ever, and nobody know
+                _log.exception("Shipping to %s stumbled.", self._sink.name)
+                await self._unless_leaving(asyncio.sleep(self._pace.longest_retry_s), None)
+                if self._leaving.is_set():
+                    return None
+
+    async def _run(self) -> None:
         name, pace = self._sink.name, self._pace
         at: Position | None = None
         while True:

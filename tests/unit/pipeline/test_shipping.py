@@ -260,12 +260,12 @@ def test_what_cannot_be_read_is_passed_over() -> None:
     at_once(work())
 
 
-@pytest.mark.parametrize("pause_s", [0.0, 20.0])
-def test_a_spool_that_cannot_be_read_is_asked_again(pause_s: float) -> None:
+@pytest.mark.parametrize("fault", [UpstreamUnavailable("too many open files"), KeyError("unforeseen")])
+def test_a_spool_that_cannot_be_read_is_asked_again(fault: Exception) -> None:
     class Faulty(ScriptedSpool):
         async def read(self, sink: str, *, most: int) -> Batch:
-            if asyncio.get_running_loop().time() < pause_s:
-                raise UpstreamUnavailable("too many open files")
+            if asyncio.get_running_loop().time() < 20:
+                raise fault
             return await super().read(sink, most=most)
 
     async def work() -> None:
