@@ -78,16 +78,20 @@ def servers(got: OtlpReceiver, spans: dict[str, Span]) -> list[str]:
     return sorted(got.services[key] for key, span in spans.items() if span.kind == Span.SPAN_KIND_SERVER)
 
 
-def assert_fits(spans: dict[str, Span]) -> None:
-    """Every parent is there, and was there for as long; only the outermost has the client for one."""
+def assert_fits(got: OtlpReceiver, spans: dict[str, Span]) -> None:
+    """Every parent is there, and began before; only the outermost has the client for one.
+
+    A server is not done before its client has the answer, but maybe just after: ends are compared within a process.
+    """
     outermost = [span for span in spans.values() if span.parent_span_id.hex() == CLIENT]
     assert len(outermost) == 1
-    for span in spans.values():
+    for key, span in spans.items():
         if span is not outermost[0]:
             above = spans[span.parent_span_id.hex()]
             # Clocks of one machine, read in several processes: a millisecond is nothing.
             assert above.start_time_unix_nano - 2_000_000 <= span.start_time_unix_nano
-            assert span.end_time_unix_nano <= above.end_time_unix_nano + 2_000_000, (span.name, above.name)
+            if got.services[key] == got.services[span.parent_span_id.hex()]:
+                assert span.end_time_unix_nano <= above.end_time_unix_nano + 2_000_000, (span.name, above.name)
         assert span.end_time_unix_nano >= span.start_time_unix_nano
 
 
@@ -120,13 +124,14 @@ async def _answers_with_records(running: Fleet) -> None:
             assert reply.status == 200
             await reply.read()
         spans = await trace_of(got, trace, lambda spans: len(servers(got, spans)) >= 3)
-        assert_fits(spans)
+        assert_fits(got, spans)
         assert len(servers(got, spans)) == 3
         assert whole < set(servers(got, spans))
         assert below(spans, "search")[1:3] == ["retrieval", "POST /v1/retrieve"]
         assert below(spans, "search")[3].startswith("retrieval docs@")
         [generated] = [span for span in spans.values() if span.name == "POST /v1/chat/completions"]
         assert spans[generated.parent_span_id.hex()].name.startswith("chat ")
+        assert below(spans, "generate")[:2] == ["generate", generated.name]
 
 
 async def _an_answer_without(running: Fleet) -> None:
@@ -136,7 +141,7 @@ async def _an_answer_without(running: Fleet) -> None:
         await reply.read()
     got = running.got
     spans = await trace_of(got, 3, lambda spans: len(servers(got, spans)) >= 2)
-    assert_fits(spans)
+    assert_fits(got, spans)
     assert servers(got, spans) == ["tandem-gateway", "tandem-retriever"]
     [root] = [span for span in spans.values() if span.parent_span_id.hex() == CLIENT]
     assert attributes(root.attributes)["tandem.receipt"].startswith("rcpt-")
@@ -156,7 +161,7 @@ async def _other_routes(running: Fleet) -> None:
         assert reply.status == 200
     for trace, step in ((4, "embed"), (5, "store")):
         spans = await trace_of(got, trace, lambda spans: len(servers(got, spans)) >= 2)
-        assert_fits(spans)
+        assert_fits(got, spans)
         assert servers(got, spans) == ["tandem-gateway", "tandem-retriever"]
         assert step in {span.name for span in spans.values()}
 
@@ -169,10 +174,11 @@ async def _nobody_samples(running: Fleet) -> None:
             "/v1/retrieve", json={"query": "harbour"}, headers={**told(trace, sampled=False), **more}
         ) as reply:
             assert reply.status == (504 if trace == 7 else 200)
-    spans = await trace_of(running.got, 7, bool)
+    got = running.got
+    spans = await trace_of(got, 7, lambda spans: "tandem-gateway" in servers(got, spans))
     [root] = [span for span in spans.values() if span.parent_span_id.hex() == CLIENT]
     assert (root.status.code, attributes(root.attributes)["error.type"]) == (Span().status.STATUS_CODE_ERROR, "504")
-    assert await trace_of(running.got, 6, lambda _: True) == {}
+    assert await trace_of(got, 6, lambda _: True) == {}
 
 
 async def _the_client_leaves(running: Fleet) -> None:
@@ -182,7 +188,7 @@ async def _the_client_leaves(running: Fleet) -> None:
     reply.close()
     got = running.got
     spans = await trace_of(got, 8, lambda spans: "tandem-gateway" in servers(got, spans))
-    assert_fits(spans)
+    assert_fits(got, spans)
     [root] = [span for span in spans.values() if span.parent_span_id.hex() == CLIENT]
     assert attributes(root.attributes)["tandem.outcome"] == "client_closed"
     [chat] = [span for span in spans.values() if span.name == "chat"]

@@ -13,6 +13,7 @@ from starlette.types import Receive, Scope, Send
 
 from tandem.domain.context import RequestContext
 from tandem.domain.errors import TandemError
+from tandem.domain.steps import Step
 from tandem.http.errors import CLIENT_GONE, ClientGone
 from tandem.http.exchange import Exchange, exchange_of
 from tandem.http.predictor.dialects import Dialect
@@ -32,6 +33,12 @@ _STREAM_HEADERS = [
 _COMPUTE = "cpu"
 # What axum sends, TGI's framework: an empty comment.
 _KEEP_ALIVE = b":\n\n"
+
+
+def _tell(step: Step, end: End) -> None:
+    step.tell("gen_ai.usage.input_tokens", end.finished.usage.prompt_tokens)
+    step.tell("gen_ai.usage.output_tokens", end.finished.usage.completion_tokens)
+    step.tell("tandem.queue_s", end.timings.queue_s)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,11 +73,18 @@ class Delivery:
     async def events(self, job: Job, context: RequestContext) -> AsyncGenerator[Piece | End]:
         """Close it to cancel; the engine's slot is free when that returns."""
         context.progress.stage = "generation"
-        async with aclosing(self.source.run(job, context)) as events:
-            async for event in events:
-                if isinstance(event, End):
-                    self.health.succeeded()
-                yield event
+        step = Step("generate").begin()
+        try:
+            async with aclosing(self.source.run(job, context)) as events:
+                async for event in events:
+                    if isinstance(event, End):
+                        self.health.succeeded()
+                        _tell(step, event)
+                    yield event
+        except BaseException as error:
+            step.over(error)
+            raise
+        step.over()
 
     @contextmanager
     def told(self) -> Iterator[None]:
