@@ -10,6 +10,7 @@ from starlette.testclient import TestClient
 
 from fakes.api import Api
 from fakes.records import answer_record
+from tandem.admission.identity import Caller, Identity
 from tandem.admission.keys import Key
 from tandem.domain.errors import UpstreamUnavailable
 
@@ -239,3 +240,16 @@ def test_rated_answers_are_handed_out_with_their_records(client: Client) -> None
         orjson.loads(line)["kind"] for line in client.get("/v1/feedback/export?since=99999999999").content.splitlines()
     ] == ["end"]
     assert client.get("/v1/feedback/export?rating=up").status_code == 400
+
+
+def test_whoever_shows_a_token_of_its_own_asks_for_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def bearer(*_: object) -> Caller:
+        return Caller("ann@idp.example", "acme", person=True)
+
+    monkeypatch.setattr(Identity, "caller", bearer)
+    api = Api()
+    with TestClient(api.app, base_url="http://127.0.0.1") as http:
+        for more in ({}, {"user": "bob"}):
+            asked = {"messages": [{"role": "user", "content": "Why?"}], **more}
+            assert http.post("/v1/chat/completions", json=asked).status_code == 200
+    assert [question.user for question, _ in api.answers.asked] == ["ann@idp.example", "bob"]

@@ -333,9 +333,9 @@ async def test_peers_keep_their_keys_beside_tokens(house: House) -> None:
     hashed = hashlib.sha256(b"gateway-key").hexdigest()
     identity = Identity(KeyRing([Key("gateway", hashed, peer=True)]), house.tokens)
     assert identity.required
-    assert await identity.caller("Bearer gateway-key", "north") == Caller("gateway", "north", admin=True)
-    assert await identity.caller(f"Bearer {house.provider.sign()}") == Caller("ann", "acme")
-    assert await identity.caller(f"Bearer {house.provider.sign()}", "acme") == Caller("ann", "acme")
+    assert await identity.caller("Bearer gateway-key", "north") == Caller("gateway", "north", admin=True, peer=True)
+    assert await identity.caller(f"Bearer {house.provider.sign()}") == Caller("ann", "acme", person=True)
+    assert await identity.caller(f"Bearer {house.provider.sign()}", "acme") == Caller("ann", "acme", person=True)
     for header, tenant in ((f"Bearer {house.provider.sign()}", "umbrella"), (None, None), ("Bearer nonsense", None)):
         with pytest.raises(Unauthenticated) as refused:
             await identity.caller(header, tenant)

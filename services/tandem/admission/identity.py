@@ -17,7 +17,7 @@ GROUPS_HEADER = "x-tandem-groups"
 class Caller:
     """`name` is for logs; `tenant` and `groups` decide what is seen, `admin` what may be done to a whole collection.
 
-    A `peer` may speak for any tenant.
+    A `peer` may speak for any tenant. A `person` showed a token of its own: what is kept of it is its own, too.
     """
 
     name: str
@@ -25,6 +25,7 @@ class Caller:
     groups: tuple[str, ...] = ()
     admin: bool = False
     peer: bool = False
+    person: bool = False
 
 
 class Identity:
@@ -72,7 +73,7 @@ class Identity:
         admin = key.admin or key.peer
         if tenant is None or tenant == key.tenant:
             own = in_order(key.groups) if groups is None else _told(groups)
-            return Caller(key.name, key.tenant, own, admin, key.peer)
+            return Caller(key.name, key.tenant, own, admin, key.peer, self.required and not key.sha256)
         if not key.peer:
             raise Unauthenticated(
                 "This caller may not speak for another tenant.", hint="Mark the gateway's key with peer: true."

@@ -31,6 +31,7 @@ class Exchange:
     groups: tuple[str, ...] = ()
     admin: bool = False
     peer: bool = False
+    person: bool = False
     outcome: int | None = None
     standing: Standing | None = None
     receipt: str = ""

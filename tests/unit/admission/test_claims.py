@@ -56,7 +56,7 @@ class OneToken:
 
 async def test_tokens_are_asked_for_what_is_no_key() -> None:
     identity = Identity(KeyRing(), OneToken())
-    assert await identity.caller("Bearer good") == Caller("ann", "acme")
+    assert await identity.caller("Bearer good") == Caller("ann", "acme", person=True)
     for header, tenant in (("Bearer bad", None), (None, None), ("Basic good", None), ("Bearer good", "north")):
         with pytest.raises(Unauthenticated):
             await identity.caller(header, tenant)
@@ -112,6 +112,6 @@ async def test_members_of_the_admins_group_are_admins() -> None:
             return Vouched("ann", "acme", tuple(token.split("+")))
 
     identity = Identity(KeyRing(), Grouped(), admin_group="ops")
-    assert await identity.caller("Bearer ops+eng") == Caller("ann", "acme", ("eng", "ops"), admin=True)
+    assert await identity.caller("Bearer ops+eng") == Caller("ann", "acme", ("eng", "ops"), admin=True, person=True)
     assert not (await identity.caller("Bearer eng")).admin
     assert not (await Identity(KeyRing(), Grouped()).caller("Bearer ops")).admin

@@ -43,8 +43,8 @@ async def test_naming_one_s_own_tenant_is_no_claim() -> None:
 
 
 async def test_a_peer_speaks_for_anyone() -> None:
-    assert await KNOWN.caller("Bearer two", "north") == Caller("gateway", "north", admin=True)
-    assert await KNOWN.caller("Bearer two") == Caller("gateway", "default", admin=True)
+    assert await KNOWN.caller("Bearer two", "north") == Caller("gateway", "north", admin=True, peer=True)
+    assert await KNOWN.caller("Bearer two") == Caller("gateway", "default", admin=True, peer=True)
 
 
 @pytest.mark.parametrize("tenant", ["default", "north", ""])
@@ -70,7 +70,7 @@ async def test_without_keys_everyone_is_the_default_tenant() -> None:
     )
     with pytest.raises(Unauthenticated):
         await anyone.caller(None, "north")
-    assert await Identity(trust_tenant=True).caller(None, "north") == Caller("anonymous", "north", admin=True)
+    assert await Identity(trust_tenant=True).caller(None, "north") == Caller("anonymous", "north", admin=True, peer=True)
 
 
 async def test_trusting_tenants_does_not_weaken_keys() -> None:

@@ -34,6 +34,7 @@ class Identified:
             exchange = exchange_of(scope)
             exchange.caller, exchange.tenant = caller.name, caller.tenant
             exchange.groups, exchange.admin, exchange.peer = caller.groups, caller.admin, caller.peer
+            exchange.person = caller.person
         await self._app(scope, receive, send)
 
     def _is_open(self, path: str) -> bool:

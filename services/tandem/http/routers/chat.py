@@ -1,6 +1,7 @@
 """Questions answered from documents, over OpenAI's chat completions."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 from uuid import uuid4
 
@@ -52,6 +53,9 @@ def chat_router(
 
     async def answer(body: ChatRequest, exchange: Exchange, receive: Receive) -> Response:
         question = body.question(collection, alias=ALIAS)
+        if exchange.person and question.user is None:
+            # Whoever asks for itself can have its answers handed out and deleted, as users of others can.
+            question = replace(question, user=exchange.caller)
         stamp = Stamp(new_id(), int(clock.epoch_s()))
         context = exchange.context(stamp.receipt)
         if body.stream:
