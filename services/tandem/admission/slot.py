@@ -21,8 +21,8 @@ class Gate(Protocol):
         """It is over."""
         ...
 
-    def fill(self) -> None:
-        """Lets in whoever has a slot now."""
+    def first_token(self, asked_s: float, now_s: float) -> None:
+        """The first token came of what was asked then."""
         ...
 
 
@@ -79,8 +79,9 @@ class Slot:
     def first_token(self) -> None:
         """The first token came."""
         ticket, self._ticket = self._ticket, NO_TICKET
-        self._limit.first_token(ticket, self._clock.monotonic_s() - self._asked_s)
-        self._gate.fill()
+        now_s = self._clock.monotonic_s()
+        self._limit.first_token(ticket, now_s - self._asked_s)
+        self._gate.first_token(self._asked_s, now_s)
 
     @property
     def silent(self) -> bool:

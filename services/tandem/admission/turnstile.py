@@ -6,6 +6,7 @@ from tandem.admission.background import Background
 from tandem.admission.claim import Claim
 from tandem.admission.drain import Drain
 from tandem.admission.fair_queue import FairQueue
+from tandem.admission.leftover import Leftover
 from tandem.admission.limit import AdaptiveLimit
 from tandem.admission.slot import Slot
 from tandem.admission.waiter import Waiter
@@ -23,8 +24,6 @@ _LASTING = 3.0
 # However quick the answers are: what this process's own delays may look like.
 _LEAST_WAIT_S = 0.02
 _LEAST_LASTING_S = 0.1
-# The part of the limit that work in the background leaves free for those who come next.
-_SPARE = 1 / 8
 
 
 class Turnstile:
@@ -36,14 +35,15 @@ class Turnstile:
     served stays: with a queue this short, last come first answered as many (2,424 of 16 slots in a minute at four times
     the load) with a p99 wait of 1.7 s instead of 0.4 s at twice the load, and refused after seconds, not at once.
 
-    Claims in the background have a queue of their own. They get what is left while nobody else waits, and whoever has
-    to wait has as many of their slots called back as it takes, the youngest first.
+    Claims in the background have a queue of their own. They get what is left over while nobody else waits, and whoever
+    comes has as many of their slots called back as are in its way, the youngest first.
     """
 
     def __init__(self, limit: AdaptiveLimit, *, max_waiting: int, max_wait_s: float, clock: Clock) -> None:
         self._limit = limit
         self._queue = FairQueue()
         self._background = Background()
+        self._leftover = Leftover(limit)
         self._max_waiting = max_waiting
         self._max_wait_s = max_wait_s
         self._clock = clock
@@ -120,6 +120,11 @@ class Turnstile:
             self._queued_since_s = now_s
             self._give_back(slot.claim, held_s)
 
+    def first_token(self, asked_s: float, now_s: float) -> None:
+        """One came: the limits follow, and may let somebody in."""
+        self._leftover.first_token(asked_s, now_s, beside=self._background.running > 0)
+        self.fill()
+
     def fill(self) -> None:
         """Lets in whoever has a slot now: one was freed, or the limit has risen."""
         now_s = self._clock.monotonic_s()
@@ -130,7 +135,7 @@ class Turnstile:
                 self._emptied_s = now_s
             self._recall()
         if not self._queue and self._background.queue:
-            self._let_in(self._background.queue, now_s, self._left)
+            self._let_in(self._background.queue, now_s, self._leftover.value)
 
     def _let_in(self, queue: FairQueue, now_s: float, limit: int) -> None:
         while queue and self._running < limit:
@@ -144,7 +149,7 @@ class Turnstile:
     def _recall(self) -> None:
         """As many slots of the background as those who wait need."""
         background = self._background
-        while background.lent and self._wanted + background.lent > self._limit.value:
+        while background.lent and self._wanted + background.lent > self._leftover.value:
             background.recall(self.free)
 
     async def _wait(
@@ -190,9 +195,14 @@ class Turnstile:
         self._running += 1
         self._drain.taken(now_s)
         self._limit.running(self._running)
+        self._leftover.running(self._running)
         slot = Slot(self, self._limit, self._clock, claim, now_s, now_s - arrived_s)
         if claim.background:
+            if not self._background.running:
+                self._leftover.begin(now_s)
             self._background.lend(slot)
+        elif self._background.lent:
+            self._recall()
         return slot
 
     def _queue_of(self, claim: Claim) -> FairQueue:
@@ -203,15 +213,10 @@ class Turnstile:
         """Slots that others than the background hold or wait for."""
         return self._running - self._background.running + len(self._queue)
 
-    @property
-    def _left(self) -> int:
-        """How many may run so that some of them do in the background."""
-        return self._limit.value - int(_SPARE * self._limit.value)
-
     def _has_slot_for(self, claim: Claim) -> bool:
         if not claim.background:
             return self._has_slot()
-        return not self._queue and not self._background.queue and self._running < self._left
+        return not self._queue and not self._background.queue and self._running < self._leftover.value
 
     def _room_for(self, claim: Claim, now_s: float) -> int:
         return self._max_waiting if claim.background else self._room(now_s)

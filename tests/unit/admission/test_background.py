@@ -243,7 +243,7 @@ def test_whatever_comes_in_whatever_order(seed: int, slots: int) -> None:
         await settled(*holders)
         waited = await asyncio.gather(*online, return_exceptions=True)
         # No more than there are slots at any time: what they wait for is the background alone.
-        assert all(each <= GRACE_S for each in waited if isinstance(each, float))
+        assert all(each <= GRACE_S + 1e-6 for each in waited if isinstance(each, float))
         assert idle(gate)
 
     at_once(scene())
