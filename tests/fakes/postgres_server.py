@@ -19,8 +19,9 @@ MISSING = "no PostgreSQL: set POSTGRES_URL, or install its server (Debian: `post
 class PostgresServer:
     """One server on a port of its own that a test may stop and start again. It runs as nobody where the test is root."""
 
-    def __init__(self, binaries: Path, folder: Path) -> None:
+    def __init__(self, binaries: Path, folder: Path, *, syncs: bool = False) -> None:
         self._binaries = binaries
+        self._syncs = syncs
         self._folder = folder
         self._popen: subprocess.Popen[bytes] | None = None
         # PostgreSQL refuses to run as root.
@@ -42,7 +43,8 @@ class PostgresServer:
 
     def start(self) -> None:
         """Returns once it answers."""
-        settings = [f"port={self.port}", "listen_addresses=127.0.0.1", "unix_socket_directories=", "fsync=off"]
+        settings = [f"port={self.port}", "listen_addresses=127.0.0.1", "unix_socket_directories="]
+        settings.append(f"fsync={'on' if self._syncs else 'off'}")
         options = [part for setting in (*settings, "shared_buffers=16MB") for part in ("-c", setting)]
         with (self._folder / "server.log").open("ab") as log:
             self._popen = subprocess.Popen(
@@ -66,15 +68,18 @@ class PostgresServer:
 
 
 @contextlib.contextmanager
-def postgres_server() -> Iterator[PostgresServer]:
-    """A server of the test's own, in a folder that another user may enter; skips the test where there is none."""
+def postgres_server(*, syncs: bool = False) -> Iterator[PostgresServer]:
+    """A server of the test's own, in a folder that another user may enter; skips the test where there is none.
+
+    With `syncs` what it commits is on the disk, as in earnest.
+    """
     found = shutil.which("initdb")
     debian = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"), key=lambda one: int(one.parts[-3]))
     binaries = Path(found).resolve().parent if found else debian[-1].parent if debian else None
     if binaries is None:
         pytest.skip(MISSING)
     with tempfile.TemporaryDirectory(prefix="tandem-postgres-") as folder:
-        server = PostgresServer(binaries, Path(folder))
+        server = PostgresServer(binaries, Path(folder), syncs=syncs)
         server.make()
         server.start()
         try:
