@@ -104,6 +104,9 @@ def test_an_environment_is_installed_by_one_line_that_renders(environment: str) 
     assert _of(environment, "Deployment") or _of(environment, "StatefulSet")
 
 
+_SECRETS = {"TANDEM_STATE__URL": "postgresql://secret", "TANDEM_PRIVACY__USER_KEY": "a secret of some length"}
+
+
 @pytest.mark.parametrize("environment", ENVIRONMENTS)
 def test_the_gateway_of_an_environment_understands_its_configuration(
     environment: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -111,7 +114,7 @@ def test_the_gateway_of_an_environment_understands_its_configuration(
     (container,) = _of(environment, "Deployment")["tandem-gateway"]["spec"]["template"]["spec"]["containers"]
     for variable in container["env"]:
         # What a Secret holds is known on the cluster only.
-        monkeypatch.setenv(variable["name"], variable.get("value", "redis://secret"))
+        monkeypatch.setenv(variable["name"], variable.get("value", _SECRETS.get(variable["name"], "redis://secret")))
     file = tmp_path / "tandem.yaml"
     file.write_text(_of(environment, "ConfigMap")["tandem-config"]["data"]["tandem.yaml"])
     settings = load_settings(file)
