@@ -356,9 +356,15 @@ def test_a_receipt_tells_others_of_the_tenant_no_word_and_no_name(platform: Plat
     seen = platform.ask(key, "GET", f"/v1/receipts/{asked}")
     assert (seen.status, seen.data["texts"]) == (200, "withheld")
     paths = ["", "?collection=docs", "?caller=ann", "?limit=200", "?outcome=answered", f"?user={SECRET}"]
-    for text in (seen.text, *(platform.ask(key, "GET", f"/v1/receipts{path}").text for path in paths)):
+    for text in (seen.text, *(others_listed(platform, key, path) for path in paths)):
         for hidden in (SECRET, "ninety thousand", "salary", "hr", "board"):
             assert hidden not in text.replace("harbour", ""), hidden
+
+
+def others_listed(platform: Platform, key: str, query: str) -> str:
+    """What is listed of others' receipts; the caller's own say what he asked."""
+    listed = platform.ask(key, "GET", f"/v1/receipts{query}").data["data"]
+    return json.dumps([line for line in listed if line["caller"] != key])
 
 
 def test_another_tenant_s_receipt_is_as_one_that_never_was(platform: Platform) -> None:
