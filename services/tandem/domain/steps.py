@@ -48,7 +48,8 @@ class Place:
         self._up = up
         self._name = name
         self._span: SpanContext | None = work.span if up is None else None
-        self._below: dict[str, int] | None = None
+        # Not a dict: a stream that is open for an hour would hold it for two names.
+        self._below: tuple[str, ...] = ()
 
     @property
     def span(self) -> SpanContext:
@@ -60,10 +61,8 @@ class Place:
 
     def below(self, name: str) -> "Place":
         """A step from here: `search`, then `search/2`."""
-        if self._below is None:
-            self._below = {name: 1}
-            return Place(self.work, self, name)
-        number = self._below[name] = self._below.get(name, 0) + 1
+        number = 1 + self._below.count(name)
+        self._below += (name,)
         return Place(self.work, self, name if number == 1 else f"{name}/{number}")
 
 
