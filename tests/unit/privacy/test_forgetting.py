@@ -189,7 +189,7 @@ async def test_a_deletion_at_another_process_is_heeded_soon(house: House) -> Non
     now = house.clock.epoch_s()
     await way.ship([answer_record("1", user="eve", began_at=now - 5)])
     await house.forgotten.note(Forgetting("acme", ("eve",), now))
-    house.clock.advance(16)
+    house.clock.advance(3)
     await way.ship([answer_record("2", user="eve", began_at=now - 5)])
     assert sink.got == ["1"]
 
@@ -245,6 +245,17 @@ async def test_one_place_that_is_away_holds_up_no_other(house: House, caplog: py
     assert "cannot be deleted from receipts" in caplog.text
     house.receipts.fault = None
     assert (await house.retention().round())["receipts"] == 1
+
+
+async def test_what_another_process_kept_too_late_goes_with_the_next_round(house: House) -> None:
+    now = house.clock.epoch_s()
+    await house.personal.delete("acme", "ann")
+    late = answer_record("rcpt-late", user=USERS.alias("acme", "ann"), began_at=now)
+    house.clock.advance(60)
+    new = answer_record("rcpt-new", user="ann", began_at=now + 60)
+    await house.receipts.keep([late, new])
+    assert await house.retention().round() == {"receipts": 1}
+    assert await house.left("acme") == ["rcpt-3", "rcpt-new"]
 
 
 async def test_a_clock_that_was_set_anew_deletes_nothing(house: House) -> None:

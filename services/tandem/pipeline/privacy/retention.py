@@ -1,6 +1,7 @@
 """Deletes what is older than its tenant keeps it."""
 
 import logging
+import math
 from collections.abc import Awaitable
 from datetime import UTC, datetime
 
@@ -58,6 +59,7 @@ class Retention:
             ]
             for where, deleting in work:
                 await self._done(where, deleting, gone)
+        await self._arrived_late(gone)
         for where, held in places.held.items():
             await self._done(where, held.forget(self._forgettable.gone), gone)
         if self._longest_days is not None:
@@ -66,6 +68,25 @@ class Retention:
         if gone:
             _log.info("deleted for their age: %s", ", ".join(f"{many} {where}" for where, many in gone.items()))
         return gone
+
+    async def _arrived_late(self, gone: dict[str, int]) -> None:
+        """What another process kept before it had heard that its user was forgotten."""
+        places = self._places
+        try:
+            noted = await places.forgotten.all()
+        except TandemError as error:
+            _log.warning("whose answers were deleted cannot be told now: %s", error.message)
+            return
+        for each in noted:
+            for user in each.users:
+                # What began at that instant is to be gone, too.
+                until = math.nextafter(each.at, math.inf)
+                work = (
+                    ("receipts", places.receipts.forget(each.tenant, user=user, before=until)),
+                    ("feedback", places.feedback.forget(each.tenant, user=user, before=until)),
+                )
+                for where, deleting in work:
+                    await self._done(where, deleting, gone)
 
     async def _done(self, where: str, deleting: Awaitable[int], gone: dict[str, int]) -> None:
         try:

@@ -11,7 +11,7 @@ from tandem.ports.sink import Sink
 
 _log = logging.getLogger("tandem.privacy")
 # How long a list of the forgotten is good for. Deletion at another process takes effect here after that at the latest.
-_GOOD_S = 15.0
+_GOOD_S = 2.0
 DAY_S = 86_400.0
 # What is too old: the tenant's limit in days, None when there is none.
 KeptDays = Callable[[str], float | None]
