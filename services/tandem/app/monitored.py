@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 
 from tandem.app.clock import SystemClock
+from tandem.app.guarded import Guarded, kept_going
 from tandem.app.settings import Settings
 from tandem.app.sinks import sinks
 from tandem.app.telemetry import service_name
@@ -66,8 +67,8 @@ async def _spooled(
         room=Room(chosen.queue_records, chosen.queue_bytes),
     ) as (spooled, shelf):
         metrics.registry.register(SpoolGauges(spooled.census))
-        ships = [Shipping(shelf, sink, meter, pace) for sink, pace in ways]
-        tasks = [asyncio.create_task(shipping.run()) for shipping in ships]
+        ships = [Shipping(shelf, Guarded(sink), meter, pace) for sink, pace in ways]
+        tasks = [asyncio.create_task(kept_going(shipping)) for shipping in ships]
         try:
             yield spooled
         finally:

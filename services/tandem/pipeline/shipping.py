@@ -13,8 +13,6 @@ from tandem.ports.sink import Sink
 from tandem.ports.spool import Position, Spool
 
 _log = logging.getLogger("tandem.monitor")
-# A fault that nobody foresaw is the records' own, perhaps: after so many in a row it is looked for among them.
-_FAULTS = 5
 _LONGEST_RETRY_AFTER_S = 3_600.0
 # One that does not heed its cancellation ends with the process.
 _MOMENT_S = 0.5
@@ -74,17 +72,7 @@ class Shipping:
         self._leaving.set()
 
     async def run(self) -> None:
-        """Ships until told to leave; a fault of the spool's side is told of, and it begins anew."""
-        while True:
-            try:
-                return await self._run()
-            except Exception:  # noqa: BLE001 - the edge of the task: else records would wait for ever, and nobody know
-                _log.exception("Shipping to %s stumbled.", self._sink.name)
-                await self._unless_leaving(asyncio.sleep(self._pace.longest_retry_s), None)
-                if self._leaving.is_set():
-                    return None
-
-    async def _run(self) -> None:
+        """Ships until told to leave."""
         name, pace = self._sink.name, self._pace
         at: Position | None = None
         while True:
@@ -140,8 +128,6 @@ class Shipping:
             fault = _Fault("it took too long", "deadline_exceeded")
         except TandemError as error:
             fault = _Fault(error.message, error.code, getattr(error, "retry_after_s", None))
-        except Exception as error:  # noqa: BLE001 - whatever a sink does, answers and the other sinks go on
-            fault = _Fault(f"{type(error).__name__}: {error}", "internal_error", final=self._failures >= _FAULTS)
         else:
             if self._failures:
                 _log.warning("%s takes records again.", name)

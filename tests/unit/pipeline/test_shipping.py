@@ -3,11 +3,10 @@
 import asyncio
 from collections.abc import Callable, Sequence
 
-import pytest
-
 from fakes.records import answer_record
 from fakes.virtual_time import at_once
 from tandem.adapters.scripted.spool import ScriptedSpool
+from tandem.app.guarded import Guarded, kept_going
 from tandem.domain.errors import DocumentRejected, Overloaded, UpstreamUnavailable
 from tandem.domain.record import AnswerRecord
 from tandem.pipeline.shipping import Pace, Shipping, left
@@ -176,8 +175,8 @@ def test_a_record_that_makes_a_sink_stumble_each_time_does_not_hold_up_the_other
 
         spool, sink, counts = ScriptedSpool(), Plain(fault=stumbling), Counts()
         spool.put(*records(8))
-        shipping = Shipping(spool, sink, counts)
-        task = asyncio.create_task(shipping.run())
+        shipping = Shipping(spool, Guarded(sink), counts)
+        task = asyncio.create_task(kept_going(shipping))
         await asyncio.sleep(HOUR_S)
         assert [record.id for _, record, _ in spool.refused] == ["rcpt-2"]
         assert sorted(sink.ids) == sorted(f"rcpt-{n}" for n in range(8) if n != 2)
@@ -260,12 +259,30 @@ def test_what_cannot_be_read_is_passed_over() -> None:
     at_once(work())
 
 
-@pytest.mark.parametrize("fault", [UpstreamUnavailable("too many open files"), KeyError("unforeseen")])
-def test_a_spool_that_cannot_be_read_is_asked_again(fault: Exception) -> None:
+def test_a_fault_that_nobody_foresaw_in_the_spool_does_not_end_shipping() -> None:
     class Faulty(ScriptedSpool):
         async def read(self, sink: str, *, most: int) -> Batch:
             if asyncio.get_running_loop().time() < 20:
-                raise fault
+                raise KeyError("unforeseen")
+            return await super().read(sink, most=most)
+
+    async def work() -> None:
+        spool, sink = Faulty(), Plain()
+        spool.put(*records(1))
+        shipping = Shipping(spool, sink, Counts())
+        task = asyncio.create_task(kept_going(shipping))
+        await asyncio.sleep(100)
+        assert sink.ids == ["rcpt-0"]
+        await leave(shipping, task)
+
+    at_once(work())
+
+
+def test_a_spool_that_cannot_be_read_is_asked_again() -> None:
+    class Faulty(ScriptedSpool):
+        async def read(self, sink: str, *, most: int) -> Batch:
+            if asyncio.get_running_loop().time() < 20:
+                raise UpstreamUnavailable("too many open files")
             return await super().read(sink, most=most)
 
     async def work() -> None:
