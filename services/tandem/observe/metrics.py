@@ -34,7 +34,8 @@ POOL_GAUGES = {
     "tandem_generation_demand": "Generations that want this pool: running, waiting, held, or passed on for want of room.",
     "tandem_pool_limit": "Requests that may run at a time; follows the measured latency.",
     "tandem_pool_running": "Requests that hold a slot.",
-    "tandem_pool_waiting": "Requests that wait for a slot.",
+    "tandem_pool_background": "Slots held in the background, to be given back to whoever waits; running has them, too.",
+    "tandem_pool_waiting": "Requests that wait for a slot, but for those in the background.",
     "tandem_pool_held": "Requests held until a server of the pool is up.",
     "tandem_pool_endpoints": "Servers of the pool, by the state of their breaker.",
     "tandem_pool_tokens_today": "Tokens since midnight UTC, running requests at their most.",
@@ -147,7 +148,7 @@ class Metrics(Reports):
         )
         self.pool_refusals = self._counter(
             "tandem_pool_refusals",
-            "Requests that got no slot at a pool, since it was full, down, or its cap spent.",
+            "Requests that got no slot at a pool (it was full, down, or its cap spent), or had to give it back: preempted.",
             "pool",
             "reason",
         )

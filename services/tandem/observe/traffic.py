@@ -66,6 +66,7 @@ class PoolGauges(Collector):
                 "tandem_generation_demand": pool.demand,
                 "tandem_pool_limit": pool.limit,
                 "tandem_pool_running": pool.running,
+                "tandem_pool_background": pool.background,
                 "tandem_pool_waiting": pool.waiting,
                 "tandem_pool_held": pool.held,
                 "tandem_pool_tokens_today": pool.spent_tokens,

@@ -190,4 +190,5 @@ class Dispatch:
             tokens,
             cost,
             tuple(endpoint.breaker.state for endpoint in pool.endpoints.members),
+            pool.turnstile.in_background,
         )

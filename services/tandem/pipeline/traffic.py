@@ -33,7 +33,10 @@ class TrafficMeter(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class PoolLoad:
-    """Now. `demand` is what wants this pool: running, waiting, held, or passed on to another for want of room here."""
+    """Now. `demand` is what wants this pool: running, waiting, held, or passed on to another for want of room here.
+
+    `background` are those that run in the background.
+    """
 
     pool: str
     limit: int
@@ -44,3 +47,4 @@ class PoolLoad:
     spent_tokens: int
     spent_cost: float
     breakers: tuple[BreakerState, ...]
+    background: int = 0

@@ -5,7 +5,7 @@ from tandem.observe.metrics import POOL_GAUGES, Metrics
 from tandem.observe.traffic import PoolGauges, TrafficMetrics
 from tandem.pipeline.traffic import PoolLoad
 
-LOAD = PoolLoad("base", 8, 5, 3, 1, 9, 120, 0.5, (BreakerState.closed, BreakerState.closed, BreakerState.open))
+LOAD = PoolLoad("base", 8, 5, 3, 1, 9, 120, 0.5, (BreakerState.closed, BreakerState.closed, BreakerState.open), 2)
 
 
 def test_what_happens_to_requests_is_counted() -> None:
@@ -33,6 +33,7 @@ def test_the_gauges_are_read_at_every_scrape() -> None:
         "tandem_generation_demand": 9,
         "tandem_pool_limit": 8,
         "tandem_pool_running": 5,
+        "tandem_pool_background": 2,
         "tandem_pool_waiting": 3,
         "tandem_pool_held": 1,
         "tandem_pool_tokens_today": 120,
