@@ -121,6 +121,17 @@ async def test_a_key_names_one_job_and_another_body_under_it_is_a_conflict(queue
     assert (await queue.jobs.submit([second]))[0].status == "running"
 
 
+async def test_to_submit_the_same_job_again_changes_nothing(queue: Queue) -> None:
+    jobs = queue.made(3)
+    await queue.jobs.submit(jobs[:2])
+    (lease,) = await queue.jobs.claim("w-1", 1, 30)
+    again = await queue.jobs.submit(jobs)
+    assert [each.id for each in again] == [each.id for each in jobs] and again[0] == lease.job
+    assert await queue.jobs.waiting("acme", most=9) == 3
+    with pytest.raises(IdempotencyConflict):
+        await queue.jobs.submit([replace(jobs[0], body=b"{}")])
+
+
 async def test_those_who_submit_the_same_at_once_get_one_job(queue: Queue) -> None:
     same = [replace(each, idempotency_key="k") for each in queue.made(20)]
     shown = await asyncio.gather(*(queue.jobs.submit([each]) for each in same))

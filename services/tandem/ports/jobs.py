@@ -79,7 +79,8 @@ class Jobs(Protocol):
     """
 
     async def submit(self, jobs: Sequence[Job]) -> tuple[Job, ...]:
-        """All or none of them, at most `MAX_SUBMIT`; in the place of one whose idempotency key is known, the job as it is now.
+        """All or none of them, at most `MAX_SUBMIT`; in the place of one whose id or idempotency key is known, the job as it is
+        now: to ask again after a failure is safe.
 
         Raises `IdempotencyConflict` when that one has another body, `DocumentRejected` for what no store of this kind can
         hold.

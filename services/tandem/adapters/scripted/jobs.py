@@ -50,22 +50,18 @@ class ScriptedJobs:
         self._check()
         if len(jobs) > MAX_SUBMIT:
             raise DocumentRejected(f"More than {MAX_SUBMIT} jobs at once.", reason="too_large")
-        keyed = {
-            (held.job.tenant, held.job.idempotency_key): held.job
-            for held in self.held.values()
-            if held.job.idempotency_key is not None
-        }
+        keyed = {(held.job.tenant, held.job.idempotency_key): held.job for held in self.held.values()}
         shown: list[Job] = []
         new: list[Job] = []
         for job in jobs:
-            known = None if job.idempotency_key is None else keyed.get((job.tenant, job.idempotency_key))
+            held = self.held.get(job.id)
+            known = keyed.get((job.tenant, job.idempotency_key or "")) or (held.job if held else None)
             shown.append(known or job)
             if known is not None:
                 same_body(known, job)
             else:
                 new.append(job)
-                if job.idempotency_key is not None:
-                    keyed[job.tenant, job.idempotency_key] = job
+                keyed[job.tenant, job.idempotency_key] = job
         for job in new:
             self.held[job.id] = held = Held(job)
             self._queue(held, job.not_before)
@@ -91,12 +87,7 @@ class ScriptedJobs:
     async def waiting(self, tenant: str, *, most: int, queue: str = ANSWERS) -> int:
         """See the port."""
         self._check()
-        open_ones = [
-            held
-            for held in self.held.values()
-            if (held.job.tenant, held.job.queue) == (tenant, queue) and not held.job.ended
-        ]
-        return min(most, len(open_ones))
+        return min(most, sum(job.queue == queue and not job.ended for job in self._of(tenant)))
 
     async def cancel(self, tenant: str, job_id: str) -> Job | None:
         """See the port."""

@@ -21,7 +21,8 @@ _COLUMNS = JOBS.c
 _LOCK = 7_227_140_302
 # A transaction takes no further call from so many jobs on.
 _FULL = 500
-_Key = tuple[str, str]
+# What names a job: its tenant, which kind of name it is, and the name.
+_Name = tuple[str, str, str]
 _Said = tuple[Job, ...] | TandemError
 
 
@@ -93,7 +94,7 @@ def _put(connection: Connection, calls: Sequence[Sequence[Job]], now: float) -> 
         shown, added = _told(jobs, known)
         said.append(shown)
         new += added
-        known |= {key: job for job in added if (key := _key(job)) is not None}
+        known |= {name: job for job in added for name in _names(job)}
     _insert(connection, new, now)
     return said
 
@@ -104,29 +105,28 @@ def _lock(connection: Connection) -> None:
         connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK})
 
 
-def _known(connection: Connection, jobs: Sequence[Job]) -> dict[_Key, Job]:
-    keys: dict[str, set[str]] = {}
-    for tenant, key in filter(None, map(_key, jobs)):
-        keys.setdefault(tenant, set()).add(key)
-    found: dict[_Key, Job] = {}
-    for tenant, wanted in keys.items():
-        query = select(JOBS).where(_COLUMNS.tenant == tenant, _COLUMNS.idempotency_key.in_(wanted))
-        found |= {(tenant, row.idempotency_key): job_of(row) for row in connection.execute(query)}
+def _known(connection: Connection, jobs: Sequence[Job]) -> dict[_Name, Job]:
+    wanted: dict[tuple[str, str], set[str]] = {}
+    for tenant, kind, name in (name for job in jobs for name in _names(job)):
+        wanted.setdefault((tenant, kind), set()).add(name)
+    found: dict[_Name, Job] = {}
+    for (tenant, kind), names in wanted.items():
+        query = select(JOBS).where(_COLUMNS.tenant == tenant, _COLUMNS[kind].in_(names))
+        found |= {name: job for job in map(job_of, connection.execute(query)) for name in _names(job)}
     return found
 
 
-def _told(jobs: Sequence[Job], known: dict[_Key, Job]) -> tuple[_Said, list[Job]]:
+def _told(jobs: Sequence[Job], known: dict[_Name, Job]) -> tuple[_Said, list[Job]]:
     """What one call is told, and which of its jobs are new."""
-    here: dict[_Key, Job] = {}
+    here: dict[_Name, Job] = {}
     shown: list[Job] = []
     new: list[Job] = []
     for job in jobs:
-        key = _key(job)
-        there = None if key is None else known.get(key) or here.get(key)
+        names = _names(job)
+        there = next((one for name in names if (one := known.get(name) or here.get(name)) is not None), None)
         if there is None:
             new.append(job)
-            if key is not None:
-                here[key] = job
+            here |= dict.fromkeys(names, job)
         else:
             try:
                 same_body(there, job)
@@ -149,5 +149,7 @@ def _insert(connection: Connection, jobs: Sequence[Job], now: float) -> None:
     connection.execute(insert(JOBS), rows)
 
 
-def _key(job: Job) -> _Key | None:
-    return None if job.idempotency_key is None else (plain(job.tenant), plain(job.idempotency_key))
+def _names(job: Job) -> list[_Name]:
+    tenant = plain(job.tenant)
+    key = [] if job.idempotency_key is None else [(tenant, "idempotency_key", plain(job.idempotency_key))]
+    return [*key, (tenant, "id", plain(job.id))]
