@@ -5,6 +5,7 @@ import hashlib
 import os
 import secrets
 import sys
+import tempfile
 import time
 import urllib.error
 import urllib.request
@@ -53,6 +54,8 @@ def tandem(upstream: str) -> Command:
         "TANDEM_LOG__LEVEL": "info",
         "TANDEM_RETRIEVAL__ENABLED": "false",
         "TANDEM_RETRIEVER__URL": nobody,
+        # Records of answers are kept here: there is no retriever that would.
+        "TANDEM_RETRIEVER__AS_PEER": "false",
         "TANDEM_PREDICTOR__URL": upstream,
         "TANDEM_PREDICTOR__PROTOCOL": "openai",
         "TANDEM_PREDICTOR__MODEL": "steady",
@@ -138,9 +141,11 @@ def gateway(name: str, upstream: str) -> Iterator[Gateway]:
     port = free_port()
     url = f"http://127.0.0.1:{port}"
     words = [str(word).replace("{port}", str(port)) for word in command.words]
-    with running(words, {"UPSTREAM": upstream, **command.env}, command.folder) as pid:
-        _until_up(name, url, pid)
-        yield Gateway(name, url, pid)
+    with tempfile.TemporaryDirectory() as data:
+        env = {"UPSTREAM": upstream, "TANDEM_DATA_DIR": data, **command.env}
+        with running(words, env, command.folder) as pid:
+            _until_up(name, url, pid)
+            yield Gateway(name, url, pid)
 
 
 def _uvicorn(app: str, upstream: str) -> Command:
