@@ -1,5 +1,6 @@
 """Receipts that this process keeps for its peers: whole, since it is the peer that knows who reads them."""
 
+import asyncio
 from typing import Annotated
 
 import orjson
@@ -30,7 +31,7 @@ def peer_receipts_router(store: Receipts) -> APIRouter:
     @router.post(ROOT, responses={200: {"model": wire.Kept}, **_FAULTS}, summary="Keep records of answers")
     async def keep(request: Request) -> Response:
         try:
-            records = _RECORDS.validate_json(await request.body())
+            records = await asyncio.to_thread(_RECORDS.validate_json, await request.body())
         except ValidationError as error:
             raise InvalidRequest(f"These are no records: {error.errors()[0]['msg']}.") from error
         await store.keep(records)
