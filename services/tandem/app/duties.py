@@ -72,6 +72,7 @@ def placed(settings: Settings, stores: Stores) -> Places:
         archives=archives(settings),
         held=_held(settings),
         elsewhere=_elsewhere(settings),
+        jobs=stores.jobs,
     )
 
 

@@ -1,16 +1,20 @@
 """What is kept of one user: handed out, and deleted, wherever it is."""
 
+import json
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Protocol
 
+from tandem.domain.job import Job
 from tandem.domain.record import AnswerRecord
+from tandem.pipeline.jobs.unkept import UNKEPT_JOBS
 from tandem.pipeline.privacy.users import Users
 from tandem.pipeline.privacy.withholding import Forgettable
 from tandem.ports.archive import Archive
 from tandem.ports.clock import Clock
 from tandem.ports.feedback import FeedbackFilter, FeedbackStore
 from tandem.ports.forgotten import Forgetting, Forgotten
+from tandem.ports.jobs import JobCursor, JobFilter, Jobs
 from tandem.ports.receipts import MAX_PAGE, Cursor, ReceiptFilter, Receipts
 
 
@@ -43,6 +47,7 @@ class Places:
     archives: Mapping[str, Archive] = field(default_factory=dict)
     held: Mapping[str, Held] = field(default_factory=dict)
     elsewhere: tuple[str, ...] = ()
+    jobs: Jobs = UNKEPT_JOBS
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +85,9 @@ class PersonalData:
             async for told in self._opinions(tenant, name):
                 counts["feedback"] = counts.get("feedback", 0) + 1
                 yield "feedback", told
+            async for job in self._jobs(tenant, name):
+                counts["job"] = counts.get("job", 0) + 1
+                yield "job", _told(job)
         for kind, archive in self._places.archives.items():
             for row in await archive.export(names, tenant):
                 # The rest was handed out as receipts.
@@ -101,6 +109,9 @@ class PersonalData:
             gone["feedback"] += await places.feedback.forget(tenant, receipt_ids=ids)
             gone["feedback"] += await places.feedback.forget(tenant, user=name)
             gone["receipts"] += await places.receipts.forget(tenant, user=name)
+            # One that runs has lost its lease: nothing comes of it any more.
+            if jobs := await places.jobs.forget(tenant, user=name):
+                gone["jobs"] = gone.get("jobs", 0) + jobs
         for kind, archive in places.archives.items():
             gone[kind] = await archive.forget(names, tenant)
         for kind, held in places.held.items():
@@ -120,6 +131,18 @@ class PersonalData:
                 return
             after = page.next_after
 
+    async def _jobs(self, tenant: str, name: str) -> AsyncIterator[Job]:
+        jobs = self._places.jobs
+        after: JobCursor | None = None
+        while tenant in await jobs.tenants():
+            page = await jobs.page(tenant, JobFilter(user=name), limit=MAX_PAGE, after=after)
+            for each in page.jobs:
+                if (whole := await jobs.job(tenant, each.id)) is not None:
+                    yield whole
+            if page.next_after is None:
+                return
+            after = page.next_after
+
     async def _opinions(self, tenant: str, name: str) -> AsyncIterator[Mapping[str, Any]]:
         after = None
         while True:
@@ -129,3 +152,15 @@ class PersonalData:
             if page.next_after is None:
                 return
             after = page.next_after
+
+
+def _told(job: Job) -> Mapping[str, Any]:
+    return {
+        "id": job.id,
+        "status": job.status,
+        "created_at": job.created_at,
+        "ended_at": job.ended_at,
+        "callback_url": job.callback_url,
+        "request": json.loads(job.body),
+        "result": json.loads(job.result) if job.result else None,
+    }

@@ -55,6 +55,7 @@ class Retention:
             work: list[tuple[str, Awaitable[int]]] = [
                 ("receipts", places.receipts.forget(tenant, before=before)),
                 ("feedback", places.feedback.forget(tenant, before=before)),
+                ("jobs", places.jobs.forget(tenant, ended_before=before)),
                 *((kind, archive.drop(tenant, day)) for kind, archive in places.archives.items()),
             ]
             for where, deleting in work:
@@ -103,6 +104,7 @@ class Retention:
         for ask in (
             self._places.receipts.tenants,
             self._places.feedback.tenants,
+            self._places.jobs.tenants,
             *(archive.tenants for archive in self._places.archives.values()),
         ):
             try:
