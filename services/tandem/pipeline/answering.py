@@ -96,7 +96,7 @@ class Answering:
     async def _answered(
         self, question: Question, context: RequestContext, account: Account
     ) -> AsyncIterator[AsyncIterator[AnswerEvent]]:
-        asked = self._asked(question)
+        asked = self._asked(question, context)
         context.progress.stage = "queue"
         async with self._reserved(asked, context) as bill, self._dispatch.admit(asked, context) as admitted:
             account.admitted = admitted
@@ -162,7 +162,7 @@ class Answering:
             return nullcontext(Reservation(tokens))
         return self._quotas.reserved(self._quotas.tenants.of(context.tenant), tokens, context)
 
-    def _asked(self, question: Question) -> Asked:
+    def _asked(self, question: Question, context: RequestContext) -> Asked:
         """What the request may take, before any work is done for it."""
         told = _characters(question.conversation) + len(question.text)
         passages = reworded = 0
@@ -177,6 +177,8 @@ class Answering:
             opening=first,
             follows=bool(question.conversation),
             model=question.model,
+            # Nobody waits for those.
+            background=context.mode != "online",
         )
 
     def _abstain(self, found: Found, timings: dict[str, float], account: Account) -> AsyncIterator[AnswerEvent]:

@@ -35,9 +35,7 @@ class Flow:
         self.jobs = ScriptedJobs(self.clock)
         self.deliveries = ScriptedDeliveries(self.jobs, self.clock)
         self.receiver = receiver
-        self.delivering = Delivering(
-            self.deliveries, receiver, told, self.clock, lambda: 0.5, Patience(**patience)
-        )
+        self.delivering = Delivering(self.deliveries, receiver, told, self.clock, lambda: 0.5, Patience(**patience))
 
     async def ended(self) -> Job:
         asked = job(1, at=self.clock.epoch_s(), callback_url="https://example.com/hook")

@@ -1,0 +1,216 @@
+"""One attempt at one job: it is answered as online, and ends, goes back, or stops."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, replace
+from random import getrandbits
+from typing import Literal, Protocol
+
+import orjson
+
+from tandem.domain.answer import Answered, AnswerEvent, Found
+from tandem.domain.context import RequestContext
+from tandem.domain.errors import Overloaded, Preempted, TandemError, UpstreamFailed, UpstreamUnavailable
+from tandem.domain.generation import Token
+from tandem.domain.job import JobEvent, JobFailure, Lease, Outcome
+from tandem.domain.question import Question
+from tandem.domain.span import SpanContext
+from tandem.ports.clock import Clock
+from tandem.ports.jobs import Jobs
+
+Why = Literal["cancelled", "shutdown"]
+# Tokens of so long are told together.
+_TOGETHER_S = 0.1
+# Who gave way does not come back into the same crowd at once.
+_PREEMPTED_S = 0.25
+
+
+class Answers(Protocol):
+    """`pipeline/answering.py` is one."""
+
+    def answer(
+        self, question: Question, context: RequestContext
+    ) -> AbstractAsyncContextManager[AsyncIterator[AnswerEvent]]:
+        """`Found`, then tokens, then `Answered`."""
+        ...
+
+
+class JobMeter(Protocol):
+    """Where jobs are counted."""
+
+    def ended(self, status: str) -> None:
+        """For good."""
+        ...
+
+    def put_back(self, reason: str) -> None:
+        """To be tried again."""
+        ...
+
+    def waited(self, seconds: float) -> None:
+        """From when it might have begun until it did, the first time."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptPolicy:
+    """Failures that may pass are tried `most` times in all; the pause after the n-th is `first_s` · 4ⁿ⁻¹, `longest_s` at most.
+
+    Want of room, giving way, and a part that is away are no failures of the job: these are not counted. `timeout_s` is one
+    attempt's.
+    """
+
+    most: int = 5
+    first_s: float = 2.0
+    longest_s: float = 120.0
+    timeout_s: float = 600.0
+
+    def pause_s(self, attempts: int, chance: float) -> float:
+        """After so many; up to a quarter longer by `chance` 0…1."""
+        pause_s: float = min(self.longest_s, self.first_s * 4.0 ** max(0, attempts - 1))
+        return pause_s * (1 + chance / 4)
+
+
+@dataclass(frozen=True, slots=True)
+class Attempting:
+    """What every attempt needs: `parse` reads a question out of a job's body, `render` makes the `chat.completion`."""
+
+    jobs: Jobs
+    answers: Answers
+    parse: Callable[[bytes], Question]
+    render: Callable[[str, int, Found, str, Answered], bytes]
+    clock: Clock
+    policy: AttemptPolicy
+    meter: JobMeter
+    random: Callable[[], float]
+    new_id: Callable[[], str]
+
+    def attempt(self, lease: Lease) -> "Attempt":
+        """At what was claimed."""
+        return Attempt(self, lease)
+
+
+class Attempt:
+    """`run` is a task's; `stop` ends it."""
+
+    __slots__ = ("_of", "_why", "lease")
+
+    def __init__(self, of: Attempting, lease: Lease) -> None:
+        self._of = of
+        self._why: Why | None = None
+        self.lease = lease
+
+    def stop(self, why: Why, task: asyncio.Task[None]) -> None:
+        """It is not wanted any more, or not here. The first reason counts."""
+        if self._why is None:
+            self._why = why
+            task.cancel()
+
+    async def run(self) -> None:
+        """Raises what the store raises at the end: then the lease lapses, and the job is tried again."""
+        job, of = self.lease.job, self._of
+        if job.attempts > of.policy.most * 4:
+            # Whoever began it so often did not live to tell why.
+            await self._end(Outcome("failed", failure=JobFailure("attempts_exhausted", "Every attempt broke off.")))
+            return
+        if job.attempts <= 1:
+            of.meter.waited(max(0.0, of.clock.epoch_s() - max(job.created_at, job.not_before or 0.0)))
+        receipt = f"rcpt-{of.new_id()}"
+        try:
+            outcome = await self._answered(receipt)
+        except TandemError as error:
+            await self._failed(error, receipt)
+        except asyncio.CancelledError:
+            if self._why is None:
+                raise
+            if self._why == "shutdown":
+                await self._back("shutdown", 0.0, counted=False)
+            else:
+                await self._end(Outcome("cancelled", receipt_id=receipt))
+        else:
+            await self._end(outcome)
+
+    async def _answered(self, receipt: str) -> Outcome:
+        job, of = self.lease.job, self._of
+        question = replace(of.parse(job.body), user=job.user)
+        context = RequestContext(
+            job.id,
+            job.tenant,
+            of.clock.monotonic_s() + of.policy.timeout_s,
+            SpanContext(f"{getrandbits(128) or 1:032x}", f"{getrandbits(64) or 1:016x}"),
+            groups=job.groups,
+            user=job.caller,
+            answer_id=receipt,
+            mode="async" if job.batch_id is None else "batch",
+        )
+        found: Found | None = None
+        end: Answered | None = None
+        said: list[str] = []
+        told = _Told(of.jobs, self.lease, of.clock)
+        async with of.answers.answer(question, context) as events:
+            async for event in events:
+                match event:
+                    case Found():
+                        found = event
+                    case Token(text):
+                        said.append(text)
+                        await told.say(text)
+                    case Answered():
+                        end = event
+        if found is None or end is None:
+            raise UpstreamFailed("The answer was cut short.")
+        await told.flush()
+        result = of.render(receipt, int(of.clock.epoch_s()), found, "".join(said), end)
+        return Outcome("succeeded", result, receipt_id=receipt)
+
+    async def _failed(self, error: TandemError, receipt: str) -> None:
+        job, policy = self.lease.job, self._of.policy
+        pause_s = policy.pause_s(job.attempts, self._of.random())
+        match error:
+            case Preempted():
+                await self._back(error.code, _PREEMPTED_S, counted=False)
+            case Overloaded():
+                await self._back(error.code, max(pause_s, error.retry_after_s), counted=False)
+            case UpstreamUnavailable():
+                await self._back(error.code, pause_s, counted=False)
+            # A broken stream is final online, since its beginning was sent; here nobody has seen it.
+            case _ if (error.retryable or isinstance(error, UpstreamFailed)) and job.attempts < policy.most:
+                await self._back(error.code, pause_s, counted=True)
+            case _:
+                failure = JobFailure(error.code, error.message)
+                await self._end(Outcome("failed", failure=failure, receipt_id=receipt))
+
+    async def _back(self, reason: str, pause_s: float, *, counted: bool) -> None:
+        not_before = self._of.clock.epoch_s() + pause_s if pause_s else None
+        if await self._of.jobs.release(self.lease, not_before=not_before, counted=counted, reason=reason):
+            self._of.meter.put_back(reason)
+
+    async def _end(self, outcome: Outcome) -> None:
+        if await self._of.jobs.finish(self.lease, outcome):
+            self._of.meter.ended(outcome.status)
+
+
+class _Told:
+    """Tokens on their way into the job's events, some at a time."""
+
+    __slots__ = ("_clock", "_jobs", "_lease", "_said", "_since_s")
+
+    def __init__(self, jobs: Jobs, lease: Lease, clock: Clock) -> None:
+        self._jobs = jobs
+        self._lease = lease
+        self._clock = clock
+        self._said: list[str] = []
+        self._since_s = clock.monotonic_s()
+
+    async def say(self, text: str) -> None:
+        """Soon."""
+        self._said.append(text)
+        if self._clock.monotonic_s() - self._since_s >= _TOGETHER_S:
+            await self.flush()
+
+    async def flush(self) -> None:
+        """Now. A lease that was lost is told by others."""
+        text, self._said = "".join(self._said), []
+        self._since_s = self._clock.monotonic_s()
+        if text:
+            await self._jobs.append(self._lease, [JobEvent("token", orjson.dumps({"text": text}))])

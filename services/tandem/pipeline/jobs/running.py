@@ -1,0 +1,128 @@
+"""Jobs are answered, as many at a time as there is room for, each once."""
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from tandem.domain.errors import TandemError
+from tandem.domain.job import Lease
+from tandem.pipeline.jobs.attempt import Attempt, Attempting, Why
+from tandem.ports.clock import Clock
+from tandem.ports.jobs import Jobs
+
+_log = logging.getLogger("tandem.jobs")
+# A lease is renewed so many times before it lapses.
+_RENEWALS = 3
+_SAY_EVERY_S = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class RunnerPolicy:
+    """`concurrency` jobs at a time. Whoever was not heard of for `lease_s` has lost its jobs.
+
+    Without a bell the queue is looked at every `look_s`; whether a running job is to be stopped every `stop_look_s`.
+    """
+
+    concurrency: int = 8
+    lease_s: float = 30.0
+    look_s: float = 0.5
+    stop_look_s: float = 0.05
+
+
+class Runner:
+    """Claims jobs as `worker`, whose name nobody else has. `ring` says that there may be something new."""
+
+    def __init__(self, jobs: Jobs, attempting: Attempting, clock: Clock, policy: RunnerPolicy, *, worker: str) -> None:
+        self._jobs = jobs
+        self._attempting = attempting
+        self._clock = clock
+        self._policy = policy
+        self._worker = worker
+        self._running: dict[str, tuple[asyncio.Task[None], Attempt]] = {}
+        self._bell = asyncio.Event()
+        self._looked_s = 0.0
+
+    @property
+    def running(self) -> int:
+        """How many it runs."""
+        return len(self._running)
+
+    def ring(self) -> None:
+        """Look at the queue now."""
+        self._bell.set()
+
+    async def run(self) -> None:
+        """Until it is cancelled: then those that run go back to the queue. A store that is away is waited for."""
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                for work in (self._claiming(), self._renewing(), self._stopping()):
+                    tasks.create_task(work)
+        finally:
+            await self._put_back()
+
+    async def _claiming(self) -> None:
+        while True:
+            self._bell.clear()
+            claimed: tuple[Lease, ...] = ()
+            free = self._policy.concurrency - len(self._running)
+            if free > 0:
+                with self._waiting_for_the_store():
+                    claimed = await self._jobs.claim(self._worker, free, self._policy.lease_s)
+            for lease in claimed:
+                self._begin(lease)
+            # A full hand says that there may be more; an end rings the bell.
+            if len(claimed) < free or free <= 0:
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(self._bell.wait(), self._policy.look_s)
+
+    def _begin(self, lease: Lease) -> None:
+        attempt = self._attempting.attempt(lease)
+        task = asyncio.create_task(attempt.run())
+        self._running[lease.job.id] = task, attempt
+        task.add_done_callback(lambda done: self._ended(lease, done))
+
+    def _ended(self, lease: Lease, task: asyncio.Task[None]) -> None:
+        self._running.pop(lease.job.id, None)
+        self._bell.set()
+        if not task.cancelled() and (error := task.exception()) is not None:
+            # Its lease lapses, and it is tried again: what was not foreseen may pass as well.
+            _log.error("a job could not be ended: %s", error, exc_info=error, extra={"job": lease.job.id})
+
+    async def _renewing(self) -> None:
+        while True:
+            await asyncio.sleep(self._policy.lease_s / _RENEWALS)
+            leases = [attempt.lease for _, attempt in self._running.values()]
+            with self._waiting_for_the_store():
+                self._stop(await self._jobs.renew(leases, self._policy.lease_s), "cancelled")
+
+    async def _stopping(self) -> None:
+        while True:
+            await asyncio.sleep(self._policy.stop_look_s)
+            if self._running:
+                with self._waiting_for_the_store():
+                    self._stop(await self._jobs.wanted_stopped(self._worker), "cancelled")
+
+    def _stop(self, ids: Iterable[str], why: Why) -> None:
+        for job_id in ids:
+            known = self._running.get(job_id)
+            if known is not None:
+                task, attempt = known
+                attempt.stop(why, task)
+
+    async def _put_back(self) -> None:
+        self._stop(list(self._running), "shutdown")
+        tasks = [task for task, _ in self._running.values()]
+        if tasks:
+            await asyncio.wait(tasks)
+
+    @contextlib.contextmanager
+    def _waiting_for_the_store(self) -> Iterator[None]:
+        try:
+            yield
+        except TandemError as error:
+            now_s = self._clock.monotonic_s()
+            if now_s - self._looked_s > _SAY_EVERY_S:
+                self._looked_s = now_s
+                _log.warning("jobs wait for their store: %s", error.message)

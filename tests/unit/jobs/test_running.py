@@ -1,0 +1,270 @@
+"""Whatever happens to an attempt, its job is answered once, goes back, or ends with the reason."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+
+from fakes.jobs import job
+from tandem.adapters.scripted.clock import ScriptedClock
+from tandem.adapters.scripted.jobs import ScriptedJobs
+from tandem.domain.answer import Answered, AnswerEvent, Found
+from tandem.domain.context import RequestContext
+from tandem.domain.errors import (
+    ContextTooLong,
+    DeadlineExceeded,
+    InvalidRequest,
+    Overloaded,
+    Preempted,
+    RateLimited,
+    UpstreamFailed,
+    UpstreamUnavailable,
+)
+from tandem.domain.generation import ModelCard, Token, Usage
+from tandem.domain.job import Job
+from tandem.domain.passage import Retrieval
+from tandem.domain.question import Question
+from tandem.pipeline.jobs.attempt import Attempting, AttemptPolicy
+from tandem.pipeline.jobs.running import Runner, RunnerPolicy
+
+FOUND = Found(Retrieval((), 0.0), "q", ModelCard("m", "m", 1), "answer@1")
+END = Answered("answered", "stop", Usage(1, 2))
+
+
+class Answers:
+    """Fails as told, in this order, and then answers; an event is waited for between its tokens."""
+
+    def __init__(self, *steps: Exception | asyncio.Event) -> None:
+        self.steps = list(steps)
+        self.asked: list[RequestContext] = []
+        self.began = asyncio.Event()
+        self.left = 0
+
+    @asynccontextmanager
+    async def answer(self, question: Question, context: RequestContext) -> AsyncIterator[AsyncIterator[AnswerEvent]]:
+        self.asked.append(context)
+        step = self.steps.pop(0) if self.steps else None
+        if isinstance(step, Exception):
+            raise step
+
+        async def events() -> AsyncIterator[AnswerEvent]:
+            yield FOUND
+            yield Token("At ")
+            self.began.set()
+            if step is not None:
+                await step.wait()
+            yield Token("seven.")
+            yield END
+
+        try:
+            yield events()
+        finally:
+            self.left += 1
+
+
+class Counted:
+    def __init__(self) -> None:
+        self.told: list[tuple[str, Any]] = []
+
+    def ended(self, status: str) -> None:
+        self.told.append(("ended", status))
+
+    def put_back(self, reason: str) -> None:
+        self.told.append(("back", reason))
+
+    def waited(self, seconds: float) -> None:
+        self.told.append(("waited", seconds))
+
+
+def read(body: bytes) -> Question:
+    if body == b"broken":
+        raise InvalidRequest("It cannot be read.")
+    return Question(json.loads(body)["messages"][-1]["content"])
+
+
+class Flow:
+    """A queue, a runner of it, and what answers."""
+
+    def __init__(self, answers: Answers, *, concurrency: int = 2, **policy: Any) -> None:
+        self.clock = ScriptedClock()
+        self.jobs = ScriptedJobs(self.clock)
+        self.answers = answers
+        self.counted = Counted()
+        ids = iter(f"{n:04}" for n in range(10_000))
+        self.attempting = Attempting(
+            self.jobs,
+            answers,
+            read,
+            lambda receipt, _, __, text, ___: json.dumps([receipt, text]).encode(),
+            self.clock,
+            AttemptPolicy(**policy),
+            self.counted,
+            lambda: 0.0,
+            lambda: next(ids),
+        )
+        self.runner = Runner(
+            self.jobs,
+            self.attempting,
+            self.clock,
+            RunnerPolicy(concurrency, lease_s=30.0, look_s=0.005, stop_look_s=0.005),
+            worker="w",
+        )
+
+    async def submitted(self, number: int = 0, **more: Any) -> Job:
+        (kept,) = await self.jobs.submit(
+            [job(number, at=self.clock.epoch_s(), groups=("staff",), caller="web", **more)]
+        )
+        self.runner.ring()
+        return kept
+
+    async def now(self, asked: Job) -> Job:
+        found = await self.jobs.job(asked.tenant, asked.id)
+        assert found is not None
+        return found
+
+    async def until(self, asked: Job, *statuses: str) -> Job:
+        async with asyncio.timeout(5):
+            while (found := await self.now(asked)).status not in statuses:
+                await asyncio.sleep(0.002)
+        return found
+
+    @asynccontextmanager
+    async def runs(self) -> AsyncIterator[None]:
+        task = asyncio.create_task(self.runner.run())
+        try:
+            yield
+        finally:
+            task.cancel()
+            await asyncio.wait([task])
+
+    def events(self, asked: Job) -> list[str]:
+        return [event.kind for event in self.jobs.written[asked.id]]
+
+
+async def test_a_job_is_answered_as_its_owner_with_a_receipt() -> None:
+    flow = Flow(Answers())
+    async with flow.runs():
+        done = await flow.until(await flow.submitted(), "succeeded")
+    assert json.loads(done.result) == ["rcpt-0000", "At seven."]
+    assert (done.receipt_id, done.attempts) == ("rcpt-0000", 1)
+    (context,) = flow.answers.asked
+    assert (context.tenant, context.user, context.groups, context.mode) == ("acme", "web", ("staff",), "async")
+    assert (context.answer_id, context.request_id) == ("rcpt-0000", done.id)
+    assert flow.events(done) == ["status", "token", "done"]
+    assert flow.counted.told == [("waited", 0.0), ("ended", "succeeded")]
+
+
+async def test_no_more_run_than_there_is_room_for() -> None:
+    held = asyncio.Event()
+    flow = Flow(Answers(held, held, held), concurrency=2)
+    async with flow.runs():
+        asked = [await flow.submitted(number) for number in range(3)]
+        await flow.until(asked[1], "running")
+        await asyncio.sleep(0.02)
+        assert [(await flow.now(each)).status for each in asked] == ["running", "running", "queued"]
+        held.set()
+        for each in asked:
+            await flow.until(each, "succeeded")
+
+
+@pytest.mark.parametrize(
+    ("error", "counted", "after_s"),
+    [
+        (Preempted("gave way"), False, 0.25),
+        (Overloaded("full", retry_after_s=30.0), False, 30.0),
+        (RateLimited("quota", retry_after_s=1.0), False, 2.0),
+        (UpstreamUnavailable("away"), False, 2.0),
+        (UpstreamFailed("cut"), True, 2.0),
+        (DeadlineExceeded("generation"), True, 2.0),
+    ],
+)
+async def test_what_may_pass_is_tried_again_later(error: Exception, counted: bool, after_s: float) -> None:
+    flow = Flow(Answers(error))
+    async with flow.runs():
+        asked = await flow.submitted()
+        async with asyncio.timeout(5):
+            while ("back", error.code) not in flow.counted.told:  # type: ignore[attr-defined]
+                await asyncio.sleep(0.002)
+        assert (await flow.now(asked)).attempts == (1 if counted else 0)
+        flow.clock.advance(after_s - 0.1)
+        await asyncio.sleep(0.03)
+        assert (await flow.now(asked)).status == "queued"
+        flow.clock.advance(0.2)
+        await flow.until(asked, "succeeded")
+
+
+async def test_what_fails_for_good_says_why() -> None:
+    flow = Flow(Answers(ContextTooLong("too long")))
+    async with flow.runs():
+        done = await flow.until(await flow.submitted(), "failed")
+        assert done.failure is not None
+        assert (done.failure.code, done.receipt_id) == ("context_length_exceeded", "rcpt-0000")
+        broken = await flow.until(await flow.submitted(1, body=b"broken"), "failed")
+        assert broken.failure is not None
+        assert broken.failure.code == "invalid_request"
+
+
+async def test_cancelling_ends_the_generation() -> None:
+    held = asyncio.Event()
+    flow = Flow(Answers(held))
+    async with flow.runs():
+        asked = await flow.submitted()
+        await flow.answers.began.wait()
+        await flow.jobs.cancel(asked.tenant, asked.id)
+        await flow.until(asked, "cancelled")
+    assert flow.answers.left == 1
+    assert flow.counted.told[-1] == ("ended", "cancelled")
+
+
+async def test_on_leaving_running_jobs_go_back_uncounted() -> None:
+    held = asyncio.Event()
+    flow = Flow(Answers(held))
+    async with flow.runs():
+        asked = await flow.submitted()
+        await flow.answers.began.wait()
+    after = await flow.now(asked)
+    assert (after.status, after.attempts) == ("queued", 0)
+    assert flow.answers.left == 1
+    async with flow.runs():
+        await flow.until(asked, "succeeded")
+    assert flow.events(asked) == ["status", "retry", "status", "token", "done"]
+
+
+async def test_whoever_lost_its_lease_changes_nothing() -> None:
+    held = asyncio.Event()
+    flow = Flow(Answers(held))
+    async with flow.runs():
+        asked = await flow.submitted()
+        await flow.answers.began.wait()
+        flow.clock.advance(31.0)
+        (other,) = await flow.jobs.claim("other", 1, 30.0)
+        assert other.job.id == asked.id
+        held.set()
+        await asyncio.sleep(0.03)
+        assert (await flow.now(asked)).status == "running"
+    assert ("ended", "succeeded") not in flow.counted.told
+
+
+async def test_a_job_that_kills_whoever_begins_it_is_given_up() -> None:
+    flow = Flow(Answers(), most=2)
+    asked = await flow.submitted()
+    for _ in range(8):
+        assert await flow.jobs.claim("dies", 1, 1.0)
+        flow.clock.advance(2.0)
+    async with flow.runs():
+        done = await flow.until(asked, "failed")
+    assert done.failure is not None
+    assert done.failure.code == "attempts_exhausted"
+
+
+async def test_a_store_that_is_away_is_waited_for(caplog: pytest.LogCaptureFixture) -> None:
+    flow = Flow(Answers())
+    flow.jobs.fault = UpstreamUnavailable("The state store is away.")
+    async with flow.runs():
+        await asyncio.sleep(0.03)
+        flow.jobs.fault = None
+        await flow.until(await flow.submitted(), "succeeded")
+    assert caplog.text.count("jobs wait for their store") == 1
