@@ -146,6 +146,21 @@ async def test_a_store_that_is_away_is_told_of(
         assert (await get(http, "ann", path))[0] == 503
 
 
+async def test_a_store_that_hangs_holds_nobody_beyond_his_deadline() -> None:
+    class Hanging(ScriptedReceipts):
+        async def receipt(self, tenant: str, receipt_id: str) -> AnswerRecord | None:
+            await asyncio.Event().wait()
+            raise AssertionError
+
+    headers = {"x-request-timeout-ms": "100"}
+    async with (
+        live(Api(receipts=Hanging()).app) as url,
+        aiohttp.ClientSession(url, headers=headers) as session,
+        session.get("/v1/receipts/rcpt-1") as reply,
+    ):
+        assert (reply.status, (await reply.json())["error"]["stage"]) == (504, "state")
+
+
 async def test_every_answer_names_its_receipt_and_failures_do(store: ScriptedReceipts) -> None:
     body = {"model": "tandem", "messages": [{"role": "user", "content": "When?"}]}
     for steps, status in (((), 502), ((FOUND, UpstreamFailed("It broke.")), 502), (ScriptedAnswers().steps, 200)):

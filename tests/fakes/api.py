@@ -104,7 +104,7 @@ class Api:
                 collections_router(self.ingestor),
                 syncing_router(self.ingestor),
                 versions_router(self.ingestor),
-                receipts_router(reading),
+                receipts_router(reading, clock=self.clock),
                 peer_receipts_router(self.receipts),
                 feedback_router(
                     GivingFeedback(reading, self.feedback, private, self.clock, meter),

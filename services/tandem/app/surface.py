@@ -104,7 +104,7 @@ class Surface:
                     MeasuredIngestor(ingestor, metrics, clock, self.tracer),
                     clock,
                 ),
-                receipts_router(receipts),
+                receipts_router(receipts, clock=clock),
                 *more,
                 ui_router(),
             ],

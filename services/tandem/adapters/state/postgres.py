@@ -46,6 +46,10 @@ async def postgres_database(
             "connect_timeout": max(2, round(connect_timeout_s)),
             "options": f"-c statement_timeout={round(timeout_s * 1000)} -c lock_timeout={round(timeout_s * 1000)}",
             "tcp_user_timeout": round(timeout_s * 1000),
+            # A machine that is gone without a word is noticed while an answer is awaited, too.
+            "keepalives_idle": 10,
+            "keepalives_interval": 5,
+            "keepalives_count": 3,
             # A pooler between may hand each transaction to another server, which knows none of the prepared ones.
             "prepare_threshold": None,
         },

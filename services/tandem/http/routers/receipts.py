@@ -1,7 +1,8 @@
 """Receipts: what an answer was made from, by its id or in a list."""
 
 import math
-from typing import Annotated, Literal
+from collections.abc import Coroutine
+from typing import Annotated, Any, Literal, TypeVar
 
 from fastapi import APIRouter, Path, Query, Request
 from starlette.responses import Response
@@ -11,21 +12,29 @@ from tandem.domain.reader import Reader
 from tandem.domain.record import RecordedOutcome
 from tandem.http.exchange import exchange_of
 from tandem.http.json_route import JsonRoute
+from tandem.http.presence import while_wanted
 from tandem.http.reply import json_reply
 from tandem.http.wire import receipts as wire
 from tandem.http.wire.errors import BEHIND, faults
 from tandem.http.wire.receipts_told import wire_receipt, wire_receipts
 from tandem.http.wire.text import ShortText
 from tandem.pipeline.receipts import ReadReceipts
+from tandem.ports.clock import Clock
 from tandem.ports.receipts import Cursor, ReceiptFilter
 
+T = TypeVar("T")
 Instant = Annotated[float | None, Query(allow_inf_nan=False, description="Seconds since 1970.")]
 Name = Annotated[ShortText | None, Query()]
 
 
-def receipts_router(receipts: ReadReceipts) -> APIRouter:
+def receipts_router(receipts: ReadReceipts, *, clock: Clock) -> APIRouter:
     """What is seen depends on the caller's tenant, its name, its groups."""
     router = APIRouter(tags=["receipts"], route_class=JsonRoute)
+
+    async def in_time(work: Coroutine[Any, Any, T], request: Request) -> T:
+        deadline_s = exchange_of(request.scope).deadline_s
+        left_s = None if deadline_s is None else deadline_s - clock.monotonic_s()
+        return await while_wanted(work, request.receive, left_s=left_s, stage="state")
 
     @router.get(
         "/v1/receipts/{receipt_id}",
@@ -38,7 +47,7 @@ def receipts_router(receipts: ReadReceipts) -> APIRouter:
         ],
         request: Request,
     ) -> Response:
-        return json_reply(wire_receipt(await receipts.receipt(receipt_id, _reader(request))))
+        return json_reply(wire_receipt(await in_time(receipts.receipt(receipt_id, _reader(request)), request)))
 
     @router.get(
         "/v1/receipts",
@@ -61,7 +70,8 @@ def receipts_router(receipts: ReadReceipts) -> APIRouter:
         after: Annotated[ShortText | None, Query(description="next_after of the page before.")] = None,
     ) -> Response:
         wanted = ReceiptFilter(caller, user, outcome, collection, model, prompt, release, since, until, rating)
-        found = await receipts.listing(wanted, _reader(request), limit=limit, after=_cursor(after))
+        page = receipts.listing(wanted, _reader(request), limit=limit, after=_cursor(after))
+        found = await in_time(page, request)
         return json_reply(wire_receipts(found))
 
     return router
