@@ -252,6 +252,7 @@ def traffic(deployed: Watched, turn: int) -> None:
         text = f"# Turn {turn}\n\nTurn {turn} of the tests put this here. Write to jane@example.org.\n".encode()
         call(url, f"/v1/documents/turn-{turn}.md", text, method="PUT")
         ask(url, f"{ASKED} That of turn {turn}, if you please; jane@example.org wants to know.", user="jane")
+        ask(url, f"On which port does the gateway listen for requests, and on which one does the predictor? {turn}")
         ask(url, ASKED, temperature=0)
         ask(url, ASKED, stream=True)
         ask(url, FOREIGN, tandem={"expand": True})
@@ -276,4 +277,6 @@ def _crowd(deployed: Watched, turn: int) -> None:
     with ThreadPoolExecutor(16) as many:
         for url in deployed.fronts:
             for each in range(16):
-                many.submit(ask, url, f"{ASKED} {turn}.{each} {'word ' * 4000}")
+                # Every fourth is longer than the model reads.
+                words = 4000 if each % 4 == 3 else 1500
+                many.submit(ask, url, f"{ASKED} {turn}.{each} {'word ' * words}")
