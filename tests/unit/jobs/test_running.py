@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -24,7 +24,7 @@ from tandem.domain.errors import (
     UpstreamUnavailable,
 )
 from tandem.domain.generation import ModelCard, Token, Usage
-from tandem.domain.job import Job
+from tandem.domain.job import Job, Lease, Outcome
 from tandem.domain.passage import Retrieval
 from tandem.domain.question import Question
 from tandem.pipeline.jobs.attempt import Attempting, AttemptPolicy
@@ -246,6 +246,52 @@ async def test_whoever_lost_its_lease_changes_nothing() -> None:
         await asyncio.sleep(0.03)
         assert (await flow.now(asked)).status == "running"
     assert ("ended", "succeeded") not in flow.counted.told
+
+
+async def test_news_of_a_lost_lease_do_not_meet_the_next_attempt() -> None:
+    held = asyncio.Event()
+    flow = Flow(Answers(held, held))
+    renew = flow.jobs.renew
+
+    async def late(leases: Sequence[Lease], lease_s: float) -> frozenset[str]:
+        """Told when the job is back with the same worker already."""
+        if not leases:
+            return frozenset()
+        await flow.jobs.release(leases[0], counted=False)
+        flow.runner.ring()
+        while len(flow.answers.asked) < 2:
+            await asyncio.sleep(0.002)
+        flow.jobs.renew = renew  # type: ignore[method-assign]
+        return await renew(leases, lease_s)
+
+    flow.jobs.renew = late  # type: ignore[method-assign]
+    flow.runner = Runner(
+        flow.jobs, flow.attempting, flow.clock, RunnerPolicy(2, lease_s=0.03, look_s=0.005), worker="w"
+    )
+    async with flow.runs():
+        asked = await flow.submitted()
+        async with asyncio.timeout(5):
+            while flow.answers.left < 1:
+                await asyncio.sleep(0.002)
+        held.set()
+        await flow.until(asked, "succeeded", "cancelled")
+    assert [told for told in flow.counted.told if told[0] == "ended"] == [("ended", "succeeded")]
+
+
+async def test_a_stop_that_comes_with_the_end_changes_nothing() -> None:
+    flow = Flow(Answers())
+    finish, writing = flow.jobs.finish, asyncio.Event()
+
+    async def slow(lease: Lease, outcome: Outcome) -> bool:
+        writing.set()
+        await asyncio.sleep(0.03)
+        return await finish(lease, outcome)
+
+    flow.jobs.finish = slow  # type: ignore[method-assign]
+    async with flow.runs():
+        asked = await flow.submitted()
+        await writing.wait()
+    assert (await flow.now(asked)).status == "succeeded"
 
 
 async def test_a_job_that_kills_whoever_begins_it_is_given_up() -> None:

@@ -19,7 +19,7 @@ from tandem.domain.span import SpanContext
 from tandem.ports.clock import Clock
 from tandem.ports.jobs import Jobs
 
-Why = Literal["cancelled", "shutdown"]
+Why = Literal["cancelled", "lost", "shutdown"]
 # Tokens of so long are told together.
 _TOGETHER_S = 0.1
 # Who gave way does not come back into the same crowd at once.
@@ -93,16 +93,17 @@ class Attempting:
 class Attempt:
     """`run` is a task's; `stop` ends it."""
 
-    __slots__ = ("_of", "_why", "lease")
+    __slots__ = ("_of", "_over", "_why", "lease")
 
     def __init__(self, of: Attempting, lease: Lease) -> None:
         self._of = of
         self._why: Why | None = None
+        self._over = False
         self.lease = lease
 
     def stop(self, why: Why, task: asyncio.Task[None]) -> None:
-        """It is not wanted any more, or not here. The first reason counts."""
-        if self._why is None:
+        """It is not wanted any more, or not here. The first reason counts, and none once its end is being written."""
+        if self._why is None and not self._over:
             self._why = why
             task.cancel()
 
@@ -123,10 +124,11 @@ class Attempt:
         except asyncio.CancelledError:
             if self._why is None:
                 raise
-            if self._why == "shutdown":
-                await self._back("shutdown", 0.0, counted=False)
-            else:
+            if self._why == "cancelled":
                 await self._end(Outcome("cancelled", receipt_id=receipt))
+            else:
+                # With a lease that is lost this has no effect; a job that is to be stopped is cancelled by it.
+                await self._back(self._why, 0.0, counted=False)
         else:
             await self._end(outcome)
 
@@ -181,11 +183,13 @@ class Attempt:
                 await self._end(Outcome("failed", failure=failure, receipt_id=receipt))
 
     async def _back(self, reason: str, pause_s: float, *, counted: bool) -> None:
+        self._over = True
         not_before = self._of.clock.epoch_s() + pause_s if pause_s else None
         if await self._of.jobs.release(self.lease, not_before=not_before, counted=counted, reason=reason):
             self._of.meter.put_back(reason)
 
     async def _end(self, outcome: Outcome) -> None:
+        self._over = True
         if await self._of.jobs.finish(self.lease, outcome):
             self._of.meter.ended(outcome.status)
 

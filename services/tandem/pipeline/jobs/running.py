@@ -40,7 +40,8 @@ class Runner:
         self._clock = clock
         self._policy = policy
         self._worker = worker
-        self._running: dict[str, tuple[asyncio.Task[None], Attempt]] = {}
+        # By the lease, job and token: a job whose lease was lost may be here again before its old attempt has ended.
+        self._running: dict[tuple[str, str], tuple[asyncio.Task[None], Attempt]] = {}
         self._bell = asyncio.Event()
         self._looked_s = 0.0
 
@@ -74,17 +75,19 @@ class Runner:
                 self._begin(lease)
             # A full hand says that there may be more; an end rings the bell.
             if len(claimed) < free or free <= 0:
+                # Not `wait_for`, which may lose a cancellation that comes with the bell (until Python 3.12).
                 with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(self._bell.wait(), self._policy.look_s)
+                    async with asyncio.timeout(self._policy.look_s):
+                        await self._bell.wait()
 
     def _begin(self, lease: Lease) -> None:
         attempt = self._attempting.attempt(lease)
         task = asyncio.create_task(attempt.run())
-        self._running[lease.job.id] = task, attempt
+        self._running[lease.job.id, lease.token] = task, attempt
         task.add_done_callback(lambda done: self._ended(lease, done))
 
     def _ended(self, lease: Lease, task: asyncio.Task[None]) -> None:
-        self._running.pop(lease.job.id, None)
+        self._running.pop((lease.job.id, lease.token), None)
         self._bell.set()
         if not task.cancelled() and (error := task.exception()) is not None:
             # Its lease lapses, and it is tried again: what was not foreseen may pass as well.
@@ -93,26 +96,28 @@ class Runner:
     async def _renewing(self) -> None:
         while True:
             await asyncio.sleep(self._policy.lease_s / _RENEWALS)
-            leases = [attempt.lease for _, attempt in self._running.values()]
+            attempts = list(self._running.values())
             with self._waiting_for_the_store():
-                self._stop(await self._jobs.renew(leases, self._policy.lease_s), "cancelled")
+                leases = [attempt.lease for _, attempt in attempts]
+                lost = await self._jobs.renew(leases, self._policy.lease_s)
+                # Those that were asked about, not others of the same jobs that were begun meanwhile.
+                self._stop((each for each in attempts if each[1].lease.job.id in lost), "lost")
 
     async def _stopping(self) -> None:
         while True:
             await asyncio.sleep(self._policy.stop_look_s)
             if self._running:
                 with self._waiting_for_the_store():
-                    self._stop(await self._jobs.wanted_stopped(self._worker), "cancelled")
+                    wanted = await self._jobs.wanted_stopped(self._worker)
+                    self._stop((each for each in self._running.values() if each[1].lease.job.id in wanted), "cancelled")
 
-    def _stop(self, ids: Iterable[str], why: Why) -> None:
-        for job_id in ids:
-            known = self._running.get(job_id)
-            if known is not None:
-                task, attempt = known
-                attempt.stop(why, task)
+    @staticmethod
+    def _stop(attempts: Iterable[tuple[asyncio.Task[None], Attempt]], why: Why) -> None:
+        for task, attempt in attempts:
+            attempt.stop(why, task)
 
     async def _put_back(self) -> None:
-        self._stop(list(self._running), "shutdown")
+        self._stop(self._running.values(), "shutdown")
         tasks = [task for task, _ in self._running.values()]
         if tasks:
             await asyncio.wait(tasks)
