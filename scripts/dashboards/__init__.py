@@ -6,12 +6,12 @@ from typing import Any
 
 import yaml
 
-from dashboards import ingestion, monitor, overview, predictor, quality, retrieval, tenants
+from dashboards import ingestion, jobs, monitor, overview, predictor, quality, retrieval, tenants
 from dashboards.panels import Dashboard, model
 from dashboards.series import exported, wrong
 
 BOARDS: tuple[Dashboard, ...] = tuple(
-    module.BOARD for module in (overview, retrieval, predictor, tenants, quality, monitor, ingestion)
+    module.BOARD for module in (overview, retrieval, predictor, tenants, quality, jobs, monitor, ingestion)
 )
 RULES = Path(__file__).parents[2] / "charts/tandem/rules"
 

@@ -34,6 +34,8 @@ class Jobs(Group):
     """A process that was not heard of for so long has lost its jobs to others."""
     max_attempts: int = Field(default=5, ge=1, le=100)
     """Failures that may pass are tried again this often in all."""
+    timeout_s: float = Field(default=600.0, gt=0)
+    """For one attempt."""
     max_waiting: int = Field(default=10_000, ge=1)
     """Of one tenant; one more is answered 429."""
     keep_days: float = Field(default=7.0, gt=0)

@@ -70,13 +70,13 @@ class Surface:
 
     def answers(
         self,
+        answering: Answering,
         retriever: Retriever,
         ingestor: Ingestor,
         dispatch: Dispatch,
         identity: Identity,
         quotas: Quotas,
         embedder: OpenEmbedder,
-        monitor: Monitor,
         receipts: ReadReceipts,
         more: Sequence[APIRouter],
     ) -> ASGIApp:
@@ -84,7 +84,6 @@ class Surface:
         metrics, clock = self.metrics, SystemClock()
         metrics.registry.register(PoolGauges(dispatch.load))
         finder = MeasuredRetriever(retriever, metrics)
-        answering = self.answering(finder, dispatch, quotas, monitor)
         reworded = Reworded(finder, rewording(self.settings, clock), dispatch, quotas)
         collection = self.settings.retrieval.collection
         return self._web(
@@ -118,7 +117,8 @@ class Surface:
     ) -> Answering:
         """The flow from question to answer."""
         metrics, clock, wanted = self.metrics, SystemClock(), self.settings.retrieval
-        grounding = Grounding(retriever, clock, share=wanted.budget_share, on_failure=wanted.on_failure)
+        finder = MeasuredRetriever(retriever, metrics)
+        grounding = Grounding(finder, clock, share=wanted.budget_share, on_failure=wanted.on_failure)
         templates = Templates(template_sources(self.settings.prompts_dir))
         return Answering(
             CountedDegradation(grounding, metrics),

@@ -13,6 +13,7 @@ from tandem.app.kept import kept, own_stores
 from tandem.app.monitored import monitor
 from tandem.app.private import privacy
 from tandem.app.questions import watched_questions
+from tandem.app.queued import queued
 from tandem.app.scoring import judging, scoring
 from tandem.app.settings import Settings
 from tandem.app.surface import Surface, surface
@@ -81,10 +82,13 @@ async def _answers(
         ) as told,
         meanwhile(ingestor),
     ):
-        app = front.answers(
-            retriever, ingestor, dispatch, identity, quotas, embed, keeping.monitor(told), keeping.reading, owed.routers
-        )
-        yield Opened(app, ingestor, await model_name(dispatch.models))
+        answering = front.answering(retriever, dispatch, quotas, keeping.monitor(told))
+        async with queued(settings, keeping.stores, answering, front.metrics) as jobs:
+            more = [*owed.routers, *jobs]
+            app = front.answers(
+                answering, retriever, ingestor, dispatch, identity, quotas, embed, keeping.reading, more
+            )
+            yield Opened(app, ingestor, await model_name(dispatch.models))
 
 
 @asynccontextmanager

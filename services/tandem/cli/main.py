@@ -15,6 +15,7 @@ from tandem.cli import (
     feedback,
     health,
     ingest,
+    jobs,
     privacy,
     receipts,
     search,
@@ -49,6 +50,7 @@ app.command("conformance")(conformance.conformance)
 app.add_typer(db.app, name="db")
 app.add_typer(spool.app, name="spool")
 app.command("doctor")(doctor.doctor)
+app.add_typer(jobs.app, name="jobs")
 app.command("health")(health.health)
 app.command("status")(status.status)
 app.command("version")(version.version)

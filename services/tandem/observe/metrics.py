@@ -231,6 +231,19 @@ class Metrics(Reports):
             "Answers that were sampled for judging; unreadable, failed, over_budget and over_rate: they were left.",
             "how",
         )
+        self.jobs = self._counter("tandem_jobs", "Jobs that ended, by how.", "status")
+        self.jobs_put_back = self._counter(
+            "tandem_jobs_put_back", "Attempts at jobs that went back into the queue, by the reason.", "reason"
+        )
+        self.job_wait = self._histogram(
+            "tandem_job_wait_seconds", "From when a job might have begun until it did, the first time.", _ROUND_S
+        )
+        self.jobs_queued = Gauge(
+            "tandem_jobs_queued",
+            "Jobs in the store, by state: ready, later (waiting for their time), running; each process that shares it tells all.",
+            ["queue", "state"],
+            registry=self.registry,
+        )
         self.judge_tokens = self._counter("tandem_judge_tokens", "Tokens that judging took.")
         self.judge_cost = self._counter("tandem_judge_cost", "What it cost, in the currency of the configured prices.")
         self.question_drift = Gauge(

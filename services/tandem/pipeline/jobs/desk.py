@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, replace
 
-from tandem.domain.errors import Overloaded, UnknownJob
+from tandem.domain.errors import InvalidRequest, Overloaded, UnknownJob
 from tandem.domain.groups import EVERY_GROUP
 from tandem.domain.job import Job, JobEvent
 from tandem.domain.reader import Reader
@@ -21,9 +21,10 @@ _COUNT_EVERY_S = 1.0
 
 @dataclass(frozen=True, slots=True)
 class DeskRules:
-    """`most_waiting` of one tenant's jobs may be open, about; one more is refused."""
+    """`most_waiting` of one tenant's jobs may be open, about; one more is refused. Without `callbacks` nobody is told."""
 
     most_waiting: int = 10_000
+    callbacks: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,16 +36,26 @@ class Ticket:
 
 
 class JobDesk:
-    """A job belongs to the caller that handed it in, and to admins; nobody else can tell it from one that is not there."""
+    """A job belongs to the caller that handed it in, and to admins; nobody else can tell it from one that is not there.
+
+    `ring` is told when there is a new one.
+    """
 
     def __init__(
-        self, jobs: Jobs, deliveries: Deliveries, clock: Clock, rules: DeskRules, weight_of: Callable[[str], float]
+        self,
+        jobs: Jobs,
+        deliveries: Deliveries,
+        clock: Clock,
+        rules: DeskRules,
+        weight_of: Callable[[str], float],
+        ring: Callable[[], None] = lambda: None,
     ) -> None:
         self._jobs = jobs
         self._deliveries = deliveries
         self._clock = clock
         self._rules = rules
         self._weight_of = weight_of
+        self._ring = ring
         # Of each tenant: when its open jobs were counted last, and how many there are since.
         self._counts: dict[str, tuple[float, int]] = {}
 
@@ -53,6 +64,12 @@ class JobDesk:
 
         Raises `IdempotencyConflict` for another body under the key, `Overloaded` when the tenant has too many waiting.
         """
+        if job.callback_url is not None and not self._rules.callbacks:
+            raise InvalidRequest(
+                "callback_url: nobody is told of jobs here.",
+                hint="The operator has to set jobs.webhooks.secret.",
+                param="callback_url",
+            )
         waiting = await self._waiting(job.tenant)
         if waiting >= self._rules.most_waiting:
             raise Overloaded(
@@ -62,6 +79,7 @@ class JobDesk:
         (kept,) = await self._jobs.submit([replace(job, weight=self._weight_of(job.tenant))])
         if (known := self._counts.get(job.tenant)) is not None:
             self._counts[job.tenant] = known[0], known[1] + 1
+        self._ring()
         return kept
 
     async def ticket(self, job_id: str, reader: Reader) -> Ticket:

@@ -1,0 +1,120 @@
+"""Jobs as a part of a process: taken in, answered, and told of, where there is a place for them."""
+
+import os
+import random
+import socket
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from contextlib import asynccontextmanager
+from functools import partial
+from typing import Any
+from uuid import uuid4
+
+import orjson
+from fastapi import APIRouter
+
+from tandem.app.beside import beside
+from tandem.app.clock import SystemClock
+from tandem.app.jobs import secret_of
+from tandem.app.kept import Stores
+from tandem.app.settings import Settings
+from tandem.app.traffic import tenants
+from tandem.domain.job import Job
+from tandem.http.routers.chat import ALIAS
+from tandem.http.routers.jobs import jobs_router
+from tandem.http.wire.jobs import completion_of, question_of, wire_job
+from tandem.observe.jobs import JobMetrics, watch_depth
+from tandem.observe.metrics import Metrics
+from tandem.pipeline.answering import Answering
+from tandem.pipeline.jobs.attempt import Attempting, AttemptPolicy
+from tandem.pipeline.jobs.delivering import Delivering, Patience
+from tandem.pipeline.jobs.desk import DeskRules, JobDesk, Ticket
+from tandem.pipeline.jobs.running import Runner, RunnerPolicy
+from tandem.pipeline.jobs.unkept import UNKEPT_JOBS
+from tandem.ports.webhook import Webhooks
+
+Work = Coroutine[Any, Any, None]
+
+
+@asynccontextmanager
+async def queued(
+    settings: Settings, stores: Stores, answering: Answering, metrics: Metrics
+) -> AsyncIterator[Sequence[APIRouter]]:
+    """Left, what runs has gone back to the queue."""
+    if not settings.jobs.enabled:
+        yield ()
+        return
+    clock = SystemClock()
+    weights = tenants(settings.tenants, settings.default_tenant)
+    runner = _runner(settings, stores, answering, metrics)
+    desk = JobDesk(
+        stores.jobs,
+        stores.deliveries,
+        clock,
+        DeskRules(settings.jobs.max_waiting, callbacks=settings.jobs.webhooks.secret is not None),
+        lambda tenant: weights.of(tenant).weight,
+        runner.ring,
+    )
+    router = jobs_router(
+        desk,
+        collection=settings.retrieval.collection,
+        alias=ALIAS,
+        clock=clock,
+        keep_alive_s=settings.server.stream_keep_alive_s,
+    )
+    if stores.jobs is UNKEPT_JOBS:
+        # Asked for, it says what is missing.
+        yield (router,)
+        return
+    async with _webhooks(settings) as webhooks:
+        works: list[Work] = [runner.run(), watch_depth(stores.jobs, metrics)]
+        if webhooks is not None:
+            works.append(_delivering(settings, stores, webhooks).run())
+        async with beside(works):
+            yield (router,)
+
+
+def _runner(settings: Settings, stores: Stores, answering: Answering, metrics: Metrics) -> Runner:
+    chosen, clock = settings.jobs, SystemClock()
+    attempting = Attempting(
+        stores.jobs,
+        answering,
+        partial(question_of, collection=settings.retrieval.collection, alias=ALIAS),
+        completion_of,
+        clock,
+        AttemptPolicy(most=chosen.max_attempts, timeout_s=chosen.timeout_s),
+        JobMetrics(metrics),
+        # Jitter needs no secrecy.
+        random.random,
+        lambda: uuid4().hex,
+    )
+    policy = RunnerPolicy(concurrency=chosen.concurrency, lease_s=chosen.lease_s)
+    return Runner(
+        stores.jobs, attempting, clock, policy, worker=f"{socket.gethostname()}-{os.getpid()}-{uuid4().hex[:8]}"
+    )
+
+
+def _delivering(settings: Settings, stores: Stores, webhooks: Webhooks) -> Delivering:
+    chosen = settings.jobs.webhooks
+    patience = Patience(attempts=chosen.attempts, timeout_s=chosen.timeout_s)
+    return Delivering(stores.deliveries, webhooks, _told, SystemClock(), random.random, patience)
+
+
+@asynccontextmanager
+async def _webhooks(settings: Settings) -> AsyncIterator[Webhooks | None]:
+    chosen = settings.jobs.webhooks
+    if chosen.secret is None:
+        yield None
+        return
+    from tandem.adapters.webhooks.sender import webhook_sender
+
+    secret: Callable[[str], bytes] = partial(secret_of, chosen)
+    async with webhook_sender(
+        secret, SystemClock(), timeout_s=chosen.timeout_s, allow_private=chosen.allow_private
+    ) as sender:
+        yield sender
+
+
+def _told(job: Job) -> bytes:
+    """As Standard Webhooks has payloads: type, time, data."""
+    told = wire_job(Ticket(job)).model_dump(mode="json")
+    return orjson.dumps({"type": f"job.{job.status}", "timestamp": job.ended_at, "data": told})
