@@ -174,6 +174,13 @@ async def test_a_tenants_many_do_not_hold_up_another_ones_few(queue: Queue) -> N
     assert sum("small" in each for each in order) >= 9
 
 
+async def test_whoever_comes_anew_does_not_make_up_for_what_it_never_asked(queue: Queue) -> None:
+    await queue.jobs.submit(queue.made(200, "steady"))
+    await claimed(queue, 100)
+    await queue.jobs.submit(queue.made(60, "new"))
+    assert sum("new" in each for each in await claimed(queue, 40)) == pytest.approx(20, abs=1)
+
+
 async def test_the_weight_of_a_tenant_is_its_share(queue: Queue) -> None:
     await queue.jobs.submit(queue.made(100, "light"))
     await queue.jobs.submit(queue.made(100, "heavy", weight=3.0))
