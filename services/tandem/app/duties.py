@@ -10,7 +10,7 @@ from fastapi import APIRouter
 
 from tandem.app.beside import beside
 from tandem.app.clock import SystemClock
-from tandem.app.kept import Kept, Stores
+from tandem.app.kept import Kept
 from tandem.app.otlp import endpoint
 from tandem.app.private import Private
 from tandem.app.settings import Settings
@@ -23,6 +23,7 @@ from tandem.pipeline.privacy.retention import INTERVAL_S, Retention
 from tandem.pipeline.privacy.withholding import Forgettable, Withholding
 from tandem.ports.archive import Archive
 from tandem.ports.sink import Sink
+from tandem.ports.state import Stores
 
 _log = logging.getLogger("tandem.privacy")
 

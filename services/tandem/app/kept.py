@@ -18,29 +18,14 @@ from tandem.pipeline.receipt_sink import ReceiptSink
 from tandem.pipeline.receipts import ReadReceipts
 from tandem.pipeline.shipping import Pace
 from tandem.pipeline.unkept import UNKEPT
-from tandem.ports.deliveries import Deliveries
-from tandem.ports.feedback import FeedbackStore
-from tandem.ports.forgotten import Forgotten
-from tandem.ports.jobs import Jobs
 from tandem.ports.monitor import Monitor
-from tandem.ports.receipts import Receipts
 from tandem.ports.sink import Sink
+from tandem.ports.state import Stores
 
 if TYPE_CHECKING:
     from tandem.adapters.state.database import Database
 
 UserOf = Callable[[str, str], str | None]
-
-
-@dataclass(frozen=True, slots=True)
-class Stores:
-    """What is kept in one place."""
-
-    receipts: Receipts
-    feedback: FeedbackStore
-    forgotten: Forgotten
-    jobs: Jobs
-    deliveries: Deliveries
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,6 @@ from fastapi import APIRouter
 from tandem.app.beside import beside
 from tandem.app.clock import SystemClock
 from tandem.app.jobs import secret_of
-from tandem.app.kept import Stores
 from tandem.app.settings import Settings
 from tandem.app.traffic import tenants
 from tandem.domain.job import Job
@@ -30,6 +29,7 @@ from tandem.pipeline.jobs.delivering import Delivering, Patience
 from tandem.pipeline.jobs.desk import DeskRules, JobDesk, Ticket
 from tandem.pipeline.jobs.running import Runner, RunnerPolicy
 from tandem.pipeline.jobs.unkept import UNKEPT_JOBS
+from tandem.ports.state import Stores
 from tandem.ports.webhook import Webhooks
 
 Work = Coroutine[Any, Any, None]

@@ -12,7 +12,6 @@ from tandem.admission.identity import Identity
 from tandem.admission.quotas import Quotas
 from tandem.app import caching
 from tandem.app.clock import SystemClock
-from tandem.app.kept import Stores
 from tandem.app.settings import Settings
 from tandem.app.templates import template_sources
 from tandem.app.tracing import metrics_out, named_tenants, traces_to, tracing
@@ -49,6 +48,7 @@ from tandem.ports.engine import Engine
 from tandem.ports.ingestor import Ingestor
 from tandem.ports.monitor import Monitor
 from tandem.ports.retriever import Retriever
+from tandem.ports.state import Stores
 from tandem.ports.tracer import Tracer
 from tandem.prompting.templates import Templates
 

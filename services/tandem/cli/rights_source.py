@@ -9,7 +9,7 @@ from typing import Any, Protocol
 from tandem.adapters.remote.rights import rights
 from tandem.app.clock import SystemClock
 from tandem.app.duties import placed
-from tandem.app.kept import Stores, anything_kept, stores
+from tandem.app.kept import anything_kept, stores
 from tandem.app.private import Private, privacy
 from tandem.app.settings import Settings, load_settings
 from tandem.domain.errors import InvalidRequest
@@ -26,6 +26,7 @@ from tandem.pipeline.privacy.personal import PersonalData
 from tandem.pipeline.privacy.withholding import Forgettable
 from tandem.pipeline.receipts import ReadReceipts
 from tandem.ports.feedback import FeedbackFilter
+from tandem.ports.state import Stores
 
 _PATIENCE_S = 300.0
 

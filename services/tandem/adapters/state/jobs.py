@@ -32,7 +32,10 @@ _FORGET_AT_ONCE = 500
 
 
 class StoredJobs:
-    """`ports/jobs.py` over SQLite or PostgreSQL. Instants are the clock's: those who share a queue have to agree on the time
+    """`ports/jobs.py` over SQLite or PostgreSQL. No library at hand is fair across tenants and ends each job once: procrastinate
+    and PgQueuer know PostgreSQL alone, huey's workers hold no leases, SAQ has no SQLite.
+
+    Instants are the clock's: those who share a queue have to agree on the time
     to within a part of their leases.
     """
 
