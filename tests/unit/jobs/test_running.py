@@ -24,7 +24,7 @@ from tandem.domain.errors import (
     UpstreamUnavailable,
 )
 from tandem.domain.generation import ModelCard, Token, Usage
-from tandem.domain.job import Job, Lease, Outcome
+from tandem.domain.job import ANSWERS, Job, Lease, Outcome
 from tandem.domain.passage import Retrieval
 from tandem.domain.question import Question
 from tandem.pipeline.jobs.attempt import Attempting, AttemptPolicy
@@ -231,6 +231,24 @@ async def test_on_leaving_running_jobs_go_back_uncounted() -> None:
     async with flow.runs():
         await flow.until(asked, "succeeded")
     assert flow.events(asked) == ["status", "retry", "status", "token", "done"]
+
+
+async def test_what_is_claimed_while_it_leaves_goes_back() -> None:
+    flow = Flow(Answers())
+    claim, claiming = flow.jobs.claim, asyncio.Event()
+
+    async def slow(worker: str, most: int, lease_s: float, queues: Sequence[str] = (ANSWERS,)) -> tuple[Lease, ...]:
+        claimed = await claim(worker, most, lease_s, queues)
+        claiming.set()
+        await asyncio.sleep(0.03)
+        return claimed
+
+    flow.jobs.claim = slow  # type: ignore[method-assign]
+    asked = await flow.submitted()
+    async with flow.runs():
+        await claiming.wait()
+    after = await flow.now(asked)
+    assert (after.status, after.attempts, flow.answers.asked) == ("queued", 0, [])
 
 
 async def test_whoever_lost_its_lease_changes_nothing() -> None:

@@ -70,7 +70,7 @@ class Runner:
             free = self._policy.concurrency - len(self._running)
             if free > 0:
                 with self._waiting_for_the_store():
-                    claimed = await self._jobs.claim(self._worker, free, self._policy.lease_s)
+                    claimed = await self._claimed(free)
             for lease in claimed:
                 self._begin(lease)
             # A full hand says that there may be more; an end rings the bell.
@@ -79,6 +79,16 @@ class Runner:
                 with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout(self._policy.look_s):
                         await self._bell.wait()
+
+    async def _claimed(self, most: int) -> tuple[Lease, ...]:
+        """What was claimed while we are told to end goes back at once, rather than when its lease lapses."""
+        claiming = asyncio.ensure_future(self._jobs.claim(self._worker, most, self._policy.lease_s))
+        try:
+            return await asyncio.shield(claiming)
+        except asyncio.CancelledError:
+            for lease in await claiming:
+                await self._jobs.release(lease, counted=False, reason="shutdown")
+            raise
 
     def _begin(self, lease: Lease) -> None:
         attempt = self._attempting.attempt(lease)
