@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, bindparam, func, select, update
+from sqlalchemy import ColumnElement, Connection, Row, Select, and_, bindparam, exists, func, select, update
 
 from tandem.adapters.state.job_ending import end, write_events
 from tandem.adapters.state.job_rows import job_of
@@ -19,6 +19,32 @@ _AT_ONCE = 200
 
 
 @dataclass(frozen=True, slots=True)
+class Due:
+    """Which kinds of work a claim would find; what becomes due a moment later is the next one's."""
+
+    waking: bool
+    expired: bool
+    lapsed: bool
+    ready: bool
+
+    def __bool__(self) -> bool:
+        """False when there is nothing to claim."""
+        return self.waking or self.expired or self.lapsed or self.ready
+
+
+def look(connection: Connection, now: float, queues: Sequence[str]) -> Due:
+    """One statement that holds up nobody: most looks of an idle worker find nothing."""
+    kinds = (
+        _COLUMNS.wake_at <= now,
+        _expired(now),
+        and_(_COLUMNS.lease_until <= now, _COLUMNS.queue.in_(queues)),
+        and_(_COLUMNS.queue.in_(queues), _COLUMNS.turn.is_not(None)),
+    )
+    found = connection.execute(select(*(exists().where(kind) for kind in kinds))).one()
+    return Due(*map(bool, found))
+
+
+@dataclass(frozen=True, slots=True)
 class Claim:
     """What one worker asks for, at an instant (seconds since 1970)."""
 
@@ -28,12 +54,15 @@ class Claim:
     now: float
     until: float
     queues: Sequence[str]
+    due: Due
 
     def __call__(self, connection: Connection) -> tuple[Lease, ...]:
         """Within a transaction. Rows that others hold are passed over: they are being claimed."""
-        self._wake(connection)
-        self._expire(connection)
-        again = self._lapsed(connection)
+        if self.due.waking:
+            self._wake(connection)
+        if self.due.expired:
+            self._expire(connection)
+        again = self._lapsed(connection) if self.due.lapsed else []
         first: list[Row[Any]] = []
         for queue in self.queues:
             if (room := self.most - len(again) - len(first)) > 0:
@@ -67,9 +96,7 @@ class Claim:
         connection.execute(statement, given)
 
     def _expire(self, connection: Connection) -> None:
-        over = select(_COLUMNS.id, _COLUMNS.tenant, _COLUMNS.callback_url).where(
-            _COLUMNS.expires_at <= self.now, _COLUMNS.ended_at.is_(None), _COLUMNS.lease_until.is_(None)
-        )
+        over = select(_COLUMNS.id, _COLUMNS.tenant, _COLUMNS.callback_url).where(_expired(self.now))
         end(connection, connection.execute(_held(over.limit(_AT_ONCE))).all(), EXPIRED, self.now)
 
     def _lapsed(self, connection: Connection) -> list[Row[Any]]:
@@ -102,6 +129,10 @@ class Claim:
         began = self.now if job.started_at is None else job.started_at
         running = replace(job, status="running", attempts=job.attempts + 1, started_at=began)
         return Lease(running, self.token, self.until)
+
+
+def _expired(now: float) -> ColumnElement[bool]:
+    return and_(_COLUMNS.expires_at <= now, _COLUMNS.ended_at.is_(None), _COLUMNS.lease_until.is_(None))
 
 
 def _next(queue: str) -> Select[Any]:

@@ -7,7 +7,7 @@ from uuid import uuid4
 from sqlalchemy import ColumnElement, Connection, Row, delete, func, select, tuple_, update
 
 from tandem.adapters.state.database import Database
-from tandem.adapters.state.job_claiming import Claim
+from tandem.adapters.state.job_claiming import Claim, look
 from tandem.adapters.state.job_ending import IDLE, end, write_events
 from tandem.adapters.state.job_rows import SHOWN, job_of
 from tandem.adapters.state.job_submitting import Submitting
@@ -83,11 +83,12 @@ class StoredJobs:
     async def claim(
         self, worker: str, most: int, lease_s: float, queues: Sequence[str] = (ANSWERS,)
     ) -> tuple[Lease, ...]:
-        """One transaction for all of them."""
+        """One transaction for all of them, none where there is nothing."""
         now = self._clock.epoch_s()
         names = [plain(queue) for queue in queues]
-        claim = Claim(plain(worker), uuid4().hex, most, now, now + lease_s, names)
-        return await self._database.write(claim)
+        due = await self._database.read(lambda connection: look(connection, now, names))
+        claim = Claim(plain(worker), uuid4().hex, most, now, now + lease_s, names, due)
+        return await self._database.write(claim) if due else ()
 
     async def renew(self, leases: Sequence[Lease], lease_s: float) -> frozenset[str]:
         """One transaction for all of them."""
