@@ -143,7 +143,7 @@ async def test_events_are_told_as_they_come_and_from_where_one_broke_off() -> No
 
         async def work() -> None:
             lease = await desk.claimed()
-            await asyncio.sleep(0.3)
+            await asyncio.sleep(0.7)
             await desk.jobs.append(
                 lease, [JobEvent("token", b'{"text":"At "}'), JobEvent("token", b'{"text":"seven."}')]
             )
