@@ -1,12 +1,15 @@
 """A fresh installation: ready, answering, restricted, all of it the chart's own, and gone again afterwards."""
 
 import asyncio
+import json
 import time
 
 import pytest
 
+from component.deployments import TANDEM
 from e2e.asking import ask, put_document
 from e2e.cluster import Object
+from e2e.commands import run
 from e2e.figures import record
 from e2e.release import Release
 from e2e.space import Space
@@ -52,6 +55,17 @@ def test_every_pod_runs_under_the_restricted_standard(installed: Release, ours: 
         mounts = {mount["mountPath"] for one in pod["spec"]["containers"] for mount in one["volumeMounts"]}
         assert "/var/run/secrets/kubernetes.io/serviceaccount" not in mounts
         assert all(one["securityContext"]["readOnlyRootFilesystem"] for one in pod["spec"]["containers"])
+
+
+def test_the_live_view_sees_every_pod_through_the_api(installed: Release, ours: Space) -> None:
+    command = [TANDEM, "status", "--release", installed.name, "--namespace", ours.name, "--interval", "1", "-o", "json"]
+    told = json.loads(run([str(each) for each in command], env=ours.cluster.env))
+    assert {(each["target"], each["state"]) for each in told["processes"]} == {
+        ("gateway", "ready"),
+        ("retriever", "ready"),
+    }
+    assert len(told["processes"]) == len(ours.pods("gateway")) + len(ours.pods("retriever"))
+    assert [each["pool"] for each in told["pools"]] == ["default"]
 
 
 def test_everything_in_the_namespace_is_labelled_or_owned(installed: Release, ours: Space) -> None:
