@@ -105,6 +105,19 @@ async def test_what_is_submitted_comes_back_as_it_was(queue: Queue) -> None:
     assert await queue.jobs.tenants() == ("acme",)
 
 
+async def test_texts_that_no_database_holds_do_no_harm(queue: Queue) -> None:
+    odd = "a\0b\ud800"
+    one = replace(
+        queue.made(1)[0], user=odd, caller=odd, groups=(odd,), custom_id=odd, idempotency_key=odd, body=b"\0\xff"
+    )
+    await queue.jobs.submit([one])
+    assert (await queue.jobs.submit([replace(one, id="job-2")]))[0].id == one.id
+    (lease,) = await queue.jobs.claim(odd, 1, 30)
+    assert lease.job.body == b"\0\xff"
+    assert await queue.jobs.finish(lease, Outcome("failed", failure=JobFailure("internal_error", odd)))
+    assert await queue.jobs.forget("acme", user=odd) == 1
+
+
 async def test_a_key_names_one_job_and_another_body_under_it_is_a_conflict(queue: Queue) -> None:
     first, second, third = (replace(each, idempotency_key="k") for each in queue.made(3))
     await queue.jobs.submit([first])
