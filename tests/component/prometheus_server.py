@@ -77,14 +77,14 @@ def _configuration(folder: Path, targets: Mapping[tuple[str, str], str], rules: 
         for group in told["groups"]:
             group["interval"] = "1s"
         (folder / path.name).write_text(yaml.safe_dump(told))
-    statics = [
+    targets_told = [
         {"targets": [url.removeprefix("http://")], "labels": {"namespace": namespace, "pod": pod}}
         for (namespace, pod), url in targets.items()
     ]
     return {
         "global": {"scrape_interval": "1s", "scrape_timeout": "1s", "evaluation_interval": "1s"},
         "rule_files": [str(folder / path.name) for path in rules],
-        "scrape_configs": [{"job_name": "tandem", "static_configs": statics}],
+        "scrape_configs": [{"job_name": "tandem", "static_configs": targets_told}],
     }
 
 

@@ -52,7 +52,7 @@ def client() -> Iterator[Client]:
 
 
 @pytest.fixture
-def discreet() -> Iterator[Client]:
+def textless() -> Iterator[Client]:
     yield from opened(captures=False)
 
 
@@ -142,12 +142,12 @@ def test_a_body_beyond_the_limit_is_not_read(client: Client) -> None:
     assert told.json()["error"]["code"] == "payload_too_large"
 
 
-def test_words_are_left_out_where_texts_are_not_kept(discreet: Client) -> None:
-    told = discreet.give(comment="Secret canary.", corrected_answer="Canary.", user="u9").json()
+def test_words_are_left_out_where_texts_are_not_kept(textless: Client) -> None:
+    told = textless.give(comment="Secret canary.", corrected_answer="Canary.", user="u9").json()
     assert (told["comment"], told["corrected_answer"], told["left_out"]) == (None, None, True)
     assert told["user"].startswith("user-")
-    assert "anary" not in repr(discreet.api.feedback.kept)
-    assert discreet.give().json()["left_out"] is False
+    assert "anary" not in repr(textless.api.feedback.kept)
+    assert textless.give().json()["left_out"] is False
 
 
 def test_each_caller_has_a_word_of_its_own_and_only_admins_read_them(client: Client) -> None:

@@ -70,7 +70,9 @@ async def test_without_keys_everyone_is_the_default_tenant() -> None:
     )
     with pytest.raises(Unauthenticated):
         await anyone.caller(None, "north")
-    assert await Identity(trust_tenant=True).caller(None, "north") == Caller("anonymous", "north", admin=True, peer=True)
+    assert await Identity(trust_tenant=True).caller(None, "north") == Caller(
+        "anonymous", "north", admin=True, peer=True
+    )
 
 
 async def test_trusting_tenants_does_not_weaken_keys() -> None:

@@ -128,7 +128,9 @@ def test_a_question_that_comes_again_counts_once_the_newest() -> None:
 def test_a_question_within_a_conversation_is_taken_as_it_stands_alone() -> None:
     record = answer_record(question="And for two?")
     record = replace(record, question=replace(record.question, standalone="What do two berths cost?"))
-    assert rows(dataset("acme", [opinion()], [record]), "golden/golden.jsonl")[0]["question"] == "What do two berths cost?"
+    assert (
+        rows(dataset("acme", [opinion()], [record]), "golden/golden.jsonl")[0]["question"] == "What do two berths cost?"
+    )
     first = replace(record, question=replace(record.question, conversation=(), standalone="What do two berths cost?"))
     assert rows(dataset("acme", [opinion()], [first]), "golden/golden.jsonl")[0]["question"] == "And for two?"
 
