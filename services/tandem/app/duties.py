@@ -44,7 +44,15 @@ async def duties(settings: Settings, private: Private, keeping: Kept) -> AsyncIt
     places = placed(settings, stores)
     personal = PersonalData(places, private.users, forgettable, clock, private.meter)
     giving = GivingFeedback(keeping.reading, stores.feedback, private.clean, clock, private.meter)
-    retention = Retention(places, private.kept_days, private.longest_days, forgettable, clock, private.meter)
+    retention = Retention(
+        places,
+        private.kept_days,
+        private.longest_days,
+        forgettable,
+        clock,
+        private.meter,
+        job_days=settings.jobs.keep_days,
+    )
 
     def around(sink: Sink) -> Sink:
         return Withholding(sink, forgettable, keeping.in_flight.arrived)

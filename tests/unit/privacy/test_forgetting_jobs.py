@@ -1,5 +1,6 @@
 """Jobs are handed out, deleted by user, and go in time, like what was answered at once."""
 
+import math
 from collections import Counter
 from dataclasses import replace
 
@@ -37,7 +38,10 @@ class House:
         self.places = Places(ScriptedReceipts(), ScriptedFeedback(), ScriptedForgotten(), jobs=self.jobs)
         forgettable = Forgettable(self.places.forgotten, self.kept_days, self.clock)
         self.personal = PersonalData(self.places, Users(b"k" * 32), forgettable, self.clock, self.meter)
-        self.retention = Retention(self.places, self.kept_days, None, forgettable, self.clock, self.meter)
+        self.forgettable = forgettable
+
+    def retention(self, job_days: float = math.inf) -> Retention:
+        return Retention(self.places, self.kept_days, None, self.forgettable, self.clock, self.meter, job_days=job_days)
 
     def kept_days(self, tenant: str) -> float | None:
         return 30.0 if tenant == "acme" else None
@@ -77,6 +81,19 @@ async def test_a_users_jobs_are_deleted_whether_they_ended_or_not(house: House) 
 
 
 async def test_jobs_go_when_they_ended_long_ago_and_never_while_they_wait(house: House) -> None:
-    house.clock.advance(30 * DAY_S + 1)
-    assert await house.retention.round() == {"jobs": 1}
+    retention = house.retention()
+    house.clock.advance(30 * DAY_S)
+    assert await retention.round() == {}
+    house.clock.advance(1)
+    assert await retention.round() == {"jobs": 1}
     assert (await house.left("acme"), await house.left("north")) == (2, 1)
+
+
+async def test_jobs_go_some_days_after_their_end_wherever_the_rest_is_kept_longer(house: House) -> None:
+    retention = house.retention(job_days=7)
+    for lease in await house.jobs.claim("w", 3, 30):
+        await house.jobs.finish(lease, Outcome("succeeded"))
+    house.clock.advance(7 * DAY_S + 1)
+    assert await retention.round() == {"jobs": 4}
+    # North keeps everything else for ever.
+    assert (await house.left("acme"), await house.left("north")) == (0, 0)

@@ -19,7 +19,8 @@ _JUMP_S = 3_600.0
 class Retention:
     """Rounds over all places; several processes may do them at once. What fails is tried again the next time.
 
-    `longest_days` is the longest that any tenant keeps, None when one keeps for ever.
+    `longest_days` is the longest that any tenant keeps, None when one keeps for ever. Jobs go `job_days` after their end,
+    where their tenant keeps for ever as well.
     """
 
     def __init__(
@@ -30,6 +31,8 @@ class Retention:
         forgettable: Forgettable,
         clock: Clock,
         meter: DeletionMeter,
+        *,
+        job_days: float = math.inf,
     ) -> None:
         self._places = places
         self._kept_days = kept_days
@@ -37,6 +40,7 @@ class Retention:
         self._forgettable = forgettable
         self._clock = clock
         self._meter = meter
+        self._job_days = job_days
         self._last = (clock.monotonic_s(), clock.epoch_s())
 
     async def round(self) -> dict[str, int]:
@@ -48,6 +52,8 @@ class Retention:
         places, now = self._places, self._clock.epoch_s()
         for tenant in await self._tenants():
             days = self._kept_days(tenant)
+            ended_before = now - min(self._job_days, math.inf if days is None else days) * DAY_S
+            await self._done("jobs", places.jobs.forget(tenant, ended_before=ended_before), gone)
             if days is None:
                 continue
             before = now - days * DAY_S
@@ -55,7 +61,6 @@ class Retention:
             work: list[tuple[str, Awaitable[int]]] = [
                 ("receipts", places.receipts.forget(tenant, before=before)),
                 ("feedback", places.feedback.forget(tenant, before=before)),
-                ("jobs", places.jobs.forget(tenant, ended_before=before)),
                 *((kind, archive.drop(tenant, day)) for kind, archive in places.archives.items()),
             ]
             for where, deleting in work:
