@@ -62,8 +62,7 @@ async def kept(settings: Settings, user_of: UserOf) -> AsyncIterator[Kept]:
     """Receipts of what this process answers; none where `monitor` or `monitor.receipts` is off."""
     in_flight = InFlight()
     if not (settings.monitor.enabled and settings.monitor.receipts.enabled):
-        async with stores(settings) as opened:
-            none = replace(opened, receipts=UNKEPT, feedback=UnkeptFeedback(), forgotten=ForgottenHere())
+        async with _without_receipts(settings) as none:
             yield Kept(none, in_flight, ReadReceipts(UNKEPT, in_flight, user_of), ())
         return
     async with stores(settings) as opened:
@@ -75,6 +74,17 @@ async def kept(settings: Settings, user_of: UserOf) -> AsyncIterator[Kept]:
             ReadReceipts(store, in_flight, user_of, opened.feedback),
             [(sink, _pace(settings.monitor))],
         )
+
+
+@asynccontextmanager
+async def _without_receipts(settings: Settings) -> AsyncIterator[Stores]:
+    """Nothing is opened, or made, for who takes no jobs either."""
+    none = Stores(UNKEPT, UnkeptFeedback(), ForgottenHere(), UNKEPT_JOBS, UNSENT)
+    if not settings.jobs.enabled:
+        yield none
+        return
+    async with stores(settings) as opened:
+        yield replace(none, jobs=opened.jobs, deliveries=opened.deliveries)
 
 
 def _pace(chosen: monitoring.Monitor) -> Pace:
