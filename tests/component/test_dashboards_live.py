@@ -22,6 +22,7 @@ EMPTY = {
     r"judge_": "the extractive engine, which judges here, writes no judgement that can be read",
     r"tandem_question_drift\{": "it stands at NaN until a week of questions lies behind it",
     r"tandem_privacy_deleted_total": "what is deleted for its age is looked for by the hour",
+    r"tandem_jobs_put_back_total": "jobs here are over before a crowd meets them at work; test_jobs_yield.py sees to that",
     r'status="storage_full"': "the disk of this machine is not to be filled",
 }
 

@@ -269,6 +269,7 @@ def traffic(deployed: Watched, turn: int) -> None:
         call(url, "/nowhere")
         for step in _STEPS:
             call(url, f"/v1/collections/docs{step}", {})
+        call(url, "/v1/jobs", {"messages": [{"role": "user", "content": f"{ASKED} That of turn {turn}, later."}]})
     _crowd(deployed, turn)
 
 

@@ -4,6 +4,7 @@ import asyncio
 from collections import Counter
 
 from tandem.domain.errors import TandemError
+from tandem.domain.job import ANSWERS
 from tandem.observe.metrics import Metrics
 from tandem.ports.jobs import Jobs
 
@@ -33,7 +34,7 @@ async def watch_depth(jobs: Jobs, metrics: Metrics) -> None:
     """How many wait and run, looked up now and then: every process that shares the queue tells the same."""
     while True:
         try:
-            counts: Counter[tuple[str, str]] = Counter()
+            counts: Counter[tuple[str, str]] = Counter({(ANSWERS, state): 0 for state in ("ready", "later", "running")})
             for depth in await jobs.depth():
                 counts[depth.queue, "ready"] += depth.ready
                 counts[depth.queue, "later"] += depth.later
