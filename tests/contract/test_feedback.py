@@ -1,18 +1,14 @@
 """One suite over every store of feedback, and of who was forgotten: the double, SQLite, PostgreSQL, a retriever's."""
 
-import os
-import uuid
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
 
-import psycopg
 import pytest
 
 from fakes.api import Api
 from fakes.live import live
-from fakes.postgres_server import postgres_server
 from tandem.adapters.remote.feedback import remote_feedback
 from tandem.adapters.scripted.feedback import ScriptedFeedback
 from tandem.adapters.scripted.forgotten import ScriptedForgotten
@@ -28,24 +24,6 @@ from tandem.ports.feedback import FeedbackFilter, FeedbackStore
 from tandem.ports.forgotten import Forgetting, Forgotten
 
 GOOD = Feedback("acme", "rcpt-1", 1.0, 1_000.5, "page", "ann", ("right", "short"), "Fourteen.", "Well said.")
-
-
-@pytest.fixture(scope="module")
-def postgres_url() -> Iterator[str]:
-    if url := os.environ.get("POSTGRES_URL"):
-        yield url
-        return
-    with postgres_server() as server:
-        yield server.url
-
-
-@pytest.fixture
-def fresh_database(postgres_url: str) -> Iterator[str]:
-    name = f"test_{uuid.uuid4().hex}"
-    with psycopg.connect(postgres_url, autocommit=True) as connection:
-        connection.execute(f'CREATE DATABASE "{name}"')
-        yield postgres_url.rpartition("/")[0] + f"/{name}"
-        connection.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
 
 
 @pytest.fixture(params=["scripted", "sqlite", "postgres", "remote"])

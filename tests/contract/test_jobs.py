@@ -2,9 +2,7 @@
 
 import asyncio
 import json
-import os
-import uuid
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -12,7 +10,6 @@ import psycopg
 import pytest
 
 from fakes.jobs import job
-from fakes.postgres_server import postgres_server
 from tandem.adapters.scripted.clock import ScriptedClock
 from tandem.adapters.scripted.deliveries import ScriptedDeliveries
 from tandem.adapters.scripted.jobs import ScriptedJobs
@@ -46,25 +43,6 @@ class Queue:
     async def kinds(self, one: Job) -> list[str]:
         """Of its events, in order."""
         return [event.kind for event in await self.jobs.events(one.tenant, one.id)]
-
-
-@pytest.fixture(scope="module")
-def postgres_url() -> Iterator[str]:
-    if url := os.environ.get("POSTGRES_URL"):
-        yield url
-        return
-    with postgres_server() as server:
-        yield server.url
-
-
-@pytest.fixture(scope="module")
-def own_database(postgres_url: str) -> Iterator[str]:
-    """One of this module's own, whatever is in it."""
-    name = f"test_{uuid.uuid4().hex}"
-    with psycopg.connect(postgres_url, autocommit=True) as connection:
-        connection.execute(f'CREATE DATABASE "{name}"')
-        yield postgres_url.rpartition("/")[0] + f"/{name}"
-        connection.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
 
 
 @pytest.fixture(params=STORES)

@@ -1,18 +1,14 @@
 """One suite over every store of receipts: the double, SQLite, PostgreSQL, a retriever's behind a socket."""
 
 import hashlib
-import os
-import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import replace
 from pathlib import Path
 
-import psycopg
 import pytest
 
 from fakes.api import Api
 from fakes.live import live
-from fakes.postgres_server import postgres_server
 from fakes.records import answer_record
 from tandem.adapters.remote.receipts import remote_receipts
 from tandem.adapters.scripted.receipts import ScriptedReceipts
@@ -29,24 +25,6 @@ from tandem.domain.record import AnswerRecord
 from tandem.ports.receipts import Cursor, ReceiptFilter, Receipts
 
 STORES = ["scripted", "sqlite", "postgres", "remote"]
-
-
-@pytest.fixture(scope="module")
-def postgres_url() -> Iterator[str]:
-    if url := os.environ.get("POSTGRES_URL"):
-        yield url
-        return
-    with postgres_server() as server:
-        yield server.url
-
-
-@pytest.fixture
-def fresh_database(postgres_url: str) -> Iterator[str]:
-    name = f"test_{uuid.uuid4().hex}"
-    with psycopg.connect(postgres_url, autocommit=True) as connection:
-        connection.execute(f'CREATE DATABASE "{name}"')
-        yield postgres_url.rpartition("/")[0] + f"/{name}"
-        connection.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
 
 
 Rate = Callable[[str, str, float], Awaitable[None]]

@@ -7,6 +7,7 @@ from starlette.types import Scope
 
 from tandem.domain.context import DEFAULT_TENANT, Progress, RequestContext
 from tandem.domain.quota import Standing
+from tandem.domain.reader import Reader
 from tandem.domain.span import SpanContext
 
 _KEY = "tandem.exchange"
@@ -68,3 +69,9 @@ def exchange_of(scope: Scope) -> Exchange:
 def context_of(request: Request) -> RequestContext:
     """The context to call a port with."""
     return exchange_of(request.scope).context()
+
+
+def reader_of(request: Request) -> Reader:
+    """Who asks for something that was kept."""
+    exchange = exchange_of(request.scope)
+    return Reader(exchange.tenant, exchange.caller, exchange.groups, admin=exchange.admin)

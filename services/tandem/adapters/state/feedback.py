@@ -4,11 +4,13 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import orjson
-from sqlalchemy import ColumnElement, Connection, Row, delete, func, select, tuple_
+from sqlalchemy import ColumnElement, Connection, Row, delete, select, tuple_
 from sqlalchemy.dialects import postgresql, sqlite
 
 from tandem.adapters.state.database import Database
+from tandem.adapters.state.plain import plain_or_none
 from tandem.adapters.state.tables import FEEDBACK
+from tandem.adapters.state.tenants import tenants_of
 from tandem.domain.feedback import Feedback
 from tandem.ports.feedback import MAX_PAGE, FeedbackCursor, FeedbackFilter, FeedbackPage
 
@@ -30,8 +32,8 @@ class StoredFeedback:
 
     async def about(self, tenant: str, receipt_ids: Sequence[str]) -> tuple[Feedback, ...]:
         """By the first columns of the primary key."""
-        ids = [_plain(each) for each in receipt_ids[:MAX_PAGE]]
-        query = select(FEEDBACK).where(_COLUMNS.tenant == _plain(tenant), _COLUMNS.receipt_id.in_(ids))
+        ids = [plain_or_none(each) for each in receipt_ids[:MAX_PAGE]]
+        query = select(FEEDBACK).where(_COLUMNS.tenant == plain_or_none(tenant), _COLUMNS.receipt_id.in_(ids))
         rows = await self._database.read(lambda connection: connection.execute(query.order_by(*_PLACE)).all())
         return tuple(map(_feedback, rows))
 
@@ -40,9 +42,11 @@ class StoredFeedback:
     ) -> FeedbackPage:
         """In the order of the index on when it was given."""
         most = min(limit, MAX_PAGE)
-        query = select(FEEDBACK).where(_COLUMNS.tenant == _plain(tenant), *_conditions(wanted))
+        query = select(FEEDBACK).where(_COLUMNS.tenant == plain_or_none(tenant), *_conditions(wanted))
         if after is not None:
-            place = tuple_(after.given_at, _plain(after.receipt_id), _plain(after.caller), _plain(after.user))
+            place = tuple_(
+                after.given_at, plain_or_none(after.receipt_id), plain_or_none(after.caller), plain_or_none(after.user)
+            )
             query = query.where(tuple_(*_PLACE) > place)
         query = query.order_by(*_PLACE).limit(most + 1)
         rows = await self._database.read(lambda connection: connection.execute(query).all())
@@ -51,7 +55,7 @@ class StoredFeedback:
 
     async def tenants(self) -> tuple[str, ...]:
         """One look into the index for each."""
-        return await self._database.read(_tenants)
+        return await self._database.read(lambda connection: tenants_of(connection, _COLUMNS.tenant))
 
     async def forget(
         self,
@@ -62,16 +66,16 @@ class StoredFeedback:
         receipt_ids: Sequence[str] | None = None,
     ) -> int:
         """Receipts some at a time, so that no statement grows beyond what a database takes."""
-        conditions = [_COLUMNS.tenant == _plain(tenant)]
+        conditions = [_COLUMNS.tenant == plain_or_none(tenant)]
         if user is not None:
-            conditions.append(_COLUMNS.asked_for == _plain(user))
+            conditions.append(_COLUMNS.asked_for == plain_or_none(user))
         if before is not None:
             conditions.append(_COLUMNS.given_at < before)
         if receipt_ids is None:
             return await self._delete(conditions)
         gone = 0
         for first in range(0, len(receipt_ids), _FORGET_AT_ONCE):
-            some = [_plain(each) for each in receipt_ids[first : first + _FORGET_AT_ONCE]]
+            some = [plain_or_none(each) for each in receipt_ids[first : first + _FORGET_AT_ONCE]]
             gone += await self._delete([*conditions, _COLUMNS.receipt_id.in_(some)])
         return gone
 
@@ -91,15 +95,15 @@ def _put(connection: Connection, row: dict[str, Any]) -> bool:
 
 def _row(feedback: Feedback) -> dict[str, Any]:
     return {
-        "tenant": _plain(feedback.tenant),
-        "receipt_id": _plain(feedback.receipt_id),
-        "caller": _plain(feedback.caller),
-        "asked_for": _plain(feedback.user or ""),
+        "tenant": plain_or_none(feedback.tenant),
+        "receipt_id": plain_or_none(feedback.receipt_id),
+        "caller": plain_or_none(feedback.caller),
+        "asked_for": plain_or_none(feedback.user or ""),
         "given_at": feedback.given_at,
         "rating": feedback.rating,
         # Between blanks, so that one of them can be looked for.
         "labels": f" {' '.join(feedback.labels)} ",
-        "texts": orjson.dumps([_plain(feedback.corrected_answer), _plain(feedback.comment)]),
+        "texts": orjson.dumps([plain_or_none(feedback.corrected_answer), plain_or_none(feedback.comment)]),
     }
 
 
@@ -125,9 +129,9 @@ def _behind(row: Row[Any]) -> FeedbackCursor:
 def _conditions(wanted: FeedbackFilter) -> list[ColumnElement[bool]]:
     found: list[ColumnElement[bool]] = []
     if wanted.user is not None:
-        found.append(_COLUMNS.asked_for == _plain(wanted.user))
+        found.append(_COLUMNS.asked_for == plain_or_none(wanted.user))
     if wanted.label is not None:
-        found.append(_COLUMNS.labels.contains(f" {_plain(wanted.label)} ", autoescape=True))
+        found.append(_COLUMNS.labels.contains(f" {plain_or_none(wanted.label)} ", autoescape=True))
     if wanted.least is not None:
         found.append(_COLUMNS.rating >= wanted.least)
     if wanted.most is not None:
@@ -137,20 +141,3 @@ def _conditions(wanted: FeedbackFilter) -> list[ColumnElement[bool]]:
     if wanted.until is not None:
         found.append(_COLUMNS.given_at < wanted.until)
     return found
-
-
-def _tenants(connection: Connection) -> tuple[str, ...]:
-    found: list[str] = []
-    while True:
-        query = select(func.min(_COLUMNS.tenant))
-        if found:
-            query = query.where(_COLUMNS.tenant > found[-1])
-        name = connection.execute(query).scalar()
-        if name is None:
-            return tuple(found)
-        found.append(name)
-
-
-def _plain(text: str | None) -> str | None:
-    """PostgreSQL's texts hold no NUL, and no half of a pair; what is looked for loses them as well."""
-    return None if text is None else text.replace("\0", "").encode(errors="replace").decode()

@@ -14,6 +14,7 @@ from tandem.adapters.state.job_submitting import Submitting
 from tandem.adapters.state.job_turns import Turns
 from tandem.adapters.state.plain import plain
 from tandem.adapters.state.tables import JOB_EVENTS, JOBS
+from tandem.adapters.state.tenants import tenants_of
 from tandem.domain.errors import DocumentRejected
 from tandem.domain.job import ANSWERS, Job, JobEvent, Lease, Outcome
 from tandem.domain.job_events import CANCELLED, put_back
@@ -167,7 +168,7 @@ class StoredJobs:
 
     async def tenants(self) -> tuple[str, ...]:
         """One look into the index for each."""
-        return await self._database.read(_tenants)
+        return await self._database.read(lambda connection: tenants_of(connection, _COLUMNS.tenant))
 
     async def forget(
         self,
@@ -236,18 +237,6 @@ def _conditions(wanted: JobFilter) -> list[ColumnElement[bool]]:
     if wanted.until is not None:
         found.append(_COLUMNS.created_at < wanted.until)
     return found
-
-
-def _tenants(connection: Connection) -> tuple[str, ...]:
-    found: list[str] = []
-    while True:
-        query = select(func.min(_COLUMNS.tenant))
-        if found:
-            query = query.where(_COLUMNS.tenant > found[-1])
-        name = connection.execute(query).scalar()
-        if name is None:
-            return tuple(found)
-        found.append(name)
 
 
 def _forget(connection: Connection, conditions: Sequence[ColumnElement[bool]]) -> int:

@@ -8,11 +8,13 @@ from typing import Any
 
 import orjson
 from pydantic import TypeAdapter, ValidationError
-from sqlalchemy import ColumnElement, Connection, Row, Select, and_, delete, exists, func, or_, select, tuple_, update
+from sqlalchemy import ColumnElement, Connection, Row, Select, and_, delete, exists, or_, select, tuple_, update
 from sqlalchemy.dialects import postgresql
 
 from tandem.adapters.state.database import Database
+from tandem.adapters.state.plain import plain_or_none
 from tandem.adapters.state.tables import FEEDBACK, RECEIPTS
+from tandem.adapters.state.tenants import tenants_of
 from tandem.domain.errors import DocumentRejected, UpstreamFailed
 from tandem.domain.record import AnswerRecord
 from tandem.ports.receipts import MAX_PAGE, Cursor, ReceiptFilter, ReceiptPage
@@ -41,7 +43,9 @@ class StoredReceipts:
 
     async def receipt(self, tenant: str, receipt_id: str) -> AnswerRecord | None:
         """By the primary key."""
-        wanted = select(_COLUMNS.body).where(_COLUMNS.tenant == _plain(tenant), _COLUMNS.id == _plain(receipt_id))
+        wanted = select(_COLUMNS.body).where(
+            _COLUMNS.tenant == plain_or_none(tenant), _COLUMNS.id == plain_or_none(receipt_id)
+        )
         return await self._database.read(lambda connection: _found(connection, wanted))
 
     async def judged(self, tenant: str, receipt_id: str, scores: Mapping[str, float]) -> bool:
@@ -51,7 +55,7 @@ class StoredReceipts:
     async def page(self, tenant: str, wanted: ReceiptFilter, *, limit: int, after: Cursor | None = None) -> ReceiptPage:
         """In the order of the index on when they began."""
         most = min(limit, MAX_PAGE)
-        conditions = [_COLUMNS.tenant == _plain(tenant), *_conditions(wanted)]
+        conditions = [_COLUMNS.tenant == plain_or_none(tenant), *_conditions(wanted)]
         if after is not None:
             conditions.append(tuple_(_COLUMNS.began_at, _COLUMNS.id) < tuple_(after.began_at, after.id))
         query = (
@@ -64,17 +68,17 @@ class StoredReceipts:
 
     async def tenants(self) -> tuple[str, ...]:
         """One look into the index for each."""
-        return await self._database.read(_tenants)
+        return await self._database.read(lambda connection: tenants_of(connection, _COLUMNS.tenant))
 
     async def forget(self, tenant: str, *, user: str | None = None, before: float | None = None) -> int:
         """Some at a time."""
-        conditions = [_COLUMNS.tenant == _plain(tenant)]
+        conditions = [_COLUMNS.tenant == plain_or_none(tenant)]
         if user is not None:
-            conditions.append(_COLUMNS.asked_for == _plain(user))
+            conditions.append(_COLUMNS.asked_for == plain_or_none(user))
         if before is not None:
             conditions.append(_COLUMNS.began_at < before)
         some = select(_COLUMNS.id).where(and_(*conditions)).limit(_FORGET_AT_ONCE)
-        statement = delete(RECEIPTS).where(_COLUMNS.tenant == _plain(tenant), _COLUMNS.id.in_(some))
+        statement = delete(RECEIPTS).where(_COLUMNS.tenant == plain_or_none(tenant), _COLUMNS.id.in_(some))
         gone = 0
         while True:
             count = await self._database.write(lambda connection: connection.execute(statement).rowcount)
@@ -102,7 +106,7 @@ def _sqlite_insert(rows: int) -> str:
 
 
 def _score(connection: Connection, tenant: str, receipt_id: str, scores: Mapping[str, float]) -> bool:
-    here = and_(_COLUMNS.tenant == _plain(tenant), _COLUMNS.id == _plain(receipt_id))
+    here = and_(_COLUMNS.tenant == plain_or_none(tenant), _COLUMNS.id == plain_or_none(receipt_id))
     body = connection.execute(select(_COLUMNS.body).where(here).with_for_update()).scalar()
     if body is None:
         return False
@@ -118,24 +122,19 @@ def _row(record: AnswerRecord) -> dict[str, Any]:
     except TypeError as error:
         raise DocumentRejected(f"The receipt {record.id} cannot be written: {error}.", reason="unstorable") from error
     return {
-        "tenant": _plain(record.asker.tenant),
-        "id": _plain(record.id),
+        "tenant": plain_or_none(record.asker.tenant),
+        "id": plain_or_none(record.id),
         "began_at": record.timing.began_at,
-        "caller": _plain(record.asker.caller),
-        "asked_for": _plain(record.asker.user),
+        "caller": plain_or_none(record.asker.caller),
+        "asked_for": plain_or_none(record.asker.user),
         "outcome": record.outcome,
-        "collection": _plain(record.retrieval.collection or record.retrieval.asked),
-        "model": _plain(record.model.id if record.model else None),
-        "prompt": _plain(record.prompt.template if record.prompt else None),
-        "release": _plain(record.release),
+        "collection": plain_or_none(record.retrieval.collection or record.retrieval.asked),
+        "model": plain_or_none(record.model.id if record.model else None),
+        "prompt": plain_or_none(record.prompt.template if record.prompt else None),
+        "release": plain_or_none(record.release),
         "content": record.content,
         "body": body,
     }
-
-
-def _plain(text: str | None) -> str | None:
-    """PostgreSQL's texts hold no NUL, and no half of a pair; what is looked for loses them as well."""
-    return None if text is None else text.replace("\0", "").encode(errors="replace").decode()
 
 
 def _record(body: bytes) -> AnswerRecord:
@@ -155,10 +154,14 @@ def _conditions(wanted: ReceiptFilter) -> list[ColumnElement[bool]]:
         _COLUMNS.model: wanted.model,
         _COLUMNS.release: wanted.release,
     }
-    found: list[ColumnElement[bool]] = [column == _plain(value) for column, value in equal.items() if value is not None]
+    found: list[ColumnElement[bool]] = [
+        column == plain_or_none(value) for column, value in equal.items() if value is not None
+    ]
     for column, name in ((_COLUMNS.collection, wanted.collection), (_COLUMNS.prompt, wanted.prompt)):
         if name is not None:
-            found.append(or_(column == _plain(name), column.startswith(f"{_plain(name)}@", autoescape=True)))
+            found.append(
+                or_(column == plain_or_none(name), column.startswith(f"{plain_or_none(name)}@", autoescape=True))
+            )
     if wanted.rating is not None:
         rating = FEEDBACK.c.rating
         said = [FEEDBACK.c.tenant == _COLUMNS.tenant, FEEDBACK.c.receipt_id == _COLUMNS.id]
@@ -188,15 +191,3 @@ def _page(rows: Iterable[Row[Any]], most: int) -> ReceiptPage:
         size += len(row.body)
         time.sleep(0)  # noqa: TID251 - in a thread, for no time
     return ReceiptPage(tuple(records))
-
-
-def _tenants(connection: Connection) -> tuple[str, ...]:
-    found: list[str] = []
-    while True:
-        query = select(func.min(_COLUMNS.tenant))
-        if found:
-            query = query.where(_COLUMNS.tenant > found[-1])
-        name = connection.execute(query).scalar()
-        if name is None:
-            return tuple(found)
-        found.append(name)

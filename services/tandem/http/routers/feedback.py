@@ -8,7 +8,7 @@ from starlette.responses import Response
 
 from tandem.domain.feedback import Feedback
 from tandem.domain.reader import Reader
-from tandem.http.exchange import exchange_of
+from tandem.http.exchange import exchange_of, reader_of
 from tandem.http.json_route import JsonRoute
 from tandem.http.line_reply import LINES, lines_reply
 from tandem.http.permissions import admin_only
@@ -37,7 +37,7 @@ def feedback_router(giving: GivingFeedback, rated: RatedAnswers) -> APIRouter:
         summary="Say what you think of an answer; once more replaces it",
     )
     async def give(body: wire.FeedbackBody, request: Request) -> Response:
-        return json_reply(wire.wire_given(await giving.give(body.opinion(), _reader(request))))
+        return json_reply(wire.wire_given(await giving.give(body.opinion(), reader_of(request))))
 
     @router.get(
         "/v1/feedback",
@@ -58,14 +58,9 @@ def feedback_router(giving: GivingFeedback, rated: RatedAnswers) -> APIRouter:
         dependencies=admin_only,
     )
     async def export(query: Annotated[wire.ExportQuery, Query()], request: Request) -> Response:
-        return await lines_reply(_told(rated, query.filter(), _reader(request)))
+        return await lines_reply(_told(rated, query.filter(), reader_of(request)))
 
     return router
-
-
-def _reader(request: Request) -> Reader:
-    exchange = exchange_of(request.scope)
-    return Reader(exchange.tenant, exchange.caller, exchange.groups, exchange.admin)
 
 
 async def _told(rated: RatedAnswers, wanted: FeedbackFilter, reader: Reader) -> AsyncIterator[tuple[str, Any]]:

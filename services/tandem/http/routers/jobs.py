@@ -10,8 +10,7 @@ from starlette.responses import Response
 
 from tandem.domain.errors import InvalidRequest
 from tandem.domain.job import JobStatus
-from tandem.domain.reader import Reader
-from tandem.http.exchange import exchange_of
+from tandem.http.exchange import exchange_of, reader_of
 from tandem.http.job_stream import JobStream
 from tandem.http.json_route import JsonRoute
 from tandem.http.permissions import check_collection
@@ -74,7 +73,7 @@ def jobs_router(
         after: Annotated[ShortText | None, Query(description="next_after of the page before.")] = None,
     ) -> Response:
         wanted = JobFilter(status=status)
-        page = await desk.page(wanted, _reader(request), limit=limit, after=_cursor(after))
+        page = await desk.page(wanted, reader_of(request), limit=limit, after=_cursor(after))
         return json_reply(wire.wire_jobs(page))
 
     @router.get(
@@ -83,7 +82,7 @@ def jobs_router(
         summary="How far a job is, and its answer",
     )
     async def job(job_id: JobId, request: Request) -> Response:
-        return json_reply(wire.wire_job(await desk.ticket(job_id, _reader(request))))
+        return json_reply(wire.wire_job(await desk.ticket(job_id, reader_of(request))))
 
     @router.delete(
         "/v1/jobs/{job_id}",
@@ -91,7 +90,7 @@ def jobs_router(
         summary="Cancel a job, also while it is answered; one that ended stays as it is",
     )
     async def cancel(job_id: JobId, request: Request) -> Response:
-        return json_reply(wire.wire_job(Ticket(await desk.cancel(job_id, _reader(request)))))
+        return json_reply(wire.wire_job(Ticket(await desk.cancel(job_id, reader_of(request)))))
 
     @router.get(
         "/v1/jobs/{job_id}/events",
@@ -103,16 +102,11 @@ def jobs_router(
         request: Request,
         last_event_id: Annotated[int, Header(ge=0, le=2**53)] = 0,
     ) -> Response:
-        reader = _reader(request)
+        reader = reader_of(request)
         await desk.ticket(job_id, reader)
         return JobStream(desk.follow(job_id, reader, last_event_id), keep_alive_s=keep_alive_s)
 
     return router
-
-
-def _reader(request: Request) -> Reader:
-    exchange = exchange_of(request.scope)
-    return Reader(exchange.tenant, exchange.caller, exchange.groups, admin=exchange.admin)
 
 
 def _cursor(text: str | None) -> JobCursor | None:

@@ -8,9 +8,8 @@ from fastapi import APIRouter, Path, Query, Request
 from starlette.responses import Response
 
 from tandem.domain.errors import InvalidRequest
-from tandem.domain.reader import Reader
 from tandem.domain.record import RecordedOutcome
-from tandem.http.exchange import exchange_of
+from tandem.http.exchange import exchange_of, reader_of
 from tandem.http.json_route import JsonRoute
 from tandem.http.presence import while_wanted
 from tandem.http.reply import json_reply
@@ -47,7 +46,7 @@ def receipts_router(receipts: ReadReceipts, *, clock: Clock) -> APIRouter:
         ],
         request: Request,
     ) -> Response:
-        return json_reply(wire_receipt(await in_time(receipts.receipt(receipt_id, _reader(request)), request)))
+        return json_reply(wire_receipt(await in_time(receipts.receipt(receipt_id, reader_of(request)), request)))
 
     @router.get(
         "/v1/receipts",
@@ -70,16 +69,11 @@ def receipts_router(receipts: ReadReceipts, *, clock: Clock) -> APIRouter:
         after: Annotated[ShortText | None, Query(description="next_after of the page before.")] = None,
     ) -> Response:
         wanted = ReceiptFilter(caller, user, outcome, collection, model, prompt, release, since, until, rating)
-        page = receipts.listing(wanted, _reader(request), limit=limit, after=_cursor(after))
+        page = receipts.listing(wanted, reader_of(request), limit=limit, after=_cursor(after))
         found = await in_time(page, request)
         return json_reply(wire_receipts(found))
 
     return router
-
-
-def _reader(request: Request) -> Reader:
-    exchange = exchange_of(request.scope)
-    return Reader(exchange.tenant, exchange.caller, exchange.groups, admin=exchange.admin)
 
 
 def _cursor(text: str | None) -> Cursor | None:
