@@ -10,7 +10,7 @@ import pytest
 from aiohttp import web
 
 from tandem.adapters.scripted.clock import ScriptedClock
-from tandem.adapters.webhooks.sender import check_url, public, webhook_sender
+from tandem.adapters.webhooks.sender import checked, public, webhook_sender
 from tandem.app.jobs import JobWebhooks, secret_of, shown
 from tandem.domain.errors import Overloaded, PermissionDenied, UpstreamUnavailable
 from tandem.ports.webhook import Message
@@ -113,6 +113,13 @@ async def test_nobody_there_is_told() -> None:
         "http://[2002:7f00:1::]/x",
         "http://[64:ff9b::a9fe:a9fe]/x",
         "http://metadata.google.internal/x",
+        "http://169.254.169。254/latest/",
+        "http://１２７.０.０.１:8080/x",
+        "http://①②⑦.⓪.⓪.①/x",
+        "http://127.0.0.1./x",
+        "http://[::7f00:1]/x",
+        "http://[fec0::1]/x",
+        "http://user@example.com/x",
         "http://printer.local/x",
         "ftp://example.com/x",
         "http:///x",
@@ -120,7 +127,7 @@ async def test_nobody_there_is_told() -> None:
 )
 async def test_what_is_not_public_is_never_called(url: str) -> None:
     with pytest.raises(PermissionDenied):
-        check_url(url, allow_private=False)
+        checked(url, allow_private=False)
     with pytest.raises(PermissionDenied):
         await send(url, allow_private=False)
 

@@ -8,9 +8,11 @@ import ipaddress
 import socket
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
-from urllib.parse import urlsplit
+from functools import partial
 
 import aiohttp
+import yarl
+from aiohttp import AddrInfoType
 from aiohttp.abc import AbstractResolver, ResolveResult
 
 from tandem.domain.errors import Overloaded, PermissionDenied, UpstreamUnavailable
@@ -74,21 +76,23 @@ class WebhookSender:
 
     async def send(self, message: Message) -> None:
         """See the port."""
-        check_url(message.url, allow_private=self._allow_private)
+        url = checked(message.url, allow_private=self._allow_private)
         headers = {
             "content-type": "application/json",
             "user-agent": "tandem-webhooks",
             **signed(message, self._secret_of(message.tenant), int(self._clock.epoch_s())),
         }
         try:
-            async with self._session.post(
-                message.url, data=message.body, headers=headers, allow_redirects=False
-            ) as reply:
+            async with self._session.post(url, data=message.body, headers=headers, allow_redirects=False) as reply:
                 _check(reply.status, reply.headers.get("retry-after"))
         except aiohttp.ClientConnectorDNSError as error:
             if isinstance(error.os_error, Forbidden):
                 raise PermissionDenied(f"It may not be called: {error.os_error}.") from error
-            raise UpstreamUnavailable(f"Its name is not known: {urlsplit(message.url).hostname}.") from error
+            raise UpstreamUnavailable(f"Its name is not known: {url.host}.") from error
+        except aiohttp.ClientConnectorError as error:
+            if isinstance(error.os_error, Forbidden):
+                raise PermissionDenied(f"It may not be called: {error.os_error}.") from error
+            raise UpstreamUnavailable(f"It cannot be reached: {error}.") from error
         except (aiohttp.ClientError, TimeoutError, ValueError) as error:
             raise UpstreamUnavailable(f"It cannot be reached: {str(error) or type(error).__name__}.") from error
 
@@ -100,22 +104,26 @@ def signed(message: Message, secret: bytes, at: int) -> dict[str, str]:
     return {"webhook-id": message.id, "webhook-timestamp": str(at), "webhook-signature": f"v1,{signature}"}
 
 
-def check_url(url: str, *, allow_private: bool) -> None:
-    """Raises `PermissionDenied` for a URL that names a private address, or is none of http."""
+def checked(url: str, *, allow_private: bool) -> yarl.URL:
+    """The URL as it is going to be called. Raises `PermissionDenied` where its host is a private address, or for none of http.
+
+    The host is looked at as the client will: other readers of URLs take `169.254.169。254` for a name.
+    """
     try:
-        parts = urlsplit(url)
-        host = parts.hostname or ""
+        parsed = yarl.URL(url)
+        host = (parsed.raw_host or "").rstrip(".").lower()
     except ValueError as error:
         raise PermissionDenied("The callback's URL is none.") from error
-    if parts.scheme not in ("http", "https") or not host:
+    if parsed.scheme not in ("http", "https") or not host or parsed.user is not None or parsed.password is not None:
         raise PermissionDenied("The callback's URL is none of http.")
     if allow_private:
-        return
+        return parsed
     if host == "localhost" or host.endswith((".localhost", ".local", ".internal")):
         raise PermissionDenied(f"{host} is no public name.", hint="jobs.webhooks.allow_private allows it.")
     address = _literal(host)
     if address is not None and not public(address):
         raise PermissionDenied(f"{host} is no public address.", hint="jobs.webhooks.allow_private allows it.")
+    return parsed
 
 
 def public(address: str) -> bool:
@@ -123,14 +131,17 @@ def public(address: str) -> bool:
     found = ipaddress.ip_address(address.partition("%")[0])
     if isinstance(found, ipaddress.IPv6Address):
         inner = found.ipv4_mapped or found.sixtofour or (found.teredo[1] if found.teredo else None)
-        if inner is None and found in _NAT64:
+        if inner is None and any(found in network for network in _WRAPPING):
             inner = ipaddress.IPv4Address(int(found) & 0xFFFFFFFF)
         if inner is not None:
             return public(str(inner))
+        if found.is_site_local:
+            return False
     return found.is_global and not found.is_multicast
 
 
-_NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
+# NAT64, IPv4-compatible, and IPv4-translated addresses.
+_WRAPPING = tuple(map(ipaddress.IPv6Network, ("64:ff9b::/96", "::/96", "::ffff:0:0:0/96")))
 
 
 @asynccontextmanager
@@ -144,13 +155,24 @@ async def webhook_sender(
 ) -> AsyncIterator[WebhookSender]:
     """Connections are not kept: there are few messages, and their receivers are many."""
     connector = aiohttp.TCPConnector(
-        resolver=PublicResolver(allow_private=allow_private, addresses=addresses), force_close=True, use_dns_cache=False
+        resolver=PublicResolver(allow_private=allow_private, addresses=addresses),
+        # The last look before a connection, whatever took a URL for what on the way here.
+        socket_factory=partial(_socket, allow_private=allow_private),
+        force_close=True,
+        use_dns_cache=False,
     )
     timeout = aiohttp.ClientTimeout(total=timeout_s, sock_connect=_CONNECT_S)
     async with aiohttp.ClientSession(
         connector=connector, timeout=timeout, cookie_jar=aiohttp.DummyCookieJar(), trust_env=False
     ) as session:
         yield WebhookSender(session, secret_of, clock, allow_private=allow_private)
+
+
+def _socket(found: AddrInfoType, *, allow_private: bool) -> socket.socket:
+    family, kind, protocol, _, address = found
+    if not allow_private and not public(str(address[0])):
+        raise Forbidden(f"{address[0]} is a private address")
+    return socket.socket(family, kind, protocol)
 
 
 def _check(status: int, retry_after: str | None) -> None:
