@@ -107,7 +107,7 @@ async def test_the_same_key_is_the_same_job_and_another_body_a_conflict() -> Non
     ("more", "param"),
     [
         ({"expires_at": 5.0}, "expires_at"),
-        ({"not_before": 4e9, "expires_at": 3.9e9}, "expires_at"),
+        ({"not_before": 4e9}, "not_before"),
         ({"callback_url": "ftp://example.com"}, "callback_url"),
         ({"callback_url": "http://user:pass@example.com"}, "callback_url"),
         ({"callback_url": "http://[::1"}, "callback_url"),
@@ -125,6 +125,38 @@ async def test_what_makes_no_sense_is_refused_at_once(more: dict[str, Any], para
         status, told = await call(http, "POST", "/v1/jobs", {**BODY, **more})
     assert (status, told["error"]["param"]) == (400, param)
     assert desk.jobs.held == {}
+
+
+async def test_a_key_is_its_callers_own() -> None:
+    keys = key("one", "mine", groups=("hr",)), key("other", "theirs")
+    desk = Desk(*keys)
+    async with live(desk.app) as url, aiohttp.ClientSession(url) as http:
+        body = {**BODY, "idempotency_key": "report-7"}
+        _, one = await call(http, "POST", "/v1/jobs", body, authorization="Bearer mine")
+        await desk.jobs.finish(await desk.claimed(), Outcome("succeeded", b'{"secret":"of hr"}'))
+        status, other = await call(http, "POST", "/v1/jobs", body, authorization="Bearer theirs")
+        assert (status, other["result"], other["idempotency_key"]) == (202, None, "report-7")
+        assert other["id"] != one["id"]
+
+
+async def test_whoever_left_a_group_is_not_given_what_its_key_had() -> None:
+    before, after = Desk(key("one", "mine", groups=("hr",))), Desk(key("one", "mine"))
+    after.jobs.held = before.jobs.held
+    body = {**BODY, "idempotency_key": "report-7"}
+    async with served(before, "mine") as http:
+        assert (await call(http, "POST", "/v1/jobs", body))[0] == 202
+    async with served(after, "mine") as http:
+        status, told = await call(http, "POST", "/v1/jobs", body)
+    assert (status, told["error"]["code"]) == (409, "idempotency_conflict")
+
+
+async def test_nothing_waits_for_ever() -> None:
+    async with served(Desk()) as http:
+        _, job = await call(http, "POST", "/v1/jobs", BODY)
+        assert 6.9 * 86_400 < job["expires_at"] - job["created_at"] <= 7 * 86_400
+        later = job["created_at"] + 1000
+        status, told = await call(http, "POST", "/v1/jobs", {**BODY, "not_before": later, "expires_at": later - 1})
+        assert (status, told["error"]["param"]) == (400, "expires_at")
 
 
 async def test_a_tenant_with_too_many_waiting_is_told_to_wait() -> None:

@@ -20,13 +20,13 @@ from tandem.app.traffic import tenants
 from tandem.domain.job import Job
 from tandem.http.routers.chat import ALIAS
 from tandem.http.routers.jobs import jobs_router
-from tandem.http.wire.jobs import completion_of, question_of, wire_job
+from tandem.http.wire.jobs import completion_of, question_of, wire_notice
 from tandem.observe.jobs import JobMetrics, watch_depth
 from tandem.observe.metrics import Metrics
 from tandem.pipeline.answering import Answering
 from tandem.pipeline.jobs.attempt import Attempting, AttemptPolicy
 from tandem.pipeline.jobs.delivering import Delivering, Patience
-from tandem.pipeline.jobs.desk import DeskRules, JobDesk, Ticket
+from tandem.pipeline.jobs.desk import DeskRules, JobDesk
 from tandem.pipeline.jobs.running import Runner, RunnerPolicy
 from tandem.pipeline.jobs.unkept import UNKEPT_JOBS
 from tandem.ports.state import Stores
@@ -37,15 +37,15 @@ Work = Coroutine[Any, Any, None]
 
 @asynccontextmanager
 async def queued(
-    settings: Settings, stores: Stores, answering: Answering, metrics: Metrics
+    settings: Settings, stores: Stores, answering: Answering, metrics: Metrics, welcome: Callable[[], bool]
 ) -> AsyncIterator[Sequence[APIRouter]]:
-    """Left, what runs has gone back to the queue."""
+    """New jobs are begun while they are `welcome`. Left, what runs has gone back to the queue."""
     if not settings.jobs.enabled:
         yield ()
         return
     clock = SystemClock()
     weights = tenants(settings.tenants, settings.default_tenant)
-    runner = _runner(settings, stores, answering, metrics)
+    runner = _runner(settings, stores, answering, metrics, welcome)
     desk = JobDesk(
         stores.jobs,
         stores.deliveries,
@@ -73,7 +73,9 @@ async def queued(
             yield (router,)
 
 
-def _runner(settings: Settings, stores: Stores, answering: Answering, metrics: Metrics) -> Runner:
+def _runner(
+    settings: Settings, stores: Stores, answering: Answering, metrics: Metrics, welcome: Callable[[], bool]
+) -> Runner:
     chosen, clock = settings.jobs, SystemClock()
     attempting = Attempting(
         stores.jobs,
@@ -88,9 +90,8 @@ def _runner(settings: Settings, stores: Stores, answering: Answering, metrics: M
         lambda: uuid4().hex,
     )
     policy = RunnerPolicy(concurrency=chosen.concurrency, lease_s=chosen.lease_s)
-    return Runner(
-        stores.jobs, attempting, clock, policy, worker=f"{socket.gethostname()}-{os.getpid()}-{uuid4().hex[:8]}"
-    )
+    worker = f"{socket.gethostname()}-{os.getpid()}-{uuid4().hex[:8]}"
+    return Runner(stores.jobs, attempting, clock, policy, worker=worker, welcome=welcome)
 
 
 def _delivering(settings: Settings, stores: Stores, webhooks: Webhooks) -> Delivering:
@@ -116,5 +117,5 @@ async def _webhooks(settings: Settings) -> AsyncIterator[Webhooks | None]:
 
 def _told(job: Job) -> bytes:
     """As Standard Webhooks has payloads: type, time, data."""
-    told = wire_job(Ticket(job)).model_dump(mode="json")
+    told = wire_notice(job).model_dump(mode="json")
     return orjson.dumps({"type": f"job.{job.status}", "timestamp": job.ended_at, "data": told})

@@ -83,7 +83,9 @@ async def _answers(
         meanwhile(ingestor),
     ):
         answering = front.answering(retriever, dispatch, quotas, keeping.monitor(told))
-        async with queued(settings, keeping.stores, answering, front.metrics) as jobs:
+        async with queued(
+            settings, keeping.stores, answering, front.metrics, lambda: not front.lifecycle.leaving
+        ) as jobs:
             more = [*owed.routers, *jobs]
             app = front.answers(
                 answering, retriever, ingestor, dispatch, identity, quotas, embed, keeping.reading, more

@@ -332,3 +332,53 @@ async def test_a_store_that_is_away_is_waited_for(caplog: pytest.LogCaptureFixtu
         flow.jobs.fault = None
         await flow.until(await flow.submitted(), "succeeded")
     assert caplog.text.count("jobs wait for their store") == 1
+
+
+async def test_told_to_end_while_the_store_is_away_it_ends() -> None:
+    flow = Flow(Answers())
+    claims = asyncio.Event()
+
+    async def away(*_: object, **__: object) -> None:
+        claims.set()
+        await asyncio.sleep(0.02)
+        raise UpstreamUnavailable("The state store is away.")
+
+    flow.jobs.claim = away  # type: ignore[assignment]
+    task = asyncio.create_task(flow.runner.run())
+    await claims.wait()
+    task.cancel()
+    async with asyncio.timeout(2):
+        await asyncio.wait([task])
+    assert task.cancelled()
+
+
+async def test_an_end_that_the_store_misses_is_told_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tandem.pipeline.jobs.attempt._TELL_AGAIN_S", (0.001, 0.001))
+    flow = Flow(Answers())
+    finish, fails = flow.jobs.finish, [UpstreamUnavailable("away"), UpstreamUnavailable("away")]
+
+    async def sometimes(*arguments: Any) -> bool:
+        if fails:
+            raise fails.pop()
+        return await finish(*arguments)
+
+    flow.jobs.finish = sometimes  # type: ignore[method-assign]
+    async with flow.runs():
+        done = await flow.until(await flow.submitted(), "succeeded")
+    assert (done.attempts, len(flow.answers.asked)) == (1, 1)
+
+
+async def test_on_the_way_out_nothing_new_is_begun() -> None:
+    flow = Flow(Answers())
+    flow.runner._welcome = lambda: False
+    async with flow.runs():
+        asked = await flow.submitted()
+        await asyncio.sleep(0.03)
+        assert (await flow.now(asked)).status == "queued"
+
+
+def test_pauses_grow_with_what_is_counted_and_with_time() -> None:
+    policy = AttemptPolicy()
+    assert [policy.pause_s(attempts, 0.0, 0.0) for attempts in (0, 1, 2, 3, 9)] == [2.0, 2.0, 8.0, 32.0, 120.0]
+    assert policy.pause_s(0, 200.0, 0.0) == 50.0
+    assert policy.pause_s(0, 9_000.0, 1.0) == 150.0

@@ -4,7 +4,19 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from sqlalchemy import Column, ColumnElement, Connection, Row, ScalarSelect, Select, bindparam, func, select, update
+from sqlalchemy import (
+    Column,
+    ColumnElement,
+    Connection,
+    Row,
+    ScalarSelect,
+    Select,
+    bindparam,
+    func,
+    or_,
+    select,
+    update,
+)
 
 from tandem.adapters.state.job_ending import end, write_events
 from tandem.adapters.state.job_rows import job_of
@@ -40,7 +52,7 @@ def look(connection: Connection, now: float, queues: Sequence[str]) -> Due:
     ready = [_first(_COLUMNS.turn, _COLUMNS.queue == queue) for queue in queues]
     kinds = (
         _first(_COLUMNS.wake_at),
-        _first(_COLUMNS.expires_at, _COLUMNS.ended_at.is_(None)),
+        _first(_COLUMNS.expires_at, _COLUMNS.ended_at.is_(None), _COLUMNS.lease_until.is_(None)),
         _first(_COLUMNS.lease_until),
     )
     wakes, expires, lapses, *turns = connection.execute(select(*kinds, *ready)).one()
@@ -74,7 +86,7 @@ class Claim:
         first: list[Row[Any]] = []
         for queue in self.queues:
             if (room := self.most - len(again) - len(first)) > 0:
-                first += connection.execute(_held(_next(queue).limit(room)))
+                first += connection.execute(_held(_next(queue, self.now).limit(room)))
         if not again and not first:
             return ()
         self._lease(connection, [row.id for row in (*again, *first)])
@@ -142,8 +154,13 @@ class Claim:
         return Lease(running, self.token, self.until)
 
 
-def _next(queue: str) -> Select[Any]:
-    ready = select(JOBS).where(_COLUMNS.queue == queue, _COLUMNS.turn.is_not(None))
+def _next(queue: str, now: float) -> Select[Any]:
+    ready = select(JOBS).where(
+        _COLUMNS.queue == queue,
+        _COLUMNS.turn.is_not(None),
+        # More may expire together than are ended at once.
+        or_(_COLUMNS.expires_at.is_(None), _COLUMNS.expires_at > now),
+    )
     return ready.order_by(_COLUMNS.turn, _COLUMNS.id)
 
 

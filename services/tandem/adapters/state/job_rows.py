@@ -7,6 +7,7 @@ from sqlalchemy import Row
 
 from tandem.adapters.state.plain import plain, plain_or_none
 from tandem.adapters.state.tables import JOBS
+from tandem.domain.errors import UpstreamFailed
 from tandem.domain.job import Job, JobFailure
 from tandem.domain.tenants import Priority
 
@@ -43,7 +44,14 @@ def row_of(job: Job) -> dict[str, Any]:
 
 
 def job_of(row: Row[Any]) -> Job:
-    """Without body and result where the row has none."""
+    """Without body and result where the row has none. Raises `UpstreamFailed` for one that a newer Tandem wrote."""
+    try:
+        return _job_of(row)
+    except ValueError as error:
+        raise UpstreamFailed(f"The job {row.id} cannot be read.", hint="Was it written by a newer Tandem?") from error
+
+
+def _job_of(row: Row[Any]) -> Job:
     has = row._mapping  # noqa: SLF001 - the public name of a row's columns
     failure = None if row.failure_code is None else JobFailure(row.failure_code, row.failure_message or "")
     return Job(

@@ -38,6 +38,8 @@ async def postgres_database(
         target.set(drivername="postgresql+psycopg"),
         pool_size=connections,
         max_overflow=0,
+        # A message must not quote what was asked.
+        hide_parameters=True,
         pool_timeout=timeout_s,
         # A server that was restarted has closed what the pool holds.
         pool_pre_ping=True,

@@ -54,7 +54,14 @@ def _make(file: Path) -> None:
 
 def _engine(file: Path) -> Engine:
     url = URL.create("sqlite", database=str(file))
-    engine = create_engine(url, connect_args={"timeout": _BUSY_S}, pool_size=_READERS + 1, max_overflow=0)
+    engine = create_engine(
+        url,
+        connect_args={"timeout": _BUSY_S},
+        pool_size=_READERS + 1,
+        max_overflow=0,
+        # A message must not quote what was asked.
+        hide_parameters=True,
+    )
     event.listen(engine, "connect", _connected)
     event.listen(engine, "begin", _begun)
     return engine

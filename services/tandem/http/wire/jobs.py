@@ -1,6 +1,7 @@
 """Jobs as they are submitted and told of."""
 
 from base64 import urlsafe_b64decode, urlsafe_b64encode
+from dataclasses import replace
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
@@ -21,6 +22,8 @@ from tandem.ports.deliveries import DeliveryState
 from tandem.ports.jobs import JobCursor, JobPage
 
 MAX_LISTED = 200
+MAX_DELAY_S = 90 * 86_400.0
+MAX_WAIT_S = 7 * 86_400.0
 _OF_THE_JOB = frozenset({"callback_url", "idempotency_key", "priority", "not_before", "expires_at"})
 _NOT_OF_A_JOB = frozenset({"stream", "stream_options"})
 PriorityName = Literal["low", "normal", "high"]
@@ -44,7 +47,10 @@ class JobRequest(ChatRequest):
 
     def job(self, job_id: str, exchange: Exchange, key: str | None, now: float) -> Job:
         """The job to submit. Raises `InvalidRequest` for times and URLs that make no sense."""
-        if self.expires_at is not None and self.expires_at <= max(now, self.not_before or 0.0):
+        if self.not_before is not None and self.not_before > now + MAX_DELAY_S:
+            raise InvalidRequest("not_before: at most 90 days from now.", param="not_before")
+        begins = max(now, self.not_before or 0.0)
+        if self.expires_at is not None and self.expires_at <= begins:
             raise InvalidRequest("expires_at: it would be over before it may begin.", param="expires_at")
         if key is not None and self.idempotency_key not in (None, key):
             raise InvalidRequest("idempotency_key and the header Idempotency-Key differ.", param="idempotency_key")
@@ -57,12 +63,14 @@ class JobRequest(ChatRequest):
             tenant=exchange.tenant,
             caller=exchange.caller,
             groups=exchange.groups,
-            user=self.safety_identifier or self.user or None,
+            # Who comes with a token of their own asks for themselves.
+            user=self.safety_identifier or self.user or (exchange.caller if exchange.person else None),
             priority=Priority[self.priority],
             not_before=self.not_before,
-            expires_at=self.expires_at,
+            # What is asked is kept while it waits: nothing waits for ever.
+            expires_at=begins + MAX_WAIT_S if self.expires_at is None else min(self.expires_at, begins + MAX_WAIT_S),
             callback_url=self.callback_url,
-            idempotency_key=self.idempotency_key or key,
+            idempotency_key=_own_key(exchange.caller, self.idempotency_key or key),
         )
 
     def _asked(self) -> bytes:
@@ -132,13 +140,18 @@ def wire_job(ticket: Ticket) -> WireJob:
         started_at=job.started_at,
         ended_at=job.ended_at,
         attempts=job.attempts,
-        idempotency_key=job.idempotency_key,
+        idempotency_key=_told_key(job),
         receipt_id=job.receipt_id,
         request=orjson.loads(job.body) if job.body else None,
         result=orjson.loads(job.result) if job.result else None,
         error=None if failure is None else WireJobFailure(code=failure.code, message=failure.message),
         callback=_delivery(job, ticket.delivery),
     )
+
+
+def wire_notice(job: Job) -> WireJob:
+    """Without request and result: who is told may have lost its rights since, and reads them with its key."""
+    return wire_job(Ticket(replace(job, body=b"", result=b"")))
 
 
 def wire_jobs(page: JobPage) -> WireJobs:
@@ -178,6 +191,16 @@ def _delivery(job: Job, state: DeliveryState | None) -> WireDelivery | None:
     return WireDelivery(
         url=state.url, status=state.status, attempts=state.attempts, problem=state.problem, ended_at=state.ended_at
     )
+
+
+def _own_key(caller: str, key: str | None) -> str | None:
+    """A key is its caller's: another one of the tenant may use the same for something else."""
+    return None if key is None else f"{len(caller)}:{caller}:{key}"
+
+
+def _told_key(job: Job) -> str | None:
+    key = job.idempotency_key
+    return None if key is None else key.removeprefix(f"{len(job.caller)}:{job.caller}:")
 
 
 def _name(priority: Priority) -> PriorityName:

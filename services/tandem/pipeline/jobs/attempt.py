@@ -11,7 +11,7 @@ import orjson
 
 from tandem.domain.answer import Answered, AnswerEvent, Found
 from tandem.domain.context import RequestContext
-from tandem.domain.errors import Overloaded, Preempted, TandemError, UpstreamFailed, UpstreamUnavailable
+from tandem.domain.errors import Overloaded, Preempted, StoreBusy, TandemError, UpstreamFailed, UpstreamUnavailable
 from tandem.domain.generation import Token
 from tandem.domain.job import JobEvent, JobFailure, Lease, Outcome
 from tandem.domain.question import Question
@@ -22,6 +22,11 @@ from tandem.ports.jobs import Jobs
 Why = Literal["cancelled", "lost", "shutdown"]
 # Tokens of so long are told together.
 _TOGETHER_S = 0.1
+# What began so long ago at most begins for the first time.
+_FIRST_S = 0.2
+# The end of a job is told again where the store is away for a moment: to answer once more would cost more.
+_TELL_AGAIN_S = (0.5, 1.0, 2.0, 4.0)
+_MOST_UNTOLD = 100_000
 # Who gave way does not come back into the same crowd at once.
 _PREEMPTED_S = 0.25
 
@@ -65,9 +70,9 @@ class AttemptPolicy:
     longest_s: float = 120.0
     timeout_s: float = 600.0
 
-    def pause_s(self, attempts: int, chance: float) -> float:
-        """After so many; up to a quarter longer by `chance` 0…1."""
-        pause_s: float = min(self.longest_s, self.first_s * 4.0 ** max(0, attempts - 1))
+    def pause_s(self, attempts: int, since_s: float, chance: float) -> float:
+        """After so many that counted, and a quarter of the time since the first; up to a quarter longer by `chance` 0…1."""
+        pause_s: float = min(self.longest_s, max(self.first_s * 4.0 ** max(0, attempts - 1), since_s / 4))
         return pause_s * (1 + chance / 4)
 
 
@@ -114,8 +119,9 @@ class Attempt:
             # Whoever began it so often did not live to tell why.
             await self._end(Outcome("failed", failure=JobFailure("attempts_exhausted", "Every attempt broke off.")))
             return
-        if job.attempts <= 1:
-            of.meter.waited(max(0.0, of.clock.epoch_s() - max(job.created_at, job.not_before or 0.0)))
+        now = of.clock.epoch_s()
+        if now - (job.started_at or now) < _FIRST_S:
+            of.meter.waited(max(0.0, now - max(job.created_at, job.not_before or 0.0)))
         receipt = f"rcpt-{of.new_id()}"
         try:
             outcome = await self._answered(receipt)
@@ -167,14 +173,16 @@ class Attempt:
 
     async def _failed(self, error: TandemError, receipt: str) -> None:
         job, policy = self.lease.job, self._of.policy
-        pause_s = policy.pause_s(job.attempts, self._of.random())
+        since_s = max(0.0, self._of.clock.epoch_s() - (job.started_at or job.created_at))
+        pause_s = policy.pause_s(job.attempts, since_s, self._of.random())
         match error:
             case Preempted():
-                await self._back(error.code, _PREEMPTED_S, counted=False)
+                # The later, the longer: it may be the wrong time of the day.
+                await self._back(error.code, min(policy.longest_s, max(_PREEMPTED_S, since_s / 16)), counted=False)
             case Overloaded():
                 await self._back(error.code, max(pause_s, error.retry_after_s), counted=False)
             case UpstreamUnavailable():
-                await self._back(error.code, pause_s, counted=False)
+                await self._back(error.code, max(pause_s, error.retry_after_s or 0.0), counted=False)
             # A broken stream is final online, since its beginning was sent; here nobody has seen it.
             case _ if (error.retryable or isinstance(error, UpstreamFailed)) and job.attempts < policy.most:
                 await self._back(error.code, pause_s, counted=True)
@@ -190,8 +198,16 @@ class Attempt:
 
     async def _end(self, outcome: Outcome) -> None:
         self._over = True
-        if await self._of.jobs.finish(self.lease, outcome):
+        if await self._told_the_end(outcome):
             self._of.meter.ended(outcome.status)
+
+    async def _told_the_end(self, outcome: Outcome) -> bool:
+        for pause_s in _TELL_AGAIN_S:
+            try:
+                return await self._of.jobs.finish(self.lease, outcome)
+            except (UpstreamUnavailable, StoreBusy):
+                await asyncio.sleep(pause_s)
+        return await self._of.jobs.finish(self.lease, outcome)
 
 
 class _Told:
@@ -216,5 +232,10 @@ class _Told:
         """Now. A lease that was lost is told by others."""
         text, self._said = "".join(self._said), []
         self._since_s = self._clock.monotonic_s()
-        if text:
+        if not text:
+            return
+        try:
             await self._jobs.append(self._lease, [JobEvent("token", orjson.dumps({"text": text}))])
+        except TandemError:
+            # Who follows gets it later, or with the answer; that goes on.
+            self._said = [text[-_MOST_UNTOLD:]]

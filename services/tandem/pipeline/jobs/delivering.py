@@ -68,7 +68,10 @@ class Delivering:
     async def round(self) -> int:
         """Those that are due now; how many there were."""
         due = await self._deliveries.claim(_TOGETHER, self._patience.timeout_s * 2)
-        await asyncio.gather(*map(self._deliver, due))
+        told = await asyncio.gather(*map(self._deliver, due), return_exceptions=True)
+        for fault in told:
+            if fault is not None:
+                raise fault
         return len(due)
 
     async def _deliver(self, delivery: Delivery) -> None:
@@ -81,6 +84,8 @@ class Delivering:
         except TandemError as error:
             after_s = error.retry_after_s if isinstance(error, Overloaded) else 0.0
             await self._failed(delivery, error.message, after_s, final=isinstance(error, PermissionDenied))
+        except ValueError:
+            await self._failed(delivery, "What is to be told cannot be read.", 0.0, final=True)
         else:
             await self._deliveries.delivered(delivery)
 

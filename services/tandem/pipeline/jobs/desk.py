@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, replace
 
-from tandem.domain.errors import InvalidRequest, Overloaded, UnknownJob
+from tandem.domain.errors import IdempotencyConflict, InvalidRequest, Overloaded, UnknownJob
 from tandem.domain.groups import EVERY_GROUP
 from tandem.domain.job import Job, JobEvent
 from tandem.domain.reader import Reader
@@ -77,6 +77,12 @@ class JobDesk:
                 retry_after_s=60.0,
             )
         (kept,) = await self._jobs.submit([replace(job, weight=self._weight_of(job.tenant))])
+        if not _belongs(kept, Reader(job.tenant, job.caller, job.groups)):
+            raise IdempotencyConflict(
+                "The idempotency key was used before, in groups that you are not in any more.",
+                hint="Take a new key.",
+                param="idempotency_key",
+            )
         if (known := self._counts.get(job.tenant)) is not None:
             self._counts[job.tenant] = known[0], known[1] + 1
         self._ring()

@@ -3,11 +3,12 @@
 import asyncio
 import contextlib
 import logging
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 from tandem.domain.errors import TandemError
 from tandem.domain.job import Lease
+from tandem.domain.steps import code_of
 from tandem.pipeline.jobs.attempt import Attempt, Attempting, Why
 from tandem.ports.clock import Clock
 from tandem.ports.jobs import Jobs
@@ -16,6 +17,8 @@ _log = logging.getLogger("tandem.jobs")
 # A lease is renewed so many times before it lapses.
 _RENEWALS = 3
 _SAY_EVERY_S = 30.0
+_AGAIN_S = 1.0
+_PUT_BACK_S = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,14 +35,24 @@ class RunnerPolicy:
 
 
 class Runner:
-    """Claims jobs as `worker`, whose name nobody else has. `ring` says that there may be something new."""
+    """Claims jobs as `worker`, whose name nobody else has, while they are `welcome`. `ring` says that there may be a new one."""
 
-    def __init__(self, jobs: Jobs, attempting: Attempting, clock: Clock, policy: RunnerPolicy, *, worker: str) -> None:
+    def __init__(
+        self,
+        jobs: Jobs,
+        attempting: Attempting,
+        clock: Clock,
+        policy: RunnerPolicy,
+        *,
+        worker: str,
+        welcome: Callable[[], bool] = lambda: True,
+    ) -> None:
         self._jobs = jobs
         self._attempting = attempting
         self._clock = clock
         self._policy = policy
         self._worker = worker
+        self._welcome = welcome
         # By the lease, job and token: a job whose lease was lost may be here again before its old attempt has ended.
         self._running: dict[tuple[str, str], tuple[asyncio.Task[None], Attempt]] = {}
         self._bell = asyncio.Event()
@@ -68,7 +81,7 @@ class Runner:
             self._bell.clear()
             claimed: tuple[Lease, ...] = ()
             free = self._policy.concurrency - len(self._running)
-            if free > 0:
+            if free > 0 and self._welcome():
                 with self._waiting_for_the_store():
                     claimed = await self._claimed(free)
             for lease in claimed:
@@ -86,8 +99,10 @@ class Runner:
         try:
             return await asyncio.shield(claiming)
         except asyncio.CancelledError:
-            for lease in await claiming:
-                await self._jobs.release(lease, counted=False, reason="shutdown")
+            # A store that is away must not have the last word: we are told to end.
+            with contextlib.suppress(TandemError):
+                for lease in await claiming:
+                    await self._jobs.release(lease, counted=False, reason="shutdown")
             raise
 
     def _begin(self, lease: Lease) -> None:
@@ -101,17 +116,21 @@ class Runner:
         self._bell.set()
         if not task.cancelled() and (error := task.exception()) is not None:
             # Its lease lapses, and it is tried again: what was not foreseen may pass as well.
-            _log.error("a job could not be ended: %s", error, exc_info=error, extra={"job": lease.job.id})
+            _log.error("a job could not be ended: %s", code_of(error), exc_info=error, extra={"job": lease.job.id})
 
     async def _renewing(self) -> None:
+        pause_s = self._policy.lease_s / _RENEWALS
         while True:
-            await asyncio.sleep(self._policy.lease_s / _RENEWALS)
+            await asyncio.sleep(pause_s)
             attempts = list(self._running.values())
+            # Soon again when that fails: a lease has a few chances only.
+            pause_s = min(_AGAIN_S, self._policy.lease_s / _RENEWALS)
             with self._waiting_for_the_store():
                 leases = [attempt.lease for _, attempt in attempts]
                 lost = await self._jobs.renew(leases, self._policy.lease_s)
                 # Those that were asked about, not others of the same jobs that were begun meanwhile.
                 self._stop((each for each in attempts if each[1].lease.job.id in lost), "lost")
+                pause_s = self._policy.lease_s / _RENEWALS
 
     async def _stopping(self) -> None:
         while True:
@@ -130,7 +149,8 @@ class Runner:
         self._stop(self._running.values(), "shutdown")
         tasks = [task for task, _ in self._running.values()]
         if tasks:
-            await asyncio.wait(tasks)
+            # What a store that is away cannot be told, the lapse of the leases tells it.
+            await asyncio.wait(tasks, timeout=_PUT_BACK_S)
 
     @contextlib.contextmanager
     def _waiting_for_the_store(self) -> Iterator[None]:
