@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping
+from hashlib import sha256
 from typing import Any
 
 from tandem.domain.errors import Unauthenticated
@@ -9,13 +10,14 @@ from tandem.domain.groups import groups_fault, in_order
 from tandem.ports.tokens import Vouched
 
 TENANT = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}")
-_LOGGED = 100
+# What a caller is known by; a longer subject keeps its beginning, and what tells it from others that begin so.
+_MOST = 100
 
 
 def vouched(claims: Mapping[str, Any], tenant_claim: str, groups_claim: str | None = None) -> Vouched:
     """Subject, tenant and groups. A claim is named as it is, or by a path with dots into nested claims.
 
-    Raises `Unauthenticated` without a tenant: the default one would show its documents to whoever has any token. And for
+    Raises `Unauthenticated` without a subject: what is kept of a caller is shown to whoever has its name. Without a tenant: the default one would show its documents to whoever has any token. And for
     groups that cannot be: to leave some out would show another view of the documents than the provider meant.
     """
     tenant = _claim(claims, tenant_claim)
@@ -30,7 +32,17 @@ def vouched(claims: Mapping[str, Any], tenant_claim: str, groups_claim: str | No
             hint="A tenant's name is text of lower-case letters, digits and ._-, at most 63 characters.",
         )
     subject = claims.get("sub")
-    return Vouched(subject[:_LOGGED] if isinstance(subject, str) else "token", tenant, _groups(claims, groups_claim))
+    if not isinstance(subject, str) or not subject:
+        raise Unauthenticated(
+            "The token names nobody: it has no claim sub.", hint="Let the identity provider put a subject in."
+        )
+    return Vouched(_name(subject), tenant, _groups(claims, groups_claim))
+
+
+def _name(subject: str) -> str:
+    if len(subject) <= _MOST:
+        return subject
+    return f"{subject[: _MOST - 17]}~{sha256(subject.encode(errors='replace')).hexdigest()[:16]}"
 
 
 def _groups(claims: Mapping[str, Any], path: str | None) -> tuple[str, ...]:
