@@ -86,8 +86,6 @@ def placed(settings: Settings, stores: Stores) -> Places:
 
 
 def _held(settings: Settings) -> dict[str, Held]:
-    if not settings.monitor.enabled:
-        return {}
     from tandem.adapters.spool.forgetting import SpoolLeftovers
 
     folder = settings.monitor.spool.dir or settings.data_dir / "monitor"
@@ -103,7 +101,7 @@ def _elsewhere(settings: Settings) -> tuple[str, ...]:
 def archives(settings: Settings) -> dict[str, Archive]:
     """Copies in files."""
     url = settings.monitor.parquet.url
-    if url is None or not settings.monitor.enabled:
+    if url is None:
         return {}
     from tandem.adapters.parquet.keeping import ParquetKeeping
     from tandem.adapters.parquet.places import place

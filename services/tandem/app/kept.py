@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from tandem.app import monitoring
@@ -78,13 +78,12 @@ async def kept(settings: Settings, user_of: UserOf) -> AsyncIterator[Kept]:
 
 @asynccontextmanager
 async def _without_receipts(settings: Settings) -> AsyncIterator[Stores]:
-    """Nothing is opened, or made, for who takes no jobs either."""
-    none = Stores(UNKEPT, UnkeptFeedback(), ForgottenHere(), UNKEPT_JOBS, UNSENT)
-    if not settings.jobs.enabled:
-        yield none
+    """What was kept before is still there to be deleted. Nothing is opened, or made, for who keeps and takes nothing."""
+    if not settings.jobs.enabled and not anything_kept(settings):
+        yield Stores(UNKEPT, UnkeptFeedback(), ForgottenHere(), UNKEPT_JOBS, UNSENT)
         return
     async with stores(settings) as opened:
-        yield replace(none, jobs=opened.jobs, deliveries=opened.deliveries)
+        yield opened
 
 
 def _pace(chosen: monitoring.Monitor) -> Pace:

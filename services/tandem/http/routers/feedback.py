@@ -1,6 +1,7 @@
 """What people think of answers, in; and for admins, what they thought."""
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request
@@ -37,7 +38,11 @@ def feedback_router(giving: GivingFeedback, rated: RatedAnswers) -> APIRouter:
         summary="Say what you think of an answer; once more replaces it",
     )
     async def give(body: wire.FeedbackBody, request: Request) -> Response:
-        return json_reply(wire.wire_given(await giving.give(body.opinion(), reader_of(request))))
+        exchange, opinion = exchange_of(request.scope), body.opinion()
+        if exchange.person and opinion.user is None:
+            # Who comes with a token of their own speaks for themselves.
+            opinion = replace(opinion, user=exchange.caller)
+        return json_reply(wire.wire_given(await giving.give(opinion, reader_of(request))))
 
     @router.get(
         "/v1/feedback",
