@@ -29,5 +29,5 @@ def answer_record(text: str, *, outcome: RecordedOutcome = "answered", cites: in
         question=RecordedQuestion("When does the harbour open in the morning?"),
         retrieval=RecordedRetrieval("docs", relevance=0.7, passages=(passage,)),
         answer=RecordedAnswer(text, len(text), citations),
-        timing=RecordedTiming(0.0, 1.0),
+        timing=RecordedTiming(1_767_225_600.0, 1.0),
     )

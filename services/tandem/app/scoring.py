@@ -8,7 +8,7 @@ from tandem.observe.metrics import Metrics
 from tandem.observe.quality import JudgeMetrics
 from tandem.pipeline.dispatching import Dispatch
 from tandem.pipeline.monitoring import Prepare
-from tandem.pipeline.quality.judging import JudgePolicy, Judging, Verdicts
+from tandem.pipeline.quality.judging import JudgePolicy, Judging, Unplaced, Verdicts
 from tandem.pipeline.shipping import Pace
 from tandem.ports.sink import Sink
 
@@ -37,4 +37,6 @@ def judging(
     )
     # A batch that is given up is judged again, which costs.
     pace = Pace(most=_TOGETHER, timeout_s=_TOGETHER * (chosen.timeout_s + 10.0))
+    if not settings.monitor.receipts.enabled:
+        verdicts = Unplaced()
     return ((Judging(dispatch, policy, verdicts, JudgeMetrics(metrics), SystemClock()), pace),)

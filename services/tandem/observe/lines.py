@@ -14,6 +14,8 @@ _GATHER_S = 0.01
 _AT_ONCE = 256
 # At the end of the process, for a reader that is merely slow.
 _END_S = 1.0
+# So many lines may wait with theirs.
+_TRACEBACKS = 100
 
 
 class Lines(logging.Handler):
@@ -43,6 +45,9 @@ class Lines(logging.Handler):
             self._lost += 1
             self.left_out("full")
             return True
+        if record.exc_info and len(self._waiting) >= _TRACEBACKS:
+            # They hold on to all that their requests had, for as long as the reader is stuck.
+            record.exc_info = None
         self._waiting.append(record)
         if not self._come.is_set():
             self._come.set()

@@ -362,7 +362,7 @@ async def test_an_end_that_the_store_misses_is_told_again(monkeypatch: pytest.Mo
             raise fails.pop()
         return await finish(*arguments)
 
-    flow.jobs.finish = sometimes  # type: ignore[method-assign]
+    flow.jobs.finish = sometimes  # type: ignore[method-assign, assignment]
     async with flow.runs():
         done = await flow.until(await flow.submitted(), "succeeded")
     assert (done.attempts, len(flow.answers.asked)) == (1, 1)

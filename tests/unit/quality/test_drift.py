@@ -65,11 +65,13 @@ def test_what_is_older_than_the_week_before_is_forgotten() -> None:
     assert len(questions.hours) == 1
 
 
-def test_vectors_of_another_length_begin_anew_within_their_hour() -> None:
+@pytest.mark.parametrize("ago", [0, 5])
+def test_with_vectors_of_another_length_all_begins_anew(ago: int) -> None:
     clock = ScriptedClock()
-    questions = Questions(clock, {int(clock.epoch_s() // 3600): Hour(9, np.ones(3, np.float32))})
+    questions = Questions(clock, {int(clock.epoch_s() // 3600) - ago: Hour(90, np.ones(3, np.float32))})
     questions.asked(about(0, 2, 1))
     assert [each.questions for each in questions.hours.values()] == [2]
+    assert math.isnan(questions.drift().distance)
 
 
 async def test_only_questions_are_watched_and_each_once() -> None:

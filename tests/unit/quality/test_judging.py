@@ -138,7 +138,7 @@ async def test_a_budget_that_is_spent_ends_it_for_the_day(cap: dict[str, Any]) -
     await to.ship([RECORD, replace(RECORD, id="rcpt-2")])
     assert told.how == ["judged", "over_budget"]
     to._clock.advance(86_400)  # type: ignore[attr-defined]
-    await to.ship([replace(RECORD, id="rcpt-3")])
+    await to.ship([replace(RECORD, id="rcpt-3", timing=replace(RECORD.timing, began_at=to._clock.epoch_s()))])
     assert told.how[-1] == "judged"
 
 
@@ -188,3 +188,11 @@ async def test_a_look_that_had_to_give_way_is_begun_again() -> None:
     await look
     assert said.how == ["judged"]
     assert silent.asked == 2
+
+
+async def test_what_came_too_slowly_is_left_rather_than_kept_in_the_spool() -> None:
+    told = Told()
+    to = judging(told, Judge(GOOD))
+    to._clock.advance(121)  # type: ignore[attr-defined]
+    await to.ship([RECORD])
+    assert told.how == ["over_rate"]

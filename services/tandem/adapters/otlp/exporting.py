@@ -1,6 +1,7 @@
 """Spans to a receiver, in the background: bounded, in batches, and counted where they get lost."""
 
 import asyncio
+import logging
 from collections import deque
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
@@ -17,6 +18,9 @@ from tandem.domain.span import Span
 
 # Encoded in one go: half a millisecond of the event loop.
 _AT_ONCE = 64
+
+
+_log = logging.getLogger("tandem.telemetry")
 
 
 class ExportMeter(Protocol):
@@ -101,6 +105,10 @@ class Exporting:
                 await self._collector.post(TRACES, trace_request(await _encoded(batch), self._resource, self._scope))
             except DocumentRejected:
                 self._meter.lost(len(batch), "refused")
+            except (ValueError, TypeError, OverflowError):
+                # They would be in the way of all that come after them.
+                _log.exception("Spans could not be written.")
+                self._meter.lost(len(batch), "unencodable")
             except BaseException:
                 self._waiting.extendleft(reversed(batch))
                 raise

@@ -57,13 +57,18 @@ class Reporting:
     async def report(self) -> None:
         """Once, now."""
         # Read where they are counted, and encoded elsewhere: that takes milliseconds.
-        families, now_at = list(self._registry.collect()), self._epoch_s()
-        body = await asyncio.to_thread(metrics_request, families, self._began_at, now_at, self._resource, self._scope)
         try:
+            families, now_at = list(self._registry.collect()), self._epoch_s()
+            body = await asyncio.to_thread(
+                metrics_request, families, self._began_at, now_at, self._resource, self._scope
+            )
             await self._collector.post(METRICS, body)
             self._meter.sent(1)
         except TandemError as error:
             self._meter.failed(error.message)
+        except (ValueError, TypeError, OverflowError) as error:
+            # One figure that cannot be told is no reason never to tell any more.
+            self._meter.failed(f"the metrics could not be written: {type(error).__name__}")
 
 
 @asynccontextmanager

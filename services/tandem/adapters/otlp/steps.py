@@ -6,6 +6,8 @@ from tandem.domain.sayable import sayable
 from tandem.domain.span import Kind, Span
 
 _NS = 1_000_000_000
+# What its integers hold; a server may count with more.
+_MOST = 1 << 63
 _KINDS: dict[Kind, "wire.Span.SpanKind.ValueType"] = {
     "internal": wire.Span.SPAN_KIND_INTERNAL,
     "server": wire.Span.SPAN_KIND_SERVER,
@@ -34,10 +36,10 @@ def step_message(span: Span) -> wire.Span:
             value.string_value = sayable(told)
         elif isinstance(told, bool):
             value.bool_value = told
-        elif isinstance(told, int):
+        elif isinstance(told, int) and -_MOST <= told < _MOST:
             value.int_value = told
         else:
-            value.double_value = told
+            value.double_value = float(told)
     if span.error is not None:
         add(key="error.type").value.string_value = span.error
         message.status.code = wire.Status.STATUS_CODE_ERROR

@@ -54,5 +54,5 @@ class QuestionFile:
                 file.flush()
                 os.fsync(file.fileno())
             unfinished.replace(self._path)
-        except OSError as error:
+        except (OSError, ValueError) as error:
             _log.warning("the history of questions could not be saved: %s", error)

@@ -142,12 +142,15 @@ class Writer:
             self._clear(cursors, at_once=last)
         except OSError as error:
             self._failed(error)
+        else:
+            if not self._pending:
+                self.trouble = None
 
     def due_s(self) -> float | None:
         """Seconds until there is something to do although nothing comes in; None: nothing."""
         now_s = self._clock.monotonic_s()
         waits = []
-        if self._pending:
+        if self._pending or self.trouble is not None:
             waits.append(self._retry_at_s - now_s)
         if self._unsynced_since_s is not None:
             waits.append(self._unsynced_since_s + self._upkeep.fsync_interval_s - now_s)
@@ -202,7 +205,6 @@ class Writer:
         at = self.segments.append(b"".join(blobs), len(blobs), now)
         if self._unsynced_since_s is None and self._upkeep.fsync != "never":
             self._unsynced_since_s = self._clock.monotonic_s()
-        self._sync(at_once=self._upkeep.fsync == "always")
         entries, start = [], at.offset
         for i, blob in enumerate(blobs):
             end = start + len(blob)
@@ -213,6 +215,11 @@ class Writer:
         if self.trouble is not None:
             _log.warning("The monitor's spool can be written to again.")
         self.trouble, self._retry_s = None, 0.0
+        try:
+            self._sync(at_once=self._upkeep.fsync == "always")
+        except OSError as error:
+            # They are written, and must not be written again.
+            self._failed(error)
         return entries
 
     def _room(self, wanted: int, cursors: Mapping[str, Cursor]) -> bool:
@@ -268,8 +275,10 @@ class Writer:
         if since_s is None:
             return
         if at_once or self._clock.monotonic_s() - since_s >= self._upkeep.fsync_interval_s:
-            self._unsynced_since_s = None
+            # Until it is done, it is to be done.
+            self._unsynced_since_s = self._clock.monotonic_s()
             self.segments.sync()
+            self._unsynced_since_s = None
 
     def _failed(self, error: OSError | TandemError) -> None:
         full = isinstance(error, OSError) and error.errno in _NO_ROOM

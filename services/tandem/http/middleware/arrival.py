@@ -177,7 +177,9 @@ class Arrival:
                 exchange.example = exchange.span.trace_id
                 self._tracer.tell(work, _served(scope, exchange, status))
             work.forget()
-        tenant = None if status == 401 or exchange.route in self._quiet else exchange.tenant
+        # What a gateway asks for on behalf of a tenant was counted there.
+        nobody = status == 401 or exchange.route in self._quiet or exchange.peer
+        tenant = None if nobody else exchange.tenant
         self._meter.ended(exchange.route, status, duration_s, tenant, exchange.example)
         if status == CLIENT_GONE:
             self._meter.client_closed(exchange.progress.stage)

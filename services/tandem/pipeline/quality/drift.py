@@ -56,9 +56,12 @@ class Questions:
     def asked(self, vectors: Sequence[Sequence[float]]) -> None:
         """Unit vectors of questions that came now."""
         hour = self._now()
-        known = self._hours.get(hour)
         total = np.sum(np.asarray(vectors, dtype=np.float32), axis=0)
-        if known is None or known.total.shape != total.shape:
+        if any(each.total.shape != total.shape for each in self._hours.values()):
+            # Another model under the same name: what was is no measure of what is.
+            self._hours = {}
+        known = self._hours.get(hour)
+        if known is None:
             self._hours[hour] = Hour(len(vectors), total)
             self._forget()
         else:

@@ -17,6 +17,8 @@ from tandem.ports.clock import Clock
 from tandem.prompting.judging import MAX_TOKENS, SCHEMA, judgement, verdict
 
 Looked = Literal["judged", "unreadable", "failed", "over_budget", "over_rate"]
+# Of a busy pool: what waited so long is left.
+_LATE_S = 120.0
 # The receipt comes another way, and may come a little later.
 _PLACED_AFTER_S = 2.0
 _CHARS_PER_TOKEN = 3
@@ -46,6 +48,15 @@ class Verdicts(Protocol):
     async def judged(self, tenant: str, receipt_id: str, scores: Mapping[str, float]) -> bool:
         """Add these to the scores of the receipt; False when it is not there. Raises what the store raises."""
         ...
+
+
+class Unplaced:
+    """`Verdicts` where no receipts are kept: the metrics have them."""
+
+    async def judged(self, tenant: str, receipt_id: str, scores: Mapping[str, float]) -> bool:
+        """There is nothing to add them to."""
+        del tenant, receipt_id, scores
+        return True
 
 
 class JudgeMeter(Protocol):
@@ -108,6 +119,9 @@ class Judging:
     async def _looked_at(self, record: AnswerRecord) -> Looked:
         if not self._affords():
             return "over_budget"
+        if self._clock.epoch_s() - record.timing.began_at > _LATE_S:
+            # It came too slowly: the spool keeps what is not looked at yet, and others' records with it.
+            return "over_rate"
         self._rate = self._rate.at(self._clock.monotonic_s())
         if self._rate.wait_s(1) > 0:
             return "over_rate"
