@@ -28,6 +28,8 @@ SPOOLED = {
     "predictor__model": "steady",
     "retrieval__enabled": "false",
     "monitor__receipts__enabled": "false",
+    # Standard output and error go into one file here: lines of both would meet in the middle.
+    "log__level": "error",
     "monitor__spool__fsync_interval_s": str(INTERVAL_S),
 }
 
