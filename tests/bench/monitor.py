@@ -30,7 +30,9 @@ from bench._load import STRING, Load, asked, request  # noqa: E402
 from bench._processes import NotAnswering, running  # noqa: E402
 from component.deployments import Process, start, stop  # noqa: E402
 
-TOKENS, GAP_MS, GOAL = 64, 5.0, 1.03
+TOKENS, GAP_MS = 64, 5.0
+# As it comes; and with texts kept, which are cleaned and written at a price of their own.
+GOALS = {"on": 1.03, "dear": 1.1}
 QUESTIONS = (
     "How do I start Tandem on my laptop?", "What happens on SIGTERM?",
     "How do I ingest a folder of documents?", "What does prune do?", "Which models can answer?", "How do I set an API key?",
@@ -180,16 +182,23 @@ def _figures(samples: Samples) -> Iterator[dict[str, Any]]:
         for kind in kinds.keys() - {"off"}:
             pairs = list(zip(kinds[kind], kinds["off"], strict=True))
             value = statistics.median(a.cpu_ms / b.cpu_ms for a, b in pairs)
-            ok = value <= GOAL and not any(sample.broken for sample in kinds[kind])
-            worst.append(value)
-            yield {"name": f"cpu_on_vs_off_{scene}_{kind}", "value": round(value, 4), "goal": GOAL, "ok": ok}
+            ok = value <= GOALS[kind] and not any(sample.broken for sample in kinds[kind])
+            if kind == "on":
+                worst.append(value)
+            yield {"name": f"cpu_{kind}_vs_off_{scene}", "value": round(value, 4), "goal": GOALS[kind], "ok": ok}
             gap = statistics.median(a.gap_p99_ms / b.gap_p99_ms for a, b in pairs)
             yield {"name": f"token_gap_p99_{scene}_{kind}", "value": round(gap, 4), "goal": None, "ok": True}
-    yield {"name": "cpu_on_vs_off", "value": round(max(worst), 4), "goal": GOAL, "ok": max(worst) <= GOAL}
+    if worst:
+        yield {
+            "name": "cpu_on_vs_off",
+            "value": round(max(worst), 4),
+            "goal": GOALS["on"],
+            "ok": max(worst) <= GOALS["on"],
+        }
 
 
 def main() -> None:
-    """Print one JSON object per figure; exit 1 when a goal is missed. `cpu_on_vs_off` is the worst of them."""
+    """Print one JSON object per figure; exit 1 when a goal is missed. `cpu_on_vs_off` is the worst scene of the first kind."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--json", action="store_true", help="accepted for symmetry: output is JSON lines")
     parser.add_argument("--rounds", type=int, default=6)
