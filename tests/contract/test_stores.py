@@ -17,8 +17,8 @@ def has_file(folder: Path) -> bool:
     ("chosen", "jobs", "receipts", "made"),
     [
         ({}, "StoredJobs", "StoredReceipts", True),
-        # Who keeps no answers may still have jobs.
-        ({"monitor": {"receipts": {"enabled": False}}}, "StoredJobs", "_Unkept", True),
+        # Who keeps no answers any more may have kept some, which are to be deleted some day; and there are jobs.
+        ({"monitor": {"receipts": {"enabled": False}}}, "StoredJobs", "StoredReceipts", True),
         ({"monitor": {"enabled": False}, "jobs": {"enabled": False}}, "_Unkept", "_Unkept", False),
         # The retriever keeps receipts for its gateways; they share no queue.
         ({"retriever": {"url": "http://127.0.0.1:9"}}, "_Unkept", "RemoteReceipts", False),
@@ -33,4 +33,6 @@ async def test_each_configuration_has_its_stores(
         assert (type(stores.jobs).__name__, type(stores.receipts).__name__) == (jobs, receipts)
         assert await stores.jobs.depth() == ()
         assert await stores.deliveries.claim(1, 1) == ()
+        switched_on = chosen.get("monitor", {}).get("receipts", {}).get("enabled", True)
+        assert bool(opened.sinks) is (switched_on and receipts != "_Unkept")
     assert has_file(tmp_path) is made
