@@ -17,7 +17,7 @@ from tandem.cli.options import DEFAULT_URL
 from tandem.domain.errors import InvalidRequest, UpstreamFailed, UpstreamUnavailable
 from tandem.domain.groups import EVERY_GROUP
 from tandem.domain.reader import Reader
-from tandem.http.wire.receipts import WireReceipt, WireReceipts, read_cursor
+from tandem.http.wire.receipts import WireReceipt, WireReceipts, receipt_cursor
 from tandem.http.wire.receipts_told import wire_receipt, wire_receipts
 from tandem.pipeline.in_flight import InFlight
 from tandem.pipeline.receipts import ReadReceipts
@@ -52,7 +52,7 @@ class StoredReceiptSource:
 
     async def page(self, wanted: ReceiptFilter, *, limit: int, after: str | None) -> WireReceipts:
         """Of this tenant."""
-        behind = None if after is None else read_cursor(after)
+        behind = receipt_cursor(after)
         return wire_receipts(await self._reading.listing(wanted, self._reader, limit=limit, after=behind))
 
 

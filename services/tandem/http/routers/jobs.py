@@ -1,6 +1,5 @@
 """Questions that are answered later: submitted, asked after, followed, called off."""
 
-import math
 from collections.abc import Callable
 from typing import Annotated, Any
 from uuid import uuid4
@@ -8,7 +7,6 @@ from uuid import uuid4
 from fastapi import APIRouter, Header, Path, Query, Request
 from starlette.responses import Response
 
-from tandem.domain.errors import InvalidRequest
 from tandem.domain.job import JobStatus
 from tandem.http.exchange import exchange_of, reader_of
 from tandem.http.job_stream import JobStream
@@ -20,7 +18,7 @@ from tandem.http.wire.errors import BEHIND, faults
 from tandem.http.wire.text import ShortText
 from tandem.pipeline.jobs.desk import JobDesk, Ticket
 from tandem.ports.clock import Clock
-from tandem.ports.jobs import JobCursor, JobFilter
+from tandem.ports.jobs import JobFilter
 
 JobId = Annotated[str, Path(description="id of the job.")]
 _STREAM: dict[int | str, dict[str, Any]] = {
@@ -73,7 +71,7 @@ def jobs_router(
         after: Annotated[ShortText | None, Query(description="next_after of the page before.")] = None,
     ) -> Response:
         wanted = JobFilter(status=status)
-        page = await desk.page(wanted, reader_of(request), limit=limit, after=_cursor(after))
+        page = await desk.page(wanted, reader_of(request), limit=limit, after=wire.job_cursor(after))
         return json_reply(wire.wire_jobs(page))
 
     @router.get(
@@ -107,15 +105,3 @@ def jobs_router(
         return JobStream(desk.follow(job_id, reader, last_event_id), keep_alive_s=keep_alive_s)
 
     return router
-
-
-def _cursor(text: str | None) -> JobCursor | None:
-    if text is None:
-        return None
-    try:
-        cursor = wire.read_cursor(text)
-        if math.isfinite(cursor.created_at):
-            return cursor
-    except (ValueError, TypeError):
-        pass
-    raise InvalidRequest("after: no page ended there.", hint="Take next_after of the page before.", param="after")

@@ -1,13 +1,11 @@
 """Receipts: what an answer was made from, by its id or in a list."""
 
-import math
 from collections.abc import Coroutine
 from typing import Annotated, Any, Literal, TypeVar
 
 from fastapi import APIRouter, Path, Query, Request
 from starlette.responses import Response
 
-from tandem.domain.errors import InvalidRequest
 from tandem.domain.record import RecordedOutcome
 from tandem.http.exchange import exchange_of, reader_of
 from tandem.http.json_route import JsonRoute
@@ -19,7 +17,7 @@ from tandem.http.wire.receipts_told import wire_receipt, wire_receipts
 from tandem.http.wire.text import ShortText
 from tandem.pipeline.receipts import ReadReceipts
 from tandem.ports.clock import Clock
-from tandem.ports.receipts import Cursor, ReceiptFilter
+from tandem.ports.receipts import ReceiptFilter
 
 T = TypeVar("T")
 Instant = Annotated[float | None, Query(allow_inf_nan=False, description="Seconds since 1970.")]
@@ -69,20 +67,8 @@ def receipts_router(receipts: ReadReceipts, *, clock: Clock) -> APIRouter:
         after: Annotated[ShortText | None, Query(description="next_after of the page before.")] = None,
     ) -> Response:
         wanted = ReceiptFilter(caller, user, outcome, collection, model, prompt, release, since, until, rating)
-        page = receipts.listing(wanted, reader_of(request), limit=limit, after=_cursor(after))
+        page = receipts.listing(wanted, reader_of(request), limit=limit, after=wire.receipt_cursor(after))
         found = await in_time(page, request)
         return json_reply(wire_receipts(found))
 
     return router
-
-
-def _cursor(text: str | None) -> Cursor | None:
-    if text is None:
-        return None
-    try:
-        cursor = wire.read_cursor(text)
-        if math.isfinite(cursor.began_at):
-            return cursor
-    except ValueError:
-        pass
-    raise InvalidRequest("after: no page ended there.", hint="Take next_after of the page before.", param="after")

@@ -1,15 +1,11 @@
 """Feedback on the wire."""
 
-import base64
-import binascii
-import math
 from typing import Annotated, Any, Literal
 
-import orjson
 from pydantic import AfterValidator, Field, FiniteFloat
 
-from tandem.domain.errors import InvalidRequest
 from tandem.domain.feedback import DOWN, UP, Feedback
+from tandem.http.wire.cursors import cursor_text, read_cursor
 from tandem.http.wire.text import AnswerText, CommentText, Ours, Out, ShortText
 from tandem.pipeline.feedback.giving import Given, Opinion
 from tandem.ports.feedback import FeedbackCursor, FeedbackFilter, FeedbackPage
@@ -103,13 +99,8 @@ class FeedbackQuery(Ours):
         """Raises `InvalidRequest` for one that no page gave."""
         if self.after is None:
             return None
-        try:
-            given_at, receipt_id, caller, user = orjson.loads(base64.urlsafe_b64decode(self.after))
-            if math.isfinite(given_at):
-                return FeedbackCursor(float(given_at), str(receipt_id), str(caller), str(user))
-        except (binascii.Error, ValueError, TypeError):
-            pass
-        raise InvalidRequest("after: no page ended there.", hint="Take next_after of the page before.", param="after")
+        given_at, ids = read_cursor(self.after, 3)
+        return FeedbackCursor(given_at, *ids)
 
 
 class ExportQuery(Ours):
@@ -139,8 +130,7 @@ def wire_page(page: FeedbackPage) -> WireFeedbackPage:
     after = page.next_after
     told = None
     if after is not None:
-        place = orjson.dumps([after.given_at, after.receipt_id, after.caller, after.user])
-        told = base64.urlsafe_b64encode(place).decode()
+        told = cursor_text(after.given_at, after.receipt_id, after.caller, after.user)
     return WireFeedbackPage(data=list(map(wire_feedback, page.feedback)), next_after=told)
 
 

@@ -1,6 +1,5 @@
 """Jobs as they are submitted and told of."""
 
-from base64 import urlsafe_b64decode, urlsafe_b64encode
 from dataclasses import replace
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
@@ -16,6 +15,7 @@ from tandem.domain.tenants import Priority
 from tandem.http.exchange import Exchange
 from tandem.http.wire.chat_answer import Stamp, whole_answer
 from tandem.http.wire.chat_request import ChatRequest
+from tandem.http.wire.cursors import cursor_text, read_cursor
 from tandem.http.wire.text import Out, Text
 from tandem.pipeline.jobs.desk import Ticket
 from tandem.ports.deliveries import DeliveryState
@@ -159,14 +159,16 @@ def wire_jobs(page: JobPage) -> WireJobs:
     after = page.next_after
     return WireJobs(
         data=[wire_job(Ticket(job)) for job in page.jobs],
-        next_after=None if after is None else urlsafe_b64encode(orjson.dumps([after.created_at, after.id])).decode(),
+        next_after=None if after is None else cursor_text(after.created_at, after.id),
     )
 
 
-def read_cursor(text: str) -> JobCursor:
-    """Raises `ValueError` for what is none."""
-    created_at, job_id = orjson.loads(urlsafe_b64decode(text))
-    return JobCursor(float(created_at), str(job_id))
+def job_cursor(text: str | None) -> JobCursor | None:
+    """Raises `InvalidRequest`."""
+    if text is None:
+        return None
+    created_at, (job_id,) = read_cursor(text, 1)
+    return JobCursor(created_at, job_id)
 
 
 def question_of(body: bytes, collection: str, *, alias: str) -> Question:

@@ -4,6 +4,7 @@ from typing import Literal
 
 from pydantic import Field
 
+from tandem.http.wire.cursors import read_cursor
 from tandem.http.wire.feedback import WireFeedback
 from tandem.http.wire.passages import WireScores
 from tandem.http.wire.text import Out
@@ -230,14 +231,9 @@ class WireReceipts(Out):
     next_after: str | None
 
 
-def written_cursor(cursor: Cursor) -> str:
-    """As text; `read_cursor` reads it."""
-    return f"{cursor.began_at!r},{cursor.id}"
-
-
-def read_cursor(text: str) -> Cursor:
-    """Raises `ValueError` for what no page ended with."""
-    began_at, comma, id_ = text.partition(",")
-    if not comma:
-        raise ValueError("no cursor")
-    return Cursor(float(began_at), id_)
+def receipt_cursor(text: str | None) -> Cursor | None:
+    """Raises `InvalidRequest`."""
+    if text is None:
+        return None
+    began_at, (receipt_id,) = read_cursor(text, 1)
+    return Cursor(began_at, receipt_id)

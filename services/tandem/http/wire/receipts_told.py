@@ -4,6 +4,7 @@ from tandem.domain.filters import Condition
 from tandem.domain.question import Message, Sampling
 from tandem.domain.record import RecordedModel, RecordedOptions, RecordedPassage
 from tandem.http.wire import receipts as wire
+from tandem.http.wire.cursors import cursor_text
 from tandem.http.wire.feedback import wire_feedback
 from tandem.http.wire.passages import WireScores
 from tandem.pipeline.receipts import Listing, Receipt
@@ -86,7 +87,7 @@ def wire_receipt(receipt: Receipt) -> wire.WireReceipt:
 
 def wire_receipts(listing: Listing) -> wire.WireReceipts:
     """A page."""
-    after = None if listing.next_after is None else wire.written_cursor(listing.next_after)
+    after = None if listing.next_after is None else cursor_text(listing.next_after.began_at, listing.next_after.id)
     return wire.WireReceipts(data=[_line(each) for each in listing.receipts], next_after=after)
 
 
