@@ -95,5 +95,7 @@ def test_broad_excepts_stay_at_the_edge() -> None:
 
 
 def test_nothing_is_left_for_later() -> None:
-    marks = re.compile(r"\b(TODO|FIXME|XXX|HACK)\b")
+    # Written so that this line is none of them.
+    marks = re.compile(r"\b(T[O]DO|FIX[M]E|X{3}|H[A]CK)\b")
+    assert all(marks.search(f"# {word}: later") for word in ("TO" + "DO", "FIX" + "ME", "X" * 3, "HA" + "CK"))
     assert [name(path) for path in FILES if marks.search(path.read_text(encoding="utf-8"))] == []
