@@ -14,17 +14,12 @@ from tandem.domain.generation import Token
 from tandem.http.answering import AnswerMeter
 from tandem.http.errors import CLIENT_GONE, ClientGone, error_body, internal_error, status_of
 from tandem.http.exchange import exchange_of
-from tandem.http.outlet import Outlet
+from tandem.http.outlet import EVENT_STREAM, Outlet
 from tandem.http.presence import while_wanted
 from tandem.http.wire.chat_answer import DONE, Chunks, Stamp
 from tandem.ports.clock import Clock
 
 _log = logging.getLogger("tandem.answers")
-_HEADERS = [
-    (b"content-type", b"text/event-stream; charset=utf-8"),
-    (b"cache-control", b"no-cache, no-transform"),
-    (b"x-accel-buffering", b"no"),
-]
 
 
 class AnswerStream(Response):
@@ -56,7 +51,7 @@ class AnswerStream(Response):
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send the answer."""
         exchange = exchange_of(scope)
-        outlet = Outlet(send, _HEADERS, keep_alive_s=self._keep_alive_s)
+        outlet = Outlet(send, EVENT_STREAM, keep_alive_s=self._keep_alive_s)
         left_s = None if exchange.deadline_s is None else exchange.deadline_s - self._clock.monotonic_s()
         try:
             async with outlet:

@@ -11,15 +11,10 @@ from tandem.domain.errors import TandemError
 from tandem.domain.job import JobEvent
 from tandem.http.errors import CLIENT_GONE, ClientGone, error_body, status_of
 from tandem.http.exchange import exchange_of
-from tandem.http.outlet import Outlet
+from tandem.http.outlet import EVENT_STREAM, Outlet
 from tandem.http.presence import while_wanted
 
 _log = logging.getLogger("tandem.jobs")
-_HEADERS = [
-    (b"content-type", b"text/event-stream; charset=utf-8"),
-    (b"cache-control", b"no-cache, no-transform"),
-    (b"x-accel-buffering", b"no"),
-]
 
 
 class JobStream(Response):
@@ -36,7 +31,7 @@ class JobStream(Response):
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send the events."""
         exchange = exchange_of(scope)
-        outlet = Outlet(send, _HEADERS, keep_alive_s=self._keep_alive_s)
+        outlet = Outlet(send, EVENT_STREAM, keep_alive_s=self._keep_alive_s)
         try:
             async with outlet:
                 await while_wanted(self._forward(outlet), receive, left_s=None, stage="job")

@@ -8,6 +8,12 @@ from typing import Self
 from starlette.types import Send
 
 _KEEP_ALIVE = b": waiting\n\n"
+EVENT_STREAM = (
+    (b"content-type", b"text/event-stream; charset=utf-8"),
+    (b"cache-control", b"no-cache, no-transform"),
+    (b"x-accel-buffering", b"no"),
+)
+"""The headers of server-sent events: nobody between may keep them, change them or hold them back."""
 
 
 class Outlet:

@@ -215,5 +215,5 @@ def _citation(citation: Citation) -> WireCitation:
         start=citation.start,
         end=citation.end,
         quote=chunk.text[citation.start : citation.end],
-        scores=wire_scores(passage),
+        scores=wire_scores(passage.scores),
     )

@@ -6,7 +6,7 @@ from pydantic import Field
 
 from tandem.domain.document import Chunk
 from tandem.domain.filters import Condition
-from tandem.domain.passage import Passage, Provenance, Retrieval, Trace
+from tandem.domain.passage import Passage, Provenance, Retrieval, Scores, Trace
 from tandem.domain.query import Query, QueryKind, QueryPlan
 from tandem.http.wire.text import Out, absent, seconds
 
@@ -149,9 +149,8 @@ class WireRetrieval(Out):
     explain: WireTrace | None = Field(default=None, exclude_if=absent)
 
 
-def wire_scores(passage: Passage) -> WireScores:
+def wire_scores(found: Scores) -> WireScores:
     """A passage's scores."""
-    found = passage.scores
     return WireScores(
         dense=found.dense,
         sparse=found.sparse,
@@ -177,7 +176,7 @@ def wire_passage(passage: Passage) -> WirePassage:
         end=chunk.end,
         tokens=chunk.tokens,
         page=chunk.page,
-        scores=wire_scores(passage),
+        scores=wire_scores(passage.scores),
         flags=list(passage.flags),
         parts=[_part(each) for each in passage.parts],
     )

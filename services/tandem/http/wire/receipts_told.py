@@ -6,7 +6,7 @@ from tandem.domain.record import RecordedModel, RecordedOptions, RecordedPassage
 from tandem.http.wire import receipts as wire
 from tandem.http.wire.cursors import cursor_text
 from tandem.http.wire.feedback import wire_feedback
-from tandem.http.wire.passages import WireScores
+from tandem.http.wire.passages import wire_scores
 from tandem.pipeline.receipts import Listing, Receipt
 
 
@@ -124,7 +124,6 @@ def _messages(messages: tuple[Message, ...]) -> list[wire.WireMessage]:
 
 
 def _passage(passage: RecordedPassage) -> wire.WireReceiptPassage:
-    scores = passage.scores
     return wire.WireReceiptPassage(
         chunk_id=passage.chunk_id,
         document_id=passage.document_id,
@@ -133,14 +132,7 @@ def _passage(passage: RecordedPassage) -> wire.WireReceiptPassage:
         start=passage.start,
         end=passage.end,
         page=passage.page,
-        scores=WireScores(
-            dense=scores.dense,
-            sparse=scores.sparse,
-            fused=scores.fused,
-            rerank=scores.rerank,
-            relevance=scores.relevance,
-            marginal=scores.marginal,
-        ),
+        scores=wire_scores(passage.scores),
         flags=list(passage.flags),
         text=passage.text,
     )
