@@ -173,11 +173,14 @@ class SyncedSource(Group):
     """Delete documents of the place that are no longer there."""
 
 
-class Worker(Group):
-    """A process that ingests in the background: `--target worker`, and `all`."""
+INGEST: Literal["ingest"] = "ingest"
 
-    queues: tuple[Literal["ingest"], ...] = Field(default=("ingest",), min_length=1)
-    """What it takes on; `ingest`: `ingestion.sources`."""
+
+class Worker(Group):
+    """A process for what nobody waits for: `--target worker`. In `all` the same goes on inside."""
+
+    queues: frozenset[Literal["ingest", "answers", "batches"]] = Field(default=frozenset({"ingest"}), min_length=1)
+    """What it takes on: `ingest` keeps `ingestion.sources`, `answers` answers jobs, `batches` the lines of batches. Gateways answer what no worker takes on."""
     peers: str | None = None
     """A name with the addresses of all workers, such as a headless Service: they share the documents. Unset: there is one."""
     address: str | None = None

@@ -173,6 +173,11 @@ async def local_features(
         yield remembering(retrieving, store), ingesting
 
 
+def retrieves(settings: Settings) -> bool:
+    """False where that is a peer's work."""
+    return settings.retriever.url is None
+
+
 @asynccontextmanager
 async def features(
     settings: Settings,

@@ -12,10 +12,12 @@ from uuid import uuid4
 import orjson
 from fastapi import APIRouter
 
+from tandem.app.answerers import Answerers
 from tandem.app.beside import beside
 from tandem.app.clock import SystemClock
 from tandem.app.jobs import secret_of
 from tandem.app.settings import Settings
+from tandem.app.surface import Surface
 from tandem.app.traffic import tenants
 from tandem.domain.job import Job
 from tandem.http.routers.chat import ALIAS
@@ -37,15 +39,15 @@ Work = Coroutine[Any, Any, None]
 
 @asynccontextmanager
 async def queued(
-    settings: Settings, stores: Stores, answering: Answering, metrics: Metrics, welcome: Callable[[], bool]
+    settings: Settings, front: Surface, behind: Answerers, queues: Sequence[str]
 ) -> AsyncIterator[Sequence[APIRouter]]:
-    """New jobs are begun while they are `welcome`. Left, what runs has gone back to the queue."""
+    """New jobs of these queues are begun until the process drains. Left, what runs has gone back to its queue."""
     if not settings.jobs.enabled:
         yield ()
         return
-    clock = SystemClock()
+    clock, stores, metrics = SystemClock(), behind.keeping.stores, front.metrics
     weights = tenants(settings.tenants, settings.default_tenant)
-    runner = _runner(settings, stores, answering, metrics, welcome)
+    runner = _runner(settings, stores, behind.answering, metrics, lambda: not front.lifecycle.leaving, queues)
     desk = JobDesk(
         stores.jobs,
         stores.deliveries,
@@ -66,7 +68,9 @@ async def queued(
         yield (router,)
         return
     async with _webhooks(settings) as webhooks:
-        works: list[Work] = [runner.run(), watch_depth(stores.jobs, metrics)]
+        works: list[Work] = [watch_depth(stores.jobs, metrics)]
+        if queues:
+            works.append(runner.run())
         if webhooks is not None:
             works.append(_delivering(settings, stores, webhooks).run())
         async with beside(works):
@@ -74,7 +78,12 @@ async def queued(
 
 
 def _runner(
-    settings: Settings, stores: Stores, answering: Answering, metrics: Metrics, welcome: Callable[[], bool]
+    settings: Settings,
+    stores: Stores,
+    answering: Answering,
+    metrics: Metrics,
+    welcome: Callable[[], bool],
+    queues: Sequence[str],
 ) -> Runner:
     chosen, clock = settings.jobs, SystemClock()
     attempting = Attempting(
@@ -89,7 +98,7 @@ def _runner(
         random.random,
         lambda: uuid4().hex,
     )
-    policy = RunnerPolicy(concurrency=chosen.concurrency, lease_s=chosen.lease_s)
+    policy = RunnerPolicy(chosen.concurrency, chosen.lease_s, queues=queues)
     worker = f"{socket.gethostname()}-{os.getpid()}-{uuid4().hex[:8]}"
     return Runner(stores.jobs, attempting, clock, policy, worker=worker, welcome=welcome)
 

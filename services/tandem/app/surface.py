@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from importlib import metadata
+from typing import TYPE_CHECKING
 
 from fastapi import APIRouter
 from starlette.types import ASGIApp
@@ -37,11 +38,9 @@ from tandem.observe.connections import ConnectionMetrics
 from tandem.observe.features import CountedDegradation, MeasuredIngestor, MeasuredRetriever
 from tandem.observe.logs import count_lines
 from tandem.observe.metrics import Metrics
-from tandem.observe.traffic import PoolGauges
 from tandem.pipeline.answering import AnswerDefaults, Answering
 from tandem.pipeline.dispatching import Dispatch
 from tandem.pipeline.grounding import Grounding
-from tandem.pipeline.receipts import ReadReceipts
 from tandem.pipeline.reworded import Reworded
 from tandem.ports.embedder import Embedder
 from tandem.ports.engine import Engine
@@ -51,6 +50,9 @@ from tandem.ports.retriever import Retriever
 from tandem.ports.state import Stores
 from tandem.ports.tracer import Tracer
 from tandem.prompting.templates import Templates
+
+if TYPE_CHECKING:
+    from tandem.app.answerers import Answerers
 
 OpenEmbedder = Callable[[], Awaitable[Embedder]]
 VERSION = metadata.version("tandem-rag")
@@ -69,46 +71,37 @@ class Surface:
     tracer: Tracer
 
     def answers(
-        self,
-        answering: Answering,
-        retriever: Retriever,
-        ingestor: Ingestor,
-        dispatch: Dispatch,
-        identity: Identity,
-        quotas: Quotas,
-        embedder: OpenEmbedder,
-        receipts: ReadReceipts,
-        more: Sequence[APIRouter],
+        self, behind: "Answerers", identity: Identity, embedder: OpenEmbedder, more: Sequence[APIRouter]
     ) -> ASGIApp:
         """Page, OpenAI's API, retrieval and documents, receipts, and `more`."""
-        metrics, clock = self.metrics, SystemClock()
-        metrics.registry.register(PoolGauges(dispatch.load))
-        finder = MeasuredRetriever(retriever, metrics)
-        reworded = Reworded(finder, rewording(self.settings, clock), dispatch, quotas)
+        metrics, clock, dispatch = self.metrics, SystemClock(), behind.dispatch
+        finder = MeasuredRetriever(behind.retriever, metrics)
+        reworded = Reworded(finder, rewording(self.settings, clock), dispatch, behind.quotas)
         collection = self.settings.retrieval.collection
         return self._web(
             metrics,
             [
                 chat_router(
-                    answering,
+                    behind.answering,
                     collection=collection,
                     clock=clock,
                     meter=metrics,
                     keep_alive_s=self.settings.server.stream_keep_alive_s,
                 ),
                 models_router(dispatch.models, created=int(clock.epoch_s())),
-                embeddings_router(embedder, clock=clock, quotas=quotas),
+                embeddings_router(embedder, clock=clock, quotas=behind.quotas),
                 *self._features(
                     CountedDegradation(reworded, metrics),
-                    MeasuredIngestor(ingestor, metrics, clock, self.tracer),
+                    MeasuredIngestor(behind.ingestor, metrics, clock, self.tracer),
                     clock,
                 ),
-                receipts_router(receipts, clock=clock),
+                receipts_router(behind.keeping.reading, clock=clock),
+                *behind.routers,
                 *more,
                 ui_router(),
             ],
             identity,
-            quotas,
+            behind.quotas,
             dispatch.refusal,
         )
 

@@ -1,30 +1,29 @@
 """What one process can be: the same parts, glued as a monolith or as services."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
 from starlette.types import ASGIApp
 
-from tandem.app import caching, entry, parts, pools
+from tandem.app import caching, entry, parts
+from tandem.app.answerers import answerers
 from tandem.app.beside import beside
-from tandem.app.duties import duties
-from tandem.app.kept import kept, own_stores
-from tandem.app.monitored import monitor
-from tandem.app.private import privacy
+from tandem.app.features import INGEST
+from tandem.app.kept import own_stores
 from tandem.app.questions import watched_questions
 from tandem.app.queued import queued
-from tandem.app.scoring import judging, scoring
 from tandem.app.settings import Settings
 from tandem.app.surface import Surface, surface
 from tandem.app.working import watching, working
 from tandem.domain.errors import ConfigurationError, TandemError
 from tandem.domain.generation import ModelCard
+from tandem.domain.job import ANSWERS, BATCHES
 from tandem.http.lifecycle import Lifecycle
-from tandem.observe.generator import MeasuredGenerator
-from tandem.observe.traffic import TrafficMetrics
-from tandem.ports.generator import Generator
 from tandem.ports.ingestor import Ingestor
+
+# What people wait for more comes first.
+_QUEUES = (ANSWERS, BATCHES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,47 +49,23 @@ class Target:
 
 @asynccontextmanager
 async def _answers(
-    settings: Settings, front: Surface, meanwhile: Callable[[Ingestor], AbstractAsyncContextManager[None]]
+    settings: Settings,
+    front: Surface,
+    meanwhile: Callable[[Ingestor], AbstractAsyncContextManager[None]],
+    queues: Sequence[str],
 ) -> AsyncIterator[Opened]:
-    """What both kinds of front share: documents, pools, and the API over them; `meanwhile` is what else goes on."""
-
-    def measured(model: Generator) -> Generator:
-        return MeasuredGenerator(model, front.metrics)
-
-    private = privacy(settings, front.metrics)
+    """What both kinds of front share: whoever answers, also what waits in `queues`, and the API over them; `meanwhile` is what
+    else goes on.
+    """
     async with (
-        parts.shared(parts.embedder(settings)) as dense,
-        watched_questions(settings, front.metrics) as watched,
-        parts.features(settings, dense, caching.retrieval(settings.cache, front.metrics), watched) as (
-            retriever,
-            ingestor,
-        ),
-        pools.dispatch(settings, dense, TrafficMetrics(front.metrics), measured) as dispatch,
+        answerers(settings, front) as behind,
+        parts.embeddings(settings, behind.dense) as embed,
         entry.identity(settings, front.target, front.metrics) as identity,
-        entry.quotas(settings, front.metrics) as quotas,
-        parts.embeddings(settings, dense) as embed,
-        kept(settings, private.clean.user) as keeping,
-        duties(settings, private, keeping) as owed,
-        monitor(
-            settings,
-            front.metrics,
-            # Measured while it has its texts, then cleaned; what comes after sees what is written.
-            prepare=[*scoring(settings, front.metrics), private.clean, *keeping.steps],
-            beside=[*keeping.sinks, *judging(settings, dispatch, keeping.stores.receipts, front.metrics)],
-            around=owed.around,
-            retrieves=settings.retriever.url is None,
-        ) as told,
-        meanwhile(ingestor),
+        meanwhile(behind.ingestor),
+        queued(settings, front, behind, queues) as jobs,
     ):
-        answering = front.answering(retriever, dispatch, quotas, keeping.monitor(told))
-        async with queued(
-            settings, keeping.stores, answering, front.metrics, lambda: not front.lifecycle.leaving
-        ) as jobs:
-            more = [*owed.routers, *jobs]
-            app = front.answers(
-                answering, retriever, ingestor, dispatch, identity, quotas, embed, keeping.reading, more
-            )
-            yield Opened(app, ingestor, await model_name(dispatch.models))
+        app = front.answers(behind, identity, embed, jobs)
+        yield Opened(app, behind.ingestor, await model_name(behind.dispatch.models))
 
 
 @asynccontextmanager
@@ -98,7 +73,9 @@ async def everything(settings: Settings, lifecycle: Lifecycle) -> AsyncIterator[
     """The monolith: what is not at a peer runs here."""
     async with (
         surface(settings, lifecycle, "all") as front,
-        _answers(settings, front, lambda ingestor: working(settings, ingestor, front.metrics, front.tracer)) as opened,
+        _answers(
+            settings, front, lambda ingestor: working(settings, ingestor, front.metrics, front.tracer), _QUEUES
+        ) as opened,
     ):
         yield opened
 
@@ -106,16 +83,7 @@ async def everything(settings: Settings, lifecycle: Lifecycle) -> AsyncIterator[
 @asynccontextmanager
 async def gateway(settings: Settings, lifecycle: Lifecycle) -> AsyncIterator[Opened]:
     """The stateless front: every replica must see the same documents and the same model, so both are peers."""
-    if not settings.pools and settings.predictor.url is None:
-        raise ConfigurationError(
-            "A gateway needs a predictor.",
-            hint="Set predictor.url or pools, or serve --target all to run a model inside.",
-        )
-    if any(endpoint.url is None for pool in settings.pools for endpoint in pool.endpoints):
-        raise ConfigurationError(
-            "A gateway runs no model: each endpoint of its pools needs a url.",
-            hint="Set pools[].endpoints[].url, or serve --target all to run a model inside.",
-        )
+    _check_model(settings, "gateway")
     if settings.retriever.url is None and settings.vectors.url is None:
         raise ConfigurationError(
             "A gateway needs a place for documents that its replicas share.",
@@ -123,7 +91,12 @@ async def gateway(settings: Settings, lifecycle: Lifecycle) -> AsyncIterator[Ope
         )
     async with (
         surface(settings, lifecycle, "gateway") as front,
-        _answers(settings, front, lambda ingestor: beside(watching(settings, ingestor, front.metrics))) as opened,
+        _answers(
+            settings,
+            front,
+            lambda ingestor: beside(watching(settings, ingestor, front.metrics)),
+            [queue for queue in _QUEUES if queue not in settings.worker.queues],
+        ) as opened,
     ):
         yield opened
 
@@ -149,20 +122,35 @@ async def retriever(settings: Settings, lifecycle: Lifecycle) -> AsyncIterator[O
 
 @asynccontextmanager
 async def worker(settings: Settings, lifecycle: Lifecycle) -> AsyncIterator[Opened]:
-    """Ingestion in the background. It owns no store: documents go to a retriever, or to a Qdrant server."""
+    """What nobody waits for: ingestion, and the answers of jobs and batches, as `worker.queues` says."""
     if settings.retriever.url is None and settings.vectors.url is None:
         raise ConfigurationError(
             "A worker needs a place for documents that others read.",
             hint="Set retriever.url or vectors.url, or serve --target all, which does the same work inside.",
         )
-    if not settings.ingestion.sources:
-        raise ConfigurationError("A worker has nothing to do.", hint="List places in ingestion.sources.")
-    async with (
-        surface(settings, lifecycle, "worker") as back,
-        parts.shared(parts.embedder(settings)) as dense,
-        parts.features(settings, dense) as (_, ingestor),
-        working(settings, ingestor, back.metrics, back.tracer),
-    ):
+    queues = [queue for queue in _QUEUES if queue in settings.worker.queues]
+    if not queues and not settings.ingestion.sources:
+        raise ConfigurationError(
+            "A worker has nothing to do.", hint="List places in ingestion.sources, or answers in worker.queues."
+        )
+    async with surface(settings, lifecycle, "worker") as back, AsyncExitStack() as stack:
+        if queues:
+            _check_model(settings, "worker that answers")
+            if settings.state.url is None or not settings.jobs.enabled:
+                raise ConfigurationError(
+                    "A worker that answers needs the queue that gateways fill.",
+                    hint="Set state.url to their PostgreSQL, and leave jobs.enabled on.",
+                )
+            behind = await stack.enter_async_context(answerers(settings, back))
+            await stack.enter_async_context(queued(settings, back, behind, queues))
+            ingestor = behind.ingestor
+        else:
+            dense = await stack.enter_async_context(parts.shared(parts.embedder(settings)))
+            _, ingestor = await stack.enter_async_context(parts.features(settings, dense))
+        kept = (
+            working(settings, ingestor, back.metrics, back.tracer) if INGEST in settings.worker.queues else beside(())
+        )
+        await stack.enter_async_context(kept)
         yield Opened(back.operations(), ingestor, None)
 
 
@@ -185,8 +173,22 @@ TARGETS: Mapping[str, Target] = {
     "predictor": Target(
         "a small model behind TGI's and OpenAI's protocols", 8080, predictor, public=False, ingests=False
     ),
-    "worker": Target("ingestion in the background: places kept in collections", 8000, worker, public=False),
+    "worker": Target("in the background: places kept in collections, jobs, batches", 8000, worker, public=False),
 }
+
+
+def _check_model(settings: Settings, who: str) -> None:
+    """Raises `ConfigurationError` where this process would have to run a model."""
+    if not settings.pools and settings.predictor.url is None:
+        raise ConfigurationError(
+            f"A {who} needs a predictor.",
+            hint="Set predictor.url or pools, or serve --target all to run a model inside.",
+        )
+    if any(endpoint.url is None for pool in settings.pools for endpoint in pool.endpoints):
+        raise ConfigurationError(
+            f"A {who} runs no model: each endpoint of its pools needs a url.",
+            hint="Set pools[].endpoints[].url, or serve --target all to run a model inside.",
+        )
 
 
 async def model_name(models: Callable[[], Awaitable[list[ModelCard]]]) -> str:

@@ -16,6 +16,8 @@ class Queue(StrEnum):
     """What a worker can take on."""
 
     ingest = "ingest"
+    answers = "answers"
+    batches = "batches"
 
 
 def serve(
@@ -42,7 +44,9 @@ def serve(
     ] = None,
     queues: Annotated[
         list[Queue] | None,
-        typer.Option("--queues", help="What a worker takes on.", show_default="worker.queues of the configuration"),
+        typer.Option(
+            "--queues", help="What a worker takes on (repeatable).", show_default="worker.queues of the configuration"
+        ),
     ] = None,
     allow_unauthenticated: Annotated[
         bool, typer.Option("--allow-unauthenticated", help="Bind beyond loopback although no keys are configured.")
@@ -60,7 +64,7 @@ def serve(
     flags: dict[str, Any] = {"host": host, "port": port, "allow_unauthenticated": allow_unauthenticated or None}
     server = settings.server.model_copy(update={name: value for name, value in flags.items() if value is not None})
     predictor = settings.predictor.model_copy(update={"model": model} if model else {})
-    worker = settings.worker.model_copy(update={"queues": tuple(str(queue) for queue in queues)} if queues else {})
+    worker = settings.worker.model_copy(update={"queues": frozenset(map(str, queues))} if queues else {})
     settings = settings.model_copy(
         update={"server": server, "predictor": predictor, "worker": worker, "data_dir": data_dir or settings.data_dir}
     )

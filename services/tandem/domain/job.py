@@ -11,6 +11,7 @@ JobStatus = Literal["queued", "running", "succeeded", "failed", "cancelled"]
 EventKind = Literal["status", "token", "retry", "done"]
 ENDED: frozenset[JobStatus] = frozenset({"succeeded", "failed", "cancelled"})
 ANSWERS = "answers"
+BATCHES = "batches"
 # How much more of the turns a job of this priority gets than a normal one of the same tenant.
 WEIGHTS = {Priority.low: 0.25, Priority.normal: 1.0, Priority.high: 4.0}
 

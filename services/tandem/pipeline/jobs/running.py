@@ -3,11 +3,11 @@
 import asyncio
 import contextlib
 import logging
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from tandem.domain.errors import TandemError
-from tandem.domain.job import Lease
+from tandem.domain.job import ANSWERS, Lease
 from tandem.domain.steps import code_of
 from tandem.pipeline.jobs.attempt import Attempt, Attempting, Why
 from tandem.ports.clock import Clock
@@ -23,7 +23,8 @@ _PUT_BACK_S = 10.0
 
 @dataclass(frozen=True, slots=True)
 class RunnerPolicy:
-    """`concurrency` jobs at a time. Whoever was not heard of for `lease_s` has lost its jobs.
+    """`concurrency` jobs at a time, of the first of the `queues` that has any. Whoever was not heard of for `lease_s` has lost
+    its jobs.
 
     Without a bell the queue is looked at every `look_s`; whether a running job is to be stopped every `stop_look_s`.
     """
@@ -32,6 +33,7 @@ class RunnerPolicy:
     lease_s: float = 30.0
     look_s: float = 0.5
     stop_look_s: float = 0.05
+    queues: Sequence[str] = (ANSWERS,)
 
 
 class Runner:
@@ -95,7 +97,9 @@ class Runner:
 
     async def _claimed(self, most: int) -> tuple[Lease, ...]:
         """What was claimed while we are told to end goes back at once, rather than when its lease lapses."""
-        claiming = asyncio.ensure_future(self._jobs.claim(self._worker, most, self._policy.lease_s))
+        claiming = asyncio.ensure_future(
+            self._jobs.claim(self._worker, most, self._policy.lease_s, self._policy.queues)
+        )
         try:
             return await asyncio.shield(claiming)
         except asyncio.CancelledError:
