@@ -1,7 +1,7 @@
 """The one table from domain errors to statuses, and how errors look on the wire."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple, cast
 
 from fastapi.exceptions import RequestValidationError
@@ -73,6 +73,19 @@ def error_body(error: TandemError) -> dict[str, Any]:
     return _body(error.message, _face(error).type, error.code, error.param, **more)
 
 
+def status_of_code(code: str) -> int:
+    """The same where only the error's code was kept. What is not of the tree is an unforeseen fault of ours."""
+    return _face_of(code).status
+
+
+def body_of_code(code: str, message: str) -> dict[str, Any]:
+    """What is left of `error_body` then."""
+    face = _face_of(code)
+    if face.status == 500:
+        return error_body(internal_error())
+    return _body(message, face.type, code, None)
+
+
 def error_reply(error: TandemError) -> Response:
     """The whole answer, with `Retry-After` or `WWW-Authenticate` where they belong."""
     face = _face(error)
@@ -90,18 +103,21 @@ def internal_error() -> TandemError:
     return TandemError("internal")
 
 
-def invalid_reply(fault: RequestValidationError) -> Response:
-    """A request that does not fit its schema: one fault, with the path to what is wrong."""
+def misfit(faults: Iterable[Mapping[str, Any]]) -> errors.InvalidRequest:
+    """What does not fit its schema: one fault of pydantic's, with the path to what is wrong."""
     # Where a value may take several shapes there is a fault for each; the deepest one is of the shape that was meant.
-    found = max(fault.errors(), key=lambda one: len(_place(one["loc"])))
-    place = _place(found["loc"])
+    found = max(faults, key=lambda one: len(_place(one["loc"])))
     if found["type"] == "json_invalid":
-        reason = found.get("ctx", {}).get("error", "")
-        return error_reply(errors.InvalidRequest(f"The body is not valid JSON: {reason}."))
-    param = ".".join(place) or None
+        return errors.InvalidRequest(f"The body is not valid JSON: {found.get('ctx', {}).get('error', '')}.")
+    param = ".".join(_place(found["loc"])) or None
     if param is None:
-        return error_reply(errors.InvalidRequest(f"The body is not valid: {found['msg']}."))
-    return error_reply(errors.InvalidRequest(f"{param}: {found['msg']}.", param=param))
+        return errors.InvalidRequest(f"The body is not valid: {found['msg']}.")
+    return errors.InvalidRequest(f"{param}: {found['msg']}.", param=param)
+
+
+def invalid_reply(fault: RequestValidationError) -> Response:
+    """A request that does not fit its schema. Its faults' paths begin with the part of the request they are in."""
+    return error_reply(misfit({**found, "loc": found["loc"][1:]} for found in fault.errors()))
 
 
 def routing_reply(fault: HTTPException, allowed: str | None) -> Response:
@@ -141,12 +157,23 @@ def _face(error: TandemError) -> _Face:
     return next(_FACES[kind] for kind in type(error).__mro__ if kind in _FACES)
 
 
+def _face_of(code: str) -> _Face:
+    kind = next((kind for kind in _kinds(TandemError) if kind.code == code), TandemError)
+    return next(_FACES[each] for each in kind.__mro__ if each in _FACES)
+
+
+def _kinds(root: type[TandemError]) -> Iterator[type[TandemError]]:
+    for kind in root.__subclasses__():
+        yield kind
+        yield from _kinds(kind)
+
+
 def _body(message: str, type_: str, code: str, param: str | None, **more: str) -> dict[str, Any]:
     return {"error": {"message": message, "type": type_, "code": code, "param": param, **more}}
 
 
 def _place(loc: tuple[int | str, ...]) -> list[str]:
-    return [str(part) for part in loc[1:] if not _is_union_branch(part)]
+    return [str(part) for part in loc if not _is_union_branch(part)]
 
 
 def _is_union_branch(part: object) -> bool:

@@ -1,17 +1,19 @@
 """Jobs as they are submitted and told of."""
 
+from collections.abc import Mapping
 from dataclasses import replace
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, cast
 from urllib.parse import urlsplit
 
 import orjson
-from pydantic import Field
+from pydantic import Field, ValidationError
 
 from tandem.domain.answer import Answered, Found
 from tandem.domain.errors import InvalidRequest
 from tandem.domain.job import Job
 from tandem.domain.question import Question
 from tandem.domain.tenants import Priority
+from tandem.http.errors import misfit
 from tandem.http.exchange import Exchange
 from tandem.http.wire.chat_answer import Stamp, whole_answer
 from tandem.http.wire.chat_request import ChatRequest
@@ -172,9 +174,11 @@ def job_cursor(text: str | None) -> JobCursor | None:
 
 
 def question_of(body: bytes, collection: str, *, alias: str) -> Question:
-    """What a job asks. Raises `InvalidRequest`."""
+    """What a job asks, or a batch's line. Raises `InvalidRequest` as the same body would be refused online."""
     try:
         return ChatRequest.model_validate(orjson.loads(body)).question(collection, alias=alias)
+    except ValidationError as error:
+        raise misfit(cast(list[Mapping[str, Any]], error.errors())) from error
     except ValueError as error:
         raise InvalidRequest("The job's request cannot be read any more.") from error
 

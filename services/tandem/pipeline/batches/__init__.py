@@ -1,0 +1,1 @@
+"""Many questions in one file, in OpenAI's batch format."""
