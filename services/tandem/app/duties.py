@@ -52,6 +52,7 @@ async def duties(settings: Settings, private: Private, keeping: Kept) -> AsyncIt
         clock,
         private.meter,
         job_days=settings.jobs.keep_days,
+        batch_days=settings.batches.keep_days,
     )
 
     def around(sink: Sink) -> Sink:
@@ -82,6 +83,8 @@ def placed(settings: Settings, stores: Stores) -> Places:
         held=_held(settings),
         elsewhere=_elsewhere(settings),
         jobs=stores.jobs,
+        files=stores.files,
+        batches=stores.batches,
     )
 
 

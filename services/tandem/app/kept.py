@@ -10,6 +10,7 @@ from tandem.app.clock import SystemClock
 from tandem.app.settings import Settings
 from tandem.app.state import State
 from tandem.domain.errors import ConfigurationError
+from tandem.pipeline.batches.unkept import UNKEPT_BATCHES, UNKEPT_FILES
 from tandem.pipeline.feedback.unkept import ForgottenHere, UnkeptFeedback
 from tandem.pipeline.in_flight import Holding, InFlight
 from tandem.pipeline.jobs.unkept import UNKEPT_JOBS, UNSENT
@@ -80,7 +81,7 @@ async def kept(settings: Settings, user_of: UserOf) -> AsyncIterator[Kept]:
 async def _without_receipts(settings: Settings) -> AsyncIterator[Stores]:
     """What was kept before is still there to be deleted. Nothing is opened, or made, for who keeps and takes nothing."""
     if not settings.jobs.enabled and not anything_kept(settings):
-        yield Stores(UNKEPT, UnkeptFeedback(), ForgottenHere(), UNKEPT_JOBS, UNSENT)
+        yield Stores(UNKEPT, UnkeptFeedback(), ForgottenHere(), UNKEPT_JOBS, UNSENT, UNKEPT_FILES, UNKEPT_BATCHES)
         return
     async with stores(settings) as opened:
         yield opened
@@ -110,7 +111,7 @@ async def stores(settings: Settings) -> AsyncIterator[Stores]:
             remote_receipts(url, api_key=key, timeout_s=peer.timeout_s) as receipts,
             remote_feedback(url, api_key=key, timeout_s=peer.timeout_s) as (feedback, forgotten),
         ):
-            yield Stores(receipts, feedback, forgotten, UNKEPT_JOBS, UNSENT)
+            yield Stores(receipts, feedback, forgotten, UNKEPT_JOBS, UNSENT, UNKEPT_FILES, UNKEPT_BATCHES)
         return
     async with own_stores(settings) as own:
         yield own
@@ -119,8 +120,10 @@ async def stores(settings: Settings) -> AsyncIterator[Stores]:
 @asynccontextmanager
 async def own_stores(settings: Settings) -> AsyncIterator[Stores]:
     """Those that a retriever keeps for its gateways as well."""
+    from tandem.adapters.state.batches import StoredBatches
     from tandem.adapters.state.deliveries import StoredDeliveries
     from tandem.adapters.state.feedback import StoredFeedback
+    from tandem.adapters.state.files import StoredFiles
     from tandem.adapters.state.forgotten import StoredForgotten
     from tandem.adapters.state.jobs import StoredJobs
     from tandem.adapters.state.receipts import StoredReceipts
@@ -133,6 +136,8 @@ async def own_stores(settings: Settings) -> AsyncIterator[Stores]:
             StoredForgotten(opened),
             StoredJobs(opened, clock),
             StoredDeliveries(opened, clock),
+            StoredFiles(opened),
+            StoredBatches(opened, clock),
         )
 
 

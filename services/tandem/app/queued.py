@@ -13,13 +13,14 @@ import orjson
 from fastapi import APIRouter
 
 from tandem.app.answerers import Answerers
+from tandem.app.batched import batch_routers, moving_on
 from tandem.app.beside import beside
 from tandem.app.clock import SystemClock
 from tandem.app.jobs import secret_of
 from tandem.app.settings import Settings
 from tandem.app.surface import Surface
 from tandem.app.traffic import tenants
-from tandem.domain.job import Job
+from tandem.domain.job import BATCHES, Job
 from tandem.http.routers.chat import ALIAS
 from tandem.http.routers.jobs import jobs_router
 from tandem.http.wire.jobs import completion_of, question_of, wire_notice
@@ -46,14 +47,18 @@ async def queued(
         yield ()
         return
     clock, stores, metrics = SystemClock(), behind.keeping.stores, front.metrics
-    weights = tenants(settings.tenants, settings.default_tenant)
+    policies = tenants(settings.tenants, settings.default_tenant)
+
+    def weight_of(tenant: str) -> float:
+        return policies.of(tenant).weight
+
     runner = _runner(settings, stores, behind.answering, metrics, lambda: not front.lifecycle.leaving, queues)
     desk = JobDesk(
         stores.jobs,
         stores.deliveries,
         clock,
         DeskRules(settings.jobs.max_waiting, callbacks=settings.jobs.webhooks.secret is not None),
-        lambda tenant: weights.of(tenant).weight,
+        weight_of,
         runner.ring,
     )
     router = jobs_router(
@@ -63,18 +68,21 @@ async def queued(
         clock=clock,
         keep_alive_s=settings.server.stream_keep_alive_s,
     )
+    routers = [router, *batch_routers(settings, stores, weight_of)]
     if stores.jobs is UNKEPT_JOBS:
-        # Asked for, it says what is missing.
-        yield (router,)
+        # Asked for, they say what is missing.
+        yield routers
         return
     async with _webhooks(settings) as webhooks:
         works: list[Work] = [watch_depth(stores.jobs, metrics)]
         if queues:
             works.append(runner.run())
+        if BATCHES in queues:
+            works.append(moving_on(settings, stores, runner.ring))
         if webhooks is not None:
             works.append(_delivering(settings, stores, webhooks).run())
         async with beside(works):
-            yield (router,)
+            yield routers
 
 
 def _runner(

@@ -8,6 +8,7 @@ from pydantic import Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, YamlConfigSettingsSource
 
 from tandem.app.access import Auth, Quotas
+from tandem.app.batches import Batches
 from tandem.app.features import Cache, Embedder, Ingestion, Reranker, Retrieval, Vectors, Worker
 from tandem.app.group import Group
 from tandem.app.jobs import Jobs
@@ -139,6 +140,7 @@ class Settings(BaseSettings):
     worker: Worker = Worker()
     quality: Quality = Quality()
     jobs: Jobs = Jobs()
+    batches: Batches = Batches()
     monitor: Monitor = Monitor()
     state: State = State()
     privacy: Privacy = Privacy()

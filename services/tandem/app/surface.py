@@ -198,6 +198,7 @@ class Surface:
             refusal=refusal,
             max_body_bytes=settings.server.max_body_bytes,
             max_document_bytes=settings.ingestion.max_document_bytes,
+            max_file_bytes=settings.batches.max_file_bytes,
             request_timeout_s=settings.server.request_timeout_s,
             open_paths=_PAGE,
             local_only=settings.on_loopback(),

@@ -8,6 +8,8 @@
     │   ├── UnknownPrompt         prompt_not_found
     │   ├── UnknownReceipt        receipt_not_found
     │   ├── UnknownJob            job_not_found
+    │   ├── UnknownFile           file_not_found
+    │   ├── UnknownBatch          batch_not_found
     │   ├── IdempotencyConflict   idempotency_conflict        the key was used before, for another body
     │   ├── ContextTooLong        context_length_exceeded
     │   ├── PayloadTooLarge       payload_too_large
@@ -93,6 +95,18 @@ class UnknownJob(InvalidRequest):
     """No job of that id is kept (for this tenant)."""
 
     code = "job_not_found"
+
+
+class UnknownFile(InvalidRequest):
+    """There is no such file for this caller."""
+
+    code = "file_not_found"
+
+
+class UnknownBatch(InvalidRequest):
+    """There is no such batch for this caller."""
+
+    code = "batch_not_found"
 
 
 class IdempotencyConflict(InvalidRequest):

@@ -1,5 +1,6 @@
 """Who looks at a receipt, and what is left of it for whom it was not written."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from tandem.domain.groups import EVERY_GROUP
@@ -20,9 +21,14 @@ class Reader:
         the question was asked. What stands in the passages could be seen with those groups only.
         """
         asker = record.asker
-        if asker.tenant != self.tenant or not (self.admin or asker.caller == self.caller):
-            return False
-        return EVERY_GROUP in self.groups or set(asker.groups) <= set(self.groups)
+        return asker.tenant == self.tenant and (self.admin or asker.caller == self.caller) and self._in(asker.groups)
+
+    def owns(self, caller: str, groups: Iterable[str]) -> bool:
+        """True for what this caller of the tenant handed in, and for admins; what came of it could be seen with its groups only."""
+        return (self.admin or caller == (self.caller or "")) and self._in(groups)
+
+    def _in(self, groups: Iterable[str]) -> bool:
+        return EVERY_GROUP in self.groups or set(groups) <= set(self.groups)
 
 
 def withheld(record: AnswerRecord) -> AnswerRecord:

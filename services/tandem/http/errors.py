@@ -37,6 +37,8 @@ _FACES: dict[type[TandemError], _Face] = {
     errors.UnknownPrompt: _Face(404, _INVALID),
     errors.UnknownReceipt: _Face(404, _INVALID),
     errors.UnknownJob: _Face(404, _INVALID),
+    errors.UnknownFile: _Face(404, _INVALID),
+    errors.UnknownBatch: _Face(404, _INVALID),
     errors.IdempotencyConflict: _Face(409, _INVALID),
     errors.VersionConflict: _Face(409, _INVALID),
     errors.PromotionRefused: _Face(409, _INVALID),

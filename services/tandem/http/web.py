@@ -31,12 +31,16 @@ from tandem.http.middleware.local_only import LocalOnly
 from tandem.http.middleware.security_headers import SecurityHeaders
 from tandem.http.middleware.shedding import Refusal, Shedding
 from tandem.http.route_table import RouteTable
+from tandem.http.routers.files import ROOT as FILES
 from tandem.http.routers.operations import OPERATIONS
 from tandem.http.routers.peer_receipts import MAX_BYTES as PEER_BYTES
 from tandem.http.routers.peer_receipts import ROOT as PEER_RECEIPTS
 from tandem.pipeline.untraced import UNTRACED
 from tandem.ports.clock import Clock
 from tandem.ports.tracer import Tracer
+
+# What a form has around its file.
+_FORM_BYTES = 16_384
 
 
 def web_app(
@@ -51,6 +55,7 @@ def web_app(
     lifecycle: Lifecycle,
     max_body_bytes: int,
     max_document_bytes: int | None = None,
+    max_file_bytes: int | None = None,
     request_timeout_s: float,
     open_paths: Sequence[str] = (),
     local_only: bool = False,
@@ -62,13 +67,15 @@ def web_app(
     """An ASGI application over these routers (without prefixes), with `/openapi.json` and `/docs`.
 
     Operations, documentation and `open_paths` (exact, or prefixes ending in a slash) need no key; everything else does
-    when `identity` knows any. `max_document_bytes` is the limit below `/v1/documents`, `max_body_bytes` elsewhere.
+    when `identity` knows any. `max_document_bytes` is the limit below `/v1/documents`, `max_file_bytes` that of an uploaded file, `max_body_bytes`
+    elsewhere.
     `refusal` tells when every queue for a model is full. `local_only` says that the listener is on loopback: without keys, requests to other host names are refused then.
     """
     routers = [*routers, documentation_router()]
     routes = RouteTable(route for router in routers for route in router.routes)
     documents = {} if max_document_bytes is None else {"/v1/documents": max_document_bytes}
-    special: Mapping[str, int] = {**documents, PEER_RECEIPTS: PEER_BYTES}
+    files = {} if max_file_bytes is None else {FILES: max_file_bytes + _FORM_BYTES}
+    special: Mapping[str, int] = {**documents, **files, PEER_RECEIPTS: PEER_BYTES}
     lanes = {key: lane for router in routers if isinstance(router, DirectRouter) for key, lane in router.lanes.items()}
     layers = [
         Middleware(

@@ -36,9 +36,11 @@ async def watch_depth(jobs: Jobs, metrics: Metrics) -> None:
         try:
             counts: Counter[tuple[str, str]] = Counter({(ANSWERS, state): 0 for state in ("ready", "later", "running")})
             for depth in await jobs.depth():
-                counts[depth.queue, "ready"] += depth.ready
-                counts[depth.queue, "later"] += depth.later
-                counts[depth.queue, "running"] += depth.running
+                # A batch may have a queue of its own: its name would be a series.
+                queue = depth.queue.partition("/")[0]
+                counts[queue, "ready"] += depth.ready
+                counts[queue, "later"] += depth.later
+                counts[queue, "running"] += depth.running
             metrics.jobs_queued.clear()
             for (queue, state), count in counts.items():
                 metrics.jobs_queued.labels(queue, state).set(count)

@@ -20,6 +20,7 @@ class JobFilter:
     caller: str | None = None
     user: str | None = None
     batch_id: str | None = None
+    queue: str | None = None
     since: float | None = None
     until: float | None = None
 
@@ -30,6 +31,7 @@ class JobFilter:
             (self.caller, job.caller),
             (self.user, job.user),
             (self.batch_id, job.batch_id),
+            (self.queue, job.queue),
         )
         return (
             all(want is None or want == has for want, has in said)
@@ -80,7 +82,7 @@ class Jobs(Protocol):
 
     async def submit(self, jobs: Sequence[Job]) -> tuple[Job, ...]:
         """All or none of them, at most `MAX_SUBMIT`; in the place of one whose id or idempotency key is known, the job as it is
-        now: to ask again after a failure is safe.
+        now: to ask again after a failure is safe. One that has ended already is kept as it is: nobody runs it.
 
         Raises `IdempotencyConflict` when that one has another body, `DocumentRejected` for what no store of this kind can
         hold.
@@ -155,7 +157,7 @@ class Jobs(Protocol):
         before: float | None = None,
         ended_before: float | None = None,
     ) -> int:
-        """Delete those of a user, submitted before an instant, ended before an instant: what all of these apply to. With none,
-        all of the tenant's. Their events and messages go along; one that runs has lost its lease. How many there were.
+        """Delete those of a user, submitted before an instant, ended before an instant (lines of a batch end with it): what all
+        of these apply to. With none, all of the tenant's. Their events and messages go along; one that runs has lost its lease. How many there were.
         """
         ...

@@ -2,8 +2,10 @@
 
 from dataclasses import dataclass
 
+from tandem.ports.batches import Batches
 from tandem.ports.deliveries import Deliveries
 from tandem.ports.feedback import FeedbackStore
+from tandem.ports.files import Files
 from tandem.ports.forgotten import Forgotten
 from tandem.ports.jobs import Jobs
 from tandem.ports.receipts import Receipts
@@ -18,3 +20,5 @@ class Stores:
     forgotten: Forgotten
     jobs: Jobs
     deliveries: Deliveries
+    files: Files
+    batches: Batches

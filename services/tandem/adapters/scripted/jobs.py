@@ -64,7 +64,8 @@ class ScriptedJobs:
                 keyed[job.tenant, job.idempotency_key] = job
         for job in new:
             self.held[job.id] = held = Held(job)
-            self._queue(held, job.not_before)
+            if not job.ended:
+                self._queue(held, job.not_before)
         return tuple(shown)
 
     async def job(self, tenant: str, job_id: str) -> Job | None:
@@ -218,7 +219,7 @@ class ScriptedJobs:
             for job in self._of(tenant)
             if (user is None or job.user == user)
             and (before is None or job.created_at < before)
-            and (ended_before is None or (job.ended_at is not None and job.ended_at < ended_before))
+            and (ended_before is None or _ended_before(job, ended_before))
         ]
         for job_id in gone:
             del self.held[job_id]
@@ -297,3 +298,7 @@ class ScriptedJobs:
     def _put(self, job_id: str, event: JobEvent) -> None:
         events = self.written.setdefault(job_id, [])
         events.append(replace(event, seq=len(events) + 1, at=self._clock.epoch_s()))
+
+
+def _ended_before(job: Job, at: float) -> bool:
+    return job.batch_id is None and job.ended_at is not None and job.ended_at < at

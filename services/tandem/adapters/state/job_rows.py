@@ -39,7 +39,10 @@ def row_of(job: Job) -> dict[str, Any]:
         "turn": None,
         "wake_at": None,
         "attempts": job.attempts,
+        "ended_at": job.ended_at,
         "result": job.result,
+        "failure_code": job.failure and plain(job.failure.code),
+        "failure_message": job.failure and plain(job.failure.message),
     }
 
 

@@ -141,7 +141,7 @@ def _insert(connection: Connection, jobs: Sequence[Job], now: float) -> None:
         return
     turns = Turns(connection)
     rows = [row_of(job) for job in jobs]
-    for row in rows:
+    for row in (each for each in rows if each["ended_at"] is None):
         if row["not_before"] is not None and row["not_before"] > now:
             row["wake_at"] = row["not_before"]
         else:

@@ -185,7 +185,7 @@ class StoredJobs:
         if before is not None:
             conditions.append(_COLUMNS.created_at < before)
         if ended_before is not None:
-            conditions.append(_COLUMNS.ended_at < ended_before)
+            conditions += [_COLUMNS.ended_at < ended_before, _COLUMNS.batch_id.is_(None)]
         gone = 0
         while True:
             count = await self._database.write(lambda connection: _forget(connection, conditions))
@@ -230,6 +230,7 @@ def _conditions(wanted: JobFilter) -> list[ColumnElement[bool]]:
         _COLUMNS.caller: wanted.caller,
         _COLUMNS.asked_for: wanted.user,
         _COLUMNS.batch_id: wanted.batch_id,
+        _COLUMNS.queue: wanted.queue,
     }
     found: list[ColumnElement[bool]] = [column == plain(value) for column, value in equal.items() if value is not None]
     if wanted.since is not None:

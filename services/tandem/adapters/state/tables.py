@@ -2,7 +2,20 @@
 
 from typing import Any
 
-from sqlalchemy import Boolean, Column, Double, ForeignKey, Index, Integer, LargeBinary, MetaData, Table, Text, text
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Double,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    Table,
+    Text,
+    text,
+)
 
 METADATA = MetaData()
 # What is asked for stands in columns; `body` is the whole record as JSON.
@@ -97,6 +110,7 @@ JOBS = Table(
     Index("jobs_newest", "tenant", "created_at", "id"),
     Index("jobs_keyed", "tenant", "idempotency_key", unique=True, **_where("idempotency_key IS NOT NULL")),
     Index("jobs_batch", "tenant", "batch_id", "line", **_where("batch_id IS NOT NULL")),
+    Index("jobs_batch_open", "batch_id", "status", **_where("batch_id IS NOT NULL AND ended_at IS NULL")),
 )
 # How far the turns of a queue have come.
 JOB_TURNS = Table(
@@ -128,4 +142,50 @@ JOB_MESSAGES = Table(
     Column("ended_at", Double),
     Index("job_messages_due", "due_at", **_where("due_at IS NOT NULL")),
     Index("job_messages_ended", "tenant", "status", "ended_at"),
+)
+# One is `whole` once its last part is there; what a batch wrote has none: the batch's lines are it.
+FILES = Table(
+    "files",
+    METADATA,
+    Column("id", Text, primary_key=True),
+    Column("tenant", Text, nullable=False),
+    Column("caller", Text, nullable=False),
+    Column("groups", Text, nullable=False),
+    Column("asked_for", Text),
+    Column("filename", Text, nullable=False),
+    Column("purpose", Text, nullable=False),
+    Column("size", BigInteger, nullable=False),
+    Column("whole", Boolean, nullable=False),
+    Column("created_at", Double, nullable=False),
+    Column("expires_at", Double, nullable=False),
+    Column("batch_id", Text),
+    Column("side", Text),
+    Index("files_newest", "tenant", "created_at", "id"),
+    Index("files_written", "tenant", "batch_id", **_where("batch_id IS NOT NULL")),
+)
+FILE_PARTS = Table(
+    "file_parts",
+    METADATA,
+    Column("file_id", Text, ForeignKey("files.id", ondelete="CASCADE"), primary_key=True),
+    Column("seq", Integer, primary_key=True),
+    Column("data", LargeBinary, nullable=False),
+)
+# What is asked for stands in columns; `body` is the whole batch as JSON. `due_at` is there until it is over: when it is to be
+# moved on, or when whoever has its `token` is given up.
+BATCHES = Table(
+    "batches",
+    METADATA,
+    Column("id", Text, primary_key=True),
+    Column("tenant", Text, nullable=False),
+    Column("caller", Text, nullable=False),
+    Column("asked_for", Text),
+    Column("input_file_id", Text, nullable=False),
+    Column("status", Text, nullable=False),
+    Column("created_at", Double, nullable=False),
+    Column("ended_at", Double),
+    Column("due_at", Double),
+    Column("token", Text),
+    Column("body", LargeBinary, nullable=False),
+    Index("batches_newest", "tenant", "created_at", "id"),
+    Index("batches_due", "due_at", **_where("due_at IS NOT NULL")),
 )

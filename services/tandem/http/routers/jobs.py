@@ -7,7 +7,7 @@ from uuid import uuid4
 from fastapi import APIRouter, Header, Path, Query, Request
 from starlette.responses import Response
 
-from tandem.domain.job import JobStatus
+from tandem.domain.job import ANSWERS, JobStatus
 from tandem.http.exchange import exchange_of, reader_of
 from tandem.http.job_stream import JobStream
 from tandem.http.json_route import JsonRoute
@@ -70,7 +70,7 @@ def jobs_router(
         limit: Annotated[int, Query(ge=1, le=wire.MAX_LISTED)] = 50,
         after: Annotated[ShortText | None, Query(description="next_after of the page before.")] = None,
     ) -> Response:
-        wanted = JobFilter(status=status)
+        wanted = JobFilter(status=status, queue=ANSWERS)
         page = await desk.page(wanted, reader_of(request), limit=limit, after=wire.job_cursor(after))
         return json_reply(wire.wire_jobs(page))
 

@@ -5,7 +5,6 @@ from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, replace
 
 from tandem.domain.errors import IdempotencyConflict, InvalidRequest, Overloaded, UnknownJob
-from tandem.domain.groups import EVERY_GROUP
 from tandem.domain.job import Job, JobEvent
 from tandem.domain.reader import Reader
 from tandem.ports.clock import Clock
@@ -77,7 +76,7 @@ class JobDesk:
                 retry_after_s=60.0,
             )
         (kept,) = await self._jobs.submit([replace(job, weight=self._weight_of(job.tenant))])
-        if not _belongs(kept, Reader(job.tenant, job.caller, job.groups)):
+        if not Reader(job.tenant, job.caller, job.groups).owns(kept.caller, kept.groups):
             raise IdempotencyConflict(
                 "The idempotency key was used before, in groups that you are not in any more.",
                 hint="Take a new key.",
@@ -99,7 +98,7 @@ class JobDesk:
         if not reader.admin:
             wanted = replace(wanted, caller=reader.caller or "")
         page = await self._jobs.page(reader.tenant, wanted, limit=limit, after=after)
-        return replace(page, jobs=tuple(job for job in page.jobs if _belongs(job, reader)))
+        return replace(page, jobs=tuple(job for job in page.jobs if reader.owns(job.caller, job.groups)))
 
     async def cancel(self, job_id: str, reader: Reader) -> Job:
         """One that waits is cancelled now, one that runs soon; one that ended stays as it is. Raises `UnknownJob`."""
@@ -140,15 +139,8 @@ class JobDesk:
 
     async def _own(self, job_id: str, reader: Reader) -> Job:
         job = await self._jobs.job(reader.tenant, job_id)
-        if job is None or not _belongs(job, reader):
+        if job is None or not reader.owns(job.caller, job.groups):
             raise UnknownJob(
                 "There is no such job.", hint="Jobs are kept for a time, and seen by who submitted them.", param="id"
             )
         return job
-
-
-def _belongs(job: Job, reader: Reader) -> bool:
-    """What is in its answer could be seen with its groups only."""
-    if not (reader.admin or job.caller == (reader.caller or "")):
-        return False
-    return EVERY_GROUP in reader.groups or set(job.groups) <= set(reader.groups)

@@ -7,12 +7,15 @@ from typing import Any, Protocol
 
 from tandem.domain.job import Job
 from tandem.domain.record import AnswerRecord
+from tandem.pipeline.batches.unkept import UNKEPT_BATCHES, UNKEPT_FILES
 from tandem.pipeline.jobs.unkept import UNKEPT_JOBS
 from tandem.pipeline.privacy.users import Users
 from tandem.pipeline.privacy.withholding import Forgettable
 from tandem.ports.archive import Archive
+from tandem.ports.batches import Batches
 from tandem.ports.clock import Clock
 from tandem.ports.feedback import FeedbackFilter, FeedbackStore
+from tandem.ports.files import Files
 from tandem.ports.forgotten import Forgetting, Forgotten
 from tandem.ports.jobs import JobCursor, JobFilter, Jobs
 from tandem.ports.receipts import MAX_PAGE, Cursor, ReceiptFilter, Receipts
@@ -48,6 +51,8 @@ class Places:
     held: Mapping[str, Held] = field(default_factory=dict)
     elsewhere: tuple[str, ...] = ()
     jobs: Jobs = UNKEPT_JOBS
+    files: Files = UNKEPT_FILES
+    batches: Batches = UNKEPT_BATCHES
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +114,11 @@ class PersonalData:
             gone["feedback"] += await places.feedback.forget(tenant, receipt_ids=ids)
             gone["feedback"] += await places.feedback.forget(tenant, user=name)
             gone["receipts"] += await places.receipts.forget(tenant, user=name)
+            # Before the lines themselves, by which inputs with a line of the user's are found.
+            if batches := await places.batches.forget(tenant, user=name):
+                gone["batches"] = gone.get("batches", 0) + batches
+            if files := await places.files.forget(tenant, user=name):
+                gone["files"] = gone.get("files", 0) + files
             # One that runs has lost its lease: nothing comes of it any more.
             if jobs := await places.jobs.forget(tenant, user=name):
                 gone["jobs"] = gone.get("jobs", 0) + jobs
@@ -161,6 +171,6 @@ def _told(job: Job) -> Mapping[str, Any]:
         "created_at": job.created_at,
         "ended_at": job.ended_at,
         "callback_url": job.callback_url,
-        "request": json.loads(job.body),
+        "request": json.loads(job.body) if job.body else None,
         "result": json.loads(job.result) if job.result else None,
     }

@@ -19,8 +19,8 @@ _JUMP_S = 3_600.0
 class Retention:
     """Rounds over all places; several processes may do them at once. What fails is tried again the next time.
 
-    `longest_days` is the longest that any tenant keeps, None when one keeps for ever. Jobs go `job_days` after their end,
-    where their tenant keeps for ever as well.
+    `longest_days` is the longest that any tenant keeps, None when one keeps for ever. Jobs go `job_days` and batches
+    `batch_days` after their end, where their tenant keeps for ever as well.
     """
 
     def __init__(
@@ -33,6 +33,7 @@ class Retention:
         meter: DeletionMeter,
         *,
         job_days: float = math.inf,
+        batch_days: float = math.inf,
     ) -> None:
         self._places = places
         self._kept_days = kept_days
@@ -41,6 +42,7 @@ class Retention:
         self._clock = clock
         self._meter = meter
         self._job_days = job_days
+        self._batch_days = batch_days
         self._last = (clock.monotonic_s(), clock.epoch_s())
 
     async def round(self) -> dict[str, int]:
@@ -54,6 +56,9 @@ class Retention:
             days = self._kept_days(tenant)
             ended_before = now - min(self._job_days, math.inf if days is None else days) * DAY_S
             await self._done("jobs", places.jobs.forget(tenant, ended_before=ended_before), gone)
+            over = now - min(self._batch_days, math.inf if days is None else days) * DAY_S
+            await self._done("batches", places.batches.forget(tenant, ended_before=over), gone)
+            await self._done("files", places.files.forget(tenant, expired_by=now), gone)
             if days is None:
                 continue
             before = now - days * DAY_S
@@ -61,6 +66,7 @@ class Retention:
             work: list[tuple[str, Awaitable[int]]] = [
                 ("receipts", places.receipts.forget(tenant, before=before)),
                 ("feedback", places.feedback.forget(tenant, before=before)),
+                ("files", places.files.forget(tenant, before=before)),
                 *((kind, archive.drop(tenant, day)) for kind, archive in places.archives.items()),
             ]
             for where, deleting in work:
@@ -110,6 +116,7 @@ class Retention:
             self._places.receipts.tenants,
             self._places.feedback.tenants,
             self._places.jobs.tenants,
+            self._places.files.tenants,
             *(archive.tenants for archive in self._places.archives.values()),
         ):
             try:
