@@ -26,7 +26,6 @@ from tandem.http.routers.jobs import jobs_router
 from tandem.http.wire.jobs import completion_of, question_of, wire_notice
 from tandem.observe.jobs import JobMetrics, watch_depth
 from tandem.observe.metrics import Metrics
-from tandem.pipeline.answering import Answering
 from tandem.pipeline.jobs.attempt import Attempting, AttemptPolicy
 from tandem.pipeline.jobs.delivering import Delivering, Patience
 from tandem.pipeline.jobs.desk import DeskRules, JobDesk
@@ -52,7 +51,7 @@ async def queued(
     def weight_of(tenant: str) -> float:
         return policies.of(tenant).weight
 
-    runner = _runner(settings, stores, behind.answering, metrics, lambda: not front.lifecycle.leaving, queues)
+    runner = runner_of(settings, behind, metrics, queues, welcome=lambda: not front.lifecycle.leaving)
     desk = JobDesk(
         stores.jobs,
         stores.deliveries,
@@ -85,18 +84,15 @@ async def queued(
             yield routers
 
 
-def _runner(
-    settings: Settings,
-    stores: Stores,
-    answering: Answering,
-    metrics: Metrics,
-    welcome: Callable[[], bool],
-    queues: Sequence[str],
+def runner_of(
+    settings: Settings, behind: Answerers, metrics: Metrics, queues: Sequence[str], *, welcome: Callable[[], bool]
 ) -> Runner:
+    """Who answers what waits in these queues, while that is `welcome`."""
+    stores = behind.keeping.stores
     chosen, clock = settings.jobs, SystemClock()
     attempting = Attempting(
         stores.jobs,
-        answering,
+        behind.answering,
         partial(question_of, collection=settings.retrieval.collection, alias=ALIAS),
         completion_of,
         clock,

@@ -135,12 +135,7 @@ async def worker(settings: Settings, lifecycle: Lifecycle) -> AsyncIterator[Open
         )
     async with surface(settings, lifecycle, "worker") as back, AsyncExitStack() as stack:
         if queues:
-            _check_model(settings, "worker that answers")
-            if settings.state.url is None or not settings.jobs.enabled:
-                raise ConfigurationError(
-                    "A worker that answers needs the queue that gateways fill.",
-                    hint="Set state.url to their PostgreSQL, and leave jobs.enabled on.",
-                )
+            check_answering_worker(settings)
             behind = await stack.enter_async_context(answerers(settings, back))
             await stack.enter_async_context(queued(settings, back, behind, queues))
             ingestor = behind.ingestor
@@ -175,6 +170,16 @@ TARGETS: Mapping[str, Target] = {
     ),
     "worker": Target("in the background: places kept in collections, jobs, batches", 8000, worker, public=False),
 }
+
+
+def check_answering_worker(settings: Settings) -> None:
+    """Raises `ConfigurationError` where there is no queue to answer from, or nobody to ask."""
+    _check_model(settings, "worker that answers")
+    if settings.state.url is None or not settings.jobs.enabled:
+        raise ConfigurationError(
+            "A worker that answers needs the queue that gateways fill.",
+            hint="Set state.url to their PostgreSQL, and leave jobs.enabled on.",
+        )
 
 
 def _check_model(settings: Settings, who: str) -> None:

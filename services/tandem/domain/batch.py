@@ -119,3 +119,8 @@ def line_id(batch_id: str, line: int) -> str:
 def output_id(batch_id: str, side: Side) -> str:
     """The file of what a batch wrote."""
     return f"file-{batch_id.removeprefix('batch_')}-{side}"
+
+
+def own_queue(batch_id: str) -> str:
+    """Where the lines of a batch wait that has pods of its own."""
+    return f"{BATCHES}/{batch_id}"

@@ -32,6 +32,10 @@ class Batches(Protocol):
         """One look-up by both."""
         ...
 
+    async def anybodys(self, batch_id: str) -> Batch | None:
+        """Whatever its tenant: for who works on it by the operator's order."""
+        ...
+
     async def page(self, tenant: str, *, caller: str | None, limit: int, after: str | None = None) -> BatchPage:
         """Of one caller, with None of all. At most `limit`, up to `MAX_PAGE`, behind the batch `after`: none behind one that
         is not there.

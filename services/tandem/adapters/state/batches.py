@@ -57,9 +57,11 @@ class StoredBatches:
 
     async def batch(self, tenant: str, batch_id: str) -> Batch | None:
         """By the primary key."""
-        query = select(_COLUMNS.body).where(*_owned(tenant, batch_id))
-        body = await self._database.read(lambda connection: connection.execute(query).scalar())
-        return None if body is None else _batch(body)
+        return await self._one(*_owned(tenant, batch_id))
+
+    async def anybodys(self, batch_id: str) -> Batch | None:
+        """By the primary key."""
+        return await self._one(_COLUMNS.id == plain(batch_id))
 
     async def page(self, tenant: str, *, caller: str | None, limit: int, after: str | None = None) -> BatchPage:
         """In the order of the index on when they were created."""
@@ -206,6 +208,11 @@ class StoredBatches:
         for batch_id in ids:
             await self._forget(tenant, batch_id)
         return len(ids)
+
+    async def _one(self, *conditions: ColumnElement[bool]) -> Batch | None:
+        query = select(_COLUMNS.body).where(*conditions)
+        body = await self._database.read(lambda connection: connection.execute(query).scalar())
+        return None if body is None else _batch(body)
 
     async def _forget(self, tenant: str, batch_id: str) -> None:
         await self._drop(_LINES.tenant == plain(tenant), _LINES.batch_id == batch_id)

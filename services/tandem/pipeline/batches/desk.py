@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, replace
 
-from tandem.domain.batch import CHAT, Batch, Purpose, StoredFile, Tally
+from tandem.domain.batch import CHAT, Batch, Purpose, StoredFile, Tally, own_queue
 from tandem.domain.errors import InvalidRequest, Overloaded, StoreFull, UnknownBatch, UnknownFile
 from tandem.domain.job import BATCHES, Job
 from tandem.domain.reader import Reader
@@ -99,7 +99,7 @@ class BatchDesk:
             raise Overloaded(
                 f"{many:,} batches of this tenant are open: some must be done, or cancelled, first.", retry_after_s=60.0
             )
-        queue = f"{BATCHES}/{batch.id}" if self.rules.own_queues else BATCHES
+        queue = own_queue(batch.id) if self.rules.own_queues else BATCHES
         batch = replace(batch, weight=self.weight_of(batch.tenant), queue=queue)
         await self.batches.create(batch)
         return BatchTicket(batch, Tally())

@@ -59,6 +59,10 @@ class _UnkeptBatches:
         """Raises `NotServed`."""
         raise _refusal()
 
+    async def anybodys(self, batch_id: str) -> Batch | None:
+        """Raises `NotServed`."""
+        raise _refusal()
+
     async def page(self, tenant: str, *, caller: str | None, limit: int, after: str | None = None) -> BatchPage:
         """Raises `NotServed`."""
         raise _refusal()
