@@ -75,17 +75,14 @@ class Shipping:
         """Ships until told to leave."""
         name, pace = self._sink.name, self._pace
         at: Position | None = None
-        # How many came last, when fewer than wanted: the rest may have been cut off for its size, and is not waited for.
-        cut = 0
+        cut = False
         while True:
             try:
+                # What a batch had no room for has waited already.
                 if pace.linger_s and not cut:
                     await self._wait()
                 batch = await self._spool.read(name, most=pace.most)
-                if 0 < 2 * len(batch.records) < cut and not self._leaving.is_set():
-                    cut = 0
-                    continue
-                cut = len(batch.records) if pace.linger_s and len(batch.records) < pace.most else 0
+                cut = batch.cut
                 if batch.records:
                     await self._deliver(batch.records)
                 if batch.records or batch.upto != at:

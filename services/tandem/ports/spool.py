@@ -16,10 +16,14 @@ class Position:
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Records in the order they came; `upto` is where the next ones begin, also when all of these were unreadable."""
+    """Records in the order they came; `upto` is where the next ones begin, also when all of these were unreadable.
+
+    `cut`: there were more, fewer than asked for were read only because of their size.
+    """
 
     records: tuple[AnswerRecord, ...]
     upto: Position
+    cut: bool = False
 
 
 class Spool(Protocol):

@@ -245,6 +245,27 @@ def test_a_sink_may_wait_for_many_but_not_for_ever_and_not_at_the_end() -> None:
     at_once(work())
 
 
+def test_a_sink_that_waits_for_many_goes_on_at_once_while_batches_are_cut_for_their_size() -> None:
+    async def work() -> None:
+        loop = asyncio.get_running_loop()
+        spool, sink = ScriptedSpool(at_once=3), Plain()
+        shipping = Shipping(spool, sink, Counts(), Pace(most=10, linger_s=60))
+        task = asyncio.create_task(shipping.run())
+        began_s = loop.time()
+        spool.put(*records(10))
+        await asyncio.sleep(1)
+        assert sink.batches == [3, 3, 3, 1]
+        spool.put(*records(1, 10))
+        await asyncio.sleep(1)
+        assert sink.batches == [3, 3, 3, 1]
+        await asyncio.sleep(60)
+        assert sink.batches == [3, 3, 3, 1, 1]
+        assert [at_s - began_s for at_s in sink.tries_at_s[:4]] == [0.0] * 4
+        await leave(shipping, task)
+
+    at_once(work())
+
+
 def test_what_cannot_be_read_is_passed_over() -> None:
     async def work() -> None:
         spool, sink = ScriptedSpool(), Plain()

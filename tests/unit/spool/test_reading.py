@@ -204,3 +204,27 @@ async def test_what_every_sink_has_does_not_outlive_the_process(tmp_path: Path) 
     async with spooled_at(tmp_path, [SINK], SpoolCounts()) as (monitor, shelf):
         await fill(monitor, 1, 3)
         assert await drained(shelf) == ["rcpt-3"]
+
+
+@pytest.mark.parametrize("reopened", [False, True])
+async def test_a_batch_says_when_it_was_cut_for_its_size(tmp_path: Path, *, reopened: bool) -> None:
+    async with spooled_at(tmp_path, (SINK,), SpoolCounts()) as (monitor, shelf):
+        for n in range(4):
+            monitor.take(Made(answer_record(f"rcpt-{n}", question="x" * 95_000)))
+        assert await monitor.flush(10)
+        if not reopened:
+            await _is_cut(shelf)
+    if reopened:
+        async with spooled_at(tmp_path, (SINK,), SpoolCounts()) as (_, shelf):
+            await _is_cut(shelf)
+
+
+async def _is_cut(shelf: Reading) -> None:
+    assert not (await shelf.read(SINK, most=1)).cut
+    some = await shelf.read(SINK, most=9)
+    assert some.cut and 0 < len(some.records) < 4
+    await shelf.shipped(SINK, some.upto)
+    rest = await shelf.read(SINK, most=9)
+    assert not rest.cut and len(some.records) + len(rest.records) == 4
+    await shelf.shipped(SINK, rest.upto)
+    assert not (await shelf.read(SINK, most=9)).cut

@@ -8,9 +8,13 @@ from tandem.ports.spool import Batch, Position
 
 
 class ScriptedSpool:
-    """`ports/spool.py`: what `put` got, in order. `refused` holds what sinks will never take, with the reason."""
+    """`ports/spool.py`: what `put` got, in order. `refused` holds what sinks will never take, with the reason.
 
-    def __init__(self) -> None:
+    No batch has more than `at_once`, as if their size forbade it.
+    """
+
+    def __init__(self, at_once: int | None = None) -> None:
+        self._at_once = at_once
         self._records: list[AnswerRecord | None] = []
         self._cursors: defaultdict[str, int] = defaultdict(int)
         self._news = asyncio.Event()
@@ -29,8 +33,10 @@ class ScriptedSpool:
     async def read(self, sink: str, *, most: int) -> Batch:
         """See the port."""
         start = self._cursors[sink]
-        some = self._records[start : start + most]
-        return Batch(tuple(record for record in some if record is not None), Position(0, start + len(some)))
+        wanted = self._records[start : start + most]
+        some = wanted[: self._at_once]
+        upto = Position(0, start + len(some))
+        return Batch(tuple(record for record in some if record is not None), upto, cut=len(some) < len(wanted))
 
     async def shipped(self, sink: str, upto: Position) -> None:
         """See the port."""

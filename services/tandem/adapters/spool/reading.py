@@ -62,20 +62,20 @@ class Reading:
 
     async def read(self, sink: str, *, most: int) -> Batch:
         """See the port; a batch has about a megabyte at most."""
-        cursor = self.cursors[sink]
-        if cursor.number >= self._end:
+        cursor, end = self.cursors[sink], self._end
+        if cursor.number >= end:
             self._read[sink] = cursor
             return Batch((), cursor.position)
         if self._tail and cursor.number >= self._tail[0].number:
             records, after = self._remembered(cursor, most)
         else:
-            older = _Older(self._quarantine, self._segments, self._end)
+            older = _Older(self._quarantine, self._segments, end)
             try:
                 records, after = await asyncio.to_thread(older.read, cursor, most)
             except OSError as error:
                 raise UpstreamUnavailable(f"The spool cannot be read: {error.strerror}.") from error
         self._read[sink] = after
-        return Batch(tuple(records), after.position)
+        return Batch(tuple(records), after.position, cut=len(records) < most and after.number < end)
 
     async def shipped(self, sink: str, upto: Position) -> None:
         """See the port; the thread writes it down."""
