@@ -2,7 +2,8 @@
 
 import os
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 
 import psycopg
 import pytest
@@ -21,17 +22,27 @@ def postgres_url() -> Iterator[str]:
 
 
 @pytest.fixture
+def fresh_databases(postgres_url: str) -> Iterator[Callable[[], str]]:
+    """Makes databases with nothing in them, which go with the test, and tells their URLs."""
+    with ExitStack() as made:
+        yield lambda: made.enter_context(_database(postgres_url))
+
+
+@pytest.fixture
 def fresh_database(postgres_url: str) -> Iterator[str]:
-    """URL of a database with nothing in it, which goes with the test."""
-    yield from _database(postgres_url)
+    """URL of one."""
+    with _database(postgres_url) as url:
+        yield url
 
 
 @pytest.fixture(scope="module")
 def own_database(postgres_url: str) -> Iterator[str]:
     """The same for a whole module."""
-    yield from _database(postgres_url)
+    with _database(postgres_url) as url:
+        yield url
 
 
+@contextmanager
 def _database(postgres_url: str) -> Iterator[str]:
     name = f"test_{uuid.uuid4().hex}"
     with psycopg.connect(postgres_url, autocommit=True) as connection:

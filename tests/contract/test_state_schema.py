@@ -16,6 +16,7 @@ from sqlalchemy import Connection, inspect, text
 
 from fakes.postgres_server import PostgresServer, postgres_server
 from fakes.records import answer_record
+from fakes.state_rows import Contents, contents, fill
 from tandem.adapters.state import schema
 from tandem.adapters.state.database import Database
 from tandem.adapters.state.postgres import postgres_database
@@ -82,6 +83,39 @@ async def test_it_goes_forward_and_back_and_forward(database: Database) -> None:
     assert await database.read(shape) == {}
     await database.write(schema.upgrade)
     assert await database.read(shape) == whole
+
+
+def counted(held: Contents) -> dict[str, int]:
+    return {name: len(rows) for name, rows in held.items()}
+
+
+async def test_what_stays_keeps_its_rows_on_every_way_back_and_forward(database: Database) -> None:
+    """What a version brought goes with it, and comes back empty."""
+    versions = (await database.write(schema.upgrade)).pending
+    for version in versions[:-1]:
+        await database.write(fill)
+        whole = await database.read(contents)
+        await database.write(partial(schema.downgrade, to=version))
+        left = await database.read(contents)
+        assert left and counted(left) == {name: len(whole[name]) for name in left}
+        await database.write(schema.upgrade)
+        after = await database.read(contents)
+        assert counted(after) == {name: len(left.get(name, ())) for name in whole}
+        # Base is the one way that leaves nothing.
+        await database.write(partial(schema.downgrade, to="base"))
+        await database.write(schema.upgrade)
+
+
+async def test_rows_of_every_version_come_up_to_this_one(database: Database) -> None:
+    versions = (await database.read(schema.status)).pending
+    for version in versions[:-1]:
+        await database.write(partial(schema.move, to=version))
+        await database.write(fill)
+        before = await database.read(contents)
+        await database.write(schema.upgrade)
+        after = await database.read(contents)
+        assert counted(before).items() <= counted(after).items()
+        await database.write(partial(schema.downgrade, to="base"))
 
 
 async def test_the_migrations_lead_to_the_tables_that_the_code_uses(database: Database, tmp_path: Path) -> None:

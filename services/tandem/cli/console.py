@@ -3,7 +3,7 @@
 import sys
 from collections.abc import Coroutine, Iterable, Sequence
 from enum import StrEnum
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, TextIO, TypeVar
 
 import typer
 from rich.console import Console
@@ -27,12 +27,13 @@ class Output(StrEnum):
 OutputOption = Annotated[Output, typer.Option("--output", "-o", help="How to print the result.")]
 
 
-def print_json(value: object) -> None:
-    """One JSON document on stdout, indented on a terminal."""
+def print_json(value: object, to: TextIO | None = None) -> None:
+    """One JSON document on stdout, unless told otherwise, indented on a terminal."""
     import orjson
 
-    options = orjson.OPT_NON_STR_KEYS | (orjson.OPT_INDENT_2 if sys.stdout.isatty() else 0)
-    sys.stdout.write(orjson.dumps(value, option=options).decode() + "\n")
+    stream = to or sys.stdout
+    options = orjson.OPT_NON_STR_KEYS | (orjson.OPT_INDENT_2 if stream.isatty() else 0)
+    stream.write(orjson.dumps(value, option=options).decode() + "\n")
 
 
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:

@@ -1,4 +1,4 @@
-"""`tandem db status|upgrade|downgrade`: the schema of the store that holds receipts."""
+"""`tandem db status|upgrade|downgrade`: the schema of the store that holds receipts and jobs."""
 
 import dataclasses
 from collections.abc import Callable
@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from tandem.cli import backup
 from tandem.cli.console import Output, OutputOption, out, print_json, run
 from tandem.cli.options import ConfigOption, DataDirOption
 
@@ -15,7 +16,9 @@ if TYPE_CHECKING:
 
     from tandem.adapters.state.schema import SchemaStatus
 
-app = typer.Typer(help="See and change the schema of the state store.", no_args_is_help=True)
+app = typer.Typer(help="The state store: its schema, backup and restore.", no_args_is_help=True)
+app.command("backup")(backup.backup)
+app.command("restore")(backup.restore)
 
 
 @app.command()

@@ -56,9 +56,16 @@ def status(connection: Connection) -> SchemaStatus:
     return SchemaStatus(current, HEAD, tuple(known[done:]))
 
 
+def lock(connection: Connection) -> None:
+    """Until the transaction ends; others that change the schema wait."""
+    # SQLite's transaction for writing is a lock already.
+    if connection.dialect.name == "postgresql":
+        connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK})
+
+
 def upgrade(connection: Connection) -> SchemaStatus:
     """To this Tandem's, within the connection's transaction; a second process that does the same waits for the first."""
-    _lock(connection)
+    lock(connection)
     before = status(connection)
     if before.pending:
         from alembic import command
@@ -67,9 +74,26 @@ def upgrade(connection: Connection) -> SchemaStatus:
     return before
 
 
+def knows(version: str) -> bool:
+    """False for one that a newer Tandem's schema has."""
+    return version in _versions()
+
+
+def move(connection: Connection, to: str) -> None:
+    """To a version that is known, up or down."""
+    lock(connection)
+    current = status(connection).current
+    if current is None or to > current:
+        from alembic import command
+
+        command.upgrade(_config(connection), to)
+    else:
+        downgrade(connection, to)
+
+
 def downgrade(connection: Connection, to: str) -> SchemaStatus:
     """Back to a version, `base` for an empty store: what came in since is lost. Raises `ConfigurationError`."""
-    _lock(connection)
+    lock(connection)
     before = status(connection)
     known = _versions()
     target = 0 if to == "base" else known.index(to) + 1 if to in known else None
@@ -84,12 +108,6 @@ def downgrade(connection: Connection, to: str) -> SchemaStatus:
 
         command.downgrade(_config(connection), to)
     return before
-
-
-def _lock(connection: Connection) -> None:
-    # SQLite's transaction for writing is a lock already.
-    if connection.dialect.name == "postgresql":
-        connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK})
 
 
 def _versions() -> list[str]:
