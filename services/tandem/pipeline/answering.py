@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 
 from tandem.admission.quotas import Quotas, Reservation
@@ -16,6 +16,7 @@ from tandem.pipeline.account import Account
 from tandem.pipeline.admitted import Admitted
 from tandem.pipeline.caching import AnswerCache, KeptAnswer, no_answers
 from tandem.pipeline.dispatching import Asked, Dispatch
+from tandem.pipeline.entering import Entrance
 from tandem.pipeline.grounding import unavailable
 from tandem.pipeline.monitoring import Unmonitored
 from tandem.pipeline.rewording import Rewording, by_rules
@@ -67,11 +68,10 @@ class Answering:
         monitor: Monitor | None = None,
     ) -> None:
         self._retriever = retriever
-        self._dispatch = dispatch
+        self._entrance = Entrance(dispatch, quotas)
         self._templates = templates
         self._clock = clock
         self._defaults = defaults or AnswerDefaults()
-        self._quotas = quotas
         self._answers = answers or no_answers()
         self._rewording = rewording or by_rules(clock)
         self._monitor = monitor or Unmonitored()
@@ -80,7 +80,7 @@ class Answering:
     async def answer(self, question: Question, context: RequestContext) -> AsyncIterator[AsyncIterator[AnswerEvent]]:
         """`Found`, tokens, `Answered`. Leaving early cancels what runs upstream and frees the slot.
 
-        Raises what the ports, `Quotas.reserved` and `Dispatch.admit` raise, and `DeadlineExceeded` with the stage that
+        Raises what the ports and `Entrance.entered` raise, and `DeadlineExceeded` with the stage that
         ran out of time.
         """
         template = self._templates.known(question.prompt or self._defaults.prompt)
@@ -98,7 +98,7 @@ class Answering:
     ) -> AsyncIterator[AsyncIterator[AnswerEvent]]:
         asked = self._asked(question, context)
         context.progress.stage = "queue"
-        async with self._reserved(asked, context) as bill, self._dispatch.admit(asked, context) as admitted:
+        async with self._entrance.entered(asked, context) as (bill, admitted):
             account.admitted = admitted
             account.slot_s = self._clock.monotonic_s()
             timings = {"queue": account.slot_s - account.began_s}
@@ -155,12 +155,6 @@ class Answering:
             return _Ground(retrieval, asked, account.template, None)
         prompt = self._templates.render(account.template, asked, retrieval.passages, question.conversation)
         return _Ground(retrieval, asked, account.template, prompt)
-
-    def _reserved(self, asked: Asked, context: RequestContext) -> AbstractAsyncContextManager[Reservation]:
-        tokens = asked.prompt_tokens + asked.answer_tokens
-        if self._quotas is None:
-            return nullcontext(Reservation(tokens))
-        return self._quotas.reserved(self._quotas.tenants.of(context.tenant), tokens, context)
 
     def _asked(self, question: Question, context: RequestContext) -> Asked:
         """What the request may take, before any work is done for it."""

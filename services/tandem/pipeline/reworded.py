@@ -1,13 +1,12 @@
 """Passages without an answer, for a question that a model words first: then only it takes a slot."""
 
-from contextlib import AbstractAsyncContextManager, nullcontext
-
-from tandem.admission.quotas import Quotas, Reservation
+from tandem.admission.quotas import Quotas
 from tandem.domain.context import RequestContext
 from tandem.domain.errors import TandemError
 from tandem.domain.passage import Retrieval
 from tandem.domain.question import RetrievalOptions
 from tandem.pipeline.dispatching import Asked, Dispatch
+from tandem.pipeline.entering import Entrance
 from tandem.pipeline.rewording import Rewording
 from tandem.pipeline.rewriting import SlotRewriter
 from tandem.ports.retriever import Retriever
@@ -25,8 +24,7 @@ class Reworded:
     ) -> None:
         self._inner = inner
         self._rewording = rewording
-        self._dispatch = dispatch
-        self._quotas = quotas
+        self._entrance = Entrance(dispatch, quotas)
 
     async def retrieve(self, question: str, options: RetrievalOptions, context: RequestContext) -> Retrieval:
         """See the port."""
@@ -43,13 +41,8 @@ class Reworded:
         )
         hurried = self._rewording.hurried(context)
         try:
-            async with self._reserved(asked, hurried) as bill, self._dispatch.admit(asked, hurried) as admitted:
+            async with self._entrance.entered(asked, hurried) as (bill, admitted):
                 rewriter = SlotRewriter(admitted, bill)
                 return (await self._rewording.worded(question, (), options, context, rewriter))[1]
         except TandemError:
             return (await self._rewording.worded(question, (), options, context, NoRewriter()))[1]
-
-    def _reserved(self, asked: Asked, context: RequestContext) -> AbstractAsyncContextManager[Reservation]:
-        if self._quotas is None:
-            return nullcontext(Reservation(asked.prompt_tokens))
-        return self._quotas.reserved(self._quotas.tenants.of(context.tenant), asked.prompt_tokens, context)

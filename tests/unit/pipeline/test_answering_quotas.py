@@ -35,18 +35,21 @@ RESERVED = len(QUESTION.text) // 3 + PASSAGES + 200
 
 
 class Bench:
-    def __init__(self, generator: Generator, retriever: ScriptedRetriever | None = None) -> None:
-        clock = ScriptedClock()
-        tenants = Tenants({"acme": Tenant("acme", tokens_per_minute=LIMIT)})
+    def __init__(
+        self, generator: Generator, retriever: ScriptedRetriever | None = None, *, slots: int = 8, **quotas: int
+    ) -> None:
+        self.clock = clock = ScriptedClock()
+        self.tenant = Tenant("acme", tokens_per_minute=LIMIT, **quotas)  # type: ignore[arg-type]
         watch = StoreWatch(MemoryQuotas(clock), Unmetered())
+        self.quotas = Quotas(Tenants({"acme": self.tenant}), watch, clock, meter=Unmetered(), new_id=lambda: "id")
         self.retriever = retriever or ScriptedRetriever([passage("It opens at seven.")])
-        self.dispatch = one_pool(generator, clock)
+        self.dispatch = one_pool(generator, clock, slots=slots)
         self.flow = Answering(
             self.retriever,
             self.dispatch,
             Templates(template_sources(None)),
             clock,
-            quotas=Quotas(tenants, watch, clock, meter=Unmetered(), new_id=lambda: "id"),
+            quotas=self.quotas,
         )
         self.context = RequestContext("r", "acme", standing=Standing())
 
@@ -60,6 +63,12 @@ class Bench:
             assert self.left == LIMIT - RESERVED
             async for _ in events:
                 pass
+
+
+async def hold(bench: Bench, context: RequestContext) -> None:
+    async with bench.flow.answer(QUESTION, context) as events:
+        async for _ in events:
+            pass
 
 
 class Breaking:
@@ -135,13 +144,7 @@ async def test_who_leaves_pays_for_the_prompt_and_what_was_said() -> None:
 
 async def test_over_the_quota_nothing_is_begun() -> None:
     bench = Bench(Breaking(1, None))
-
-    async def hold() -> None:
-        async with bench.flow.answer(QUESTION, RequestContext("other", "acme")) as events:
-            async for _ in events:
-                pass
-
-    holding = [asyncio.create_task(hold()) for _ in range(2)]
+    holding = [asyncio.create_task(hold(bench, RequestContext("other", "acme"))) for _ in range(2)]
     while len(bench.retriever.asked) < 2:
         await asyncio.sleep(0)
     with pytest.raises(RateLimited) as refused:
@@ -154,3 +157,34 @@ async def test_over_the_quota_nothing_is_begun() -> None:
     await asyncio.gather(*holding, return_exceptions=True)
     with pytest.raises(InvalidRequest, match="quota is 5000"):
         await bench.ask(Question("When?", sampling=Sampling(max_tokens=LIMIT)))
+
+
+async def test_what_waits_in_the_background_keeps_no_tokens_from_those_who_ask() -> None:
+    bench = Bench(Breaking(1, None), slots=1)
+    asking = asyncio.create_task(hold(bench, bench.context))
+    while not bench.retriever.asked:
+        await asyncio.sleep(0)
+    later = RequestContext("later", "acme", mode="async", standing=Standing())
+    waiting = asyncio.create_task(hold(bench, later))
+    while not bench.dispatch.load()[0].demand > 1:
+        await asyncio.sleep(0)
+    assert later.standing is not None and later.standing.tokens is None
+    asking.cancel()
+    await asyncio.gather(asking, return_exceptions=True)
+    while len(bench.retriever.asked) < 2:
+        await asyncio.sleep(0)
+    level = later.standing.tokens
+    assert level is not None and level.remaining <= LIMIT - RESERVED
+    waiting.cancel()
+    await asyncio.gather(waiting, return_exceptions=True)
+
+
+async def test_in_the_background_what_is_over_the_quota_frees_its_slot_at_once() -> None:
+    bench = Bench(ScriptedGenerator(["no"]), slots=1)
+    later = RequestContext("later", "acme", mode="async")
+    async with bench.quotas.reserved(bench.tenant, LIMIT - RESERVED + 1, bench.context):
+        with pytest.raises(RateLimited) as refused:
+            await hold(bench, later)
+        assert refused.value.retry_after_s == pytest.approx(60 / LIMIT)
+        assert (bench.retriever.asked, bench.dispatch.load()[0].running) == ([], 0)
+    await hold(bench, later)
