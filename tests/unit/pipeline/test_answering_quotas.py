@@ -188,3 +188,34 @@ async def test_in_the_background_what_is_over_the_quota_frees_its_slot_at_once()
         assert refused.value.retry_after_s == pytest.approx(60 / LIMIT)
         assert (bench.retriever.asked, bench.dispatch.load()[0].running) == ([], 0)
     await hold(bench, later)
+
+
+async def test_an_answer_in_the_background_is_one_request_at_the_time_it_is_made() -> None:
+    bench = Bench(ScriptedGenerator(["It opens ", "at seven [1]."]), requests_per_minute=2, concurrency=1)
+    later = RequestContext("later", "acme", mode="async", standing=Standing())
+    # Who asks now has all of the tenant's requests at the same time: the background takes what slots are left over.
+    async with bench.quotas.request(bench.tenant, Standing()):
+        await hold(bench, later)
+    assert later.standing is not None and later.standing.tokens is not None
+    left = later.standing.tokens.remaining
+    with pytest.raises(RateLimited, match="requests per minute") as refused:
+        await hold(bench, later)
+    assert refused.value.retry_after_s == pytest.approx(30.0)
+    assert later.standing.tokens.remaining == left
+    bench.clock.advance(30.0)
+    await hold(bench, later)
+
+
+async def test_what_is_refused_for_its_tokens_is_no_request() -> None:
+    bench = Bench(ScriptedGenerator(["It opens ", "at seven [1]."]), requests_per_minute=1)
+    later = RequestContext("later", "acme", mode="async")
+    async with bench.quotas.reserved(bench.tenant, LIMIT - RESERVED + 1, bench.context):
+        with pytest.raises(RateLimited, match="tokens"):
+            await hold(bench, later)
+    await hold(bench, later)
+
+
+async def test_a_request_that_somebody_waits_for_was_counted_at_the_door() -> None:
+    bench = Bench(ScriptedGenerator(["It opens ", "at seven [1]."]), requests_per_minute=1)
+    async with bench.quotas.request(bench.tenant, Standing()):
+        await bench.ask()
