@@ -20,6 +20,7 @@ from tandem.adapters.state.postgres import postgres_database
 from tandem.adapters.state.sqlite import sqlite_database
 from tandem.domain.errors import DocumentRejected, IdempotencyConflict
 from tandem.domain.job import Job, JobEvent, JobFailure, Outcome
+from tandem.domain.job_events import MOST_TOLD
 from tandem.domain.tenants import Priority
 from tandem.ports.deliveries import Deliveries
 from tandem.ports.jobs import MAX_SUBMIT, Depth, JobFilter, Jobs
@@ -254,8 +255,8 @@ async def test_what_a_lease_that_lapsed_does_has_no_effect(queue: Queue) -> None
     assert not await queue.jobs.release(old)
     assert not await queue.jobs.finish(old, Outcome("failed", failure=JobFailure("internal_error", "No.")))
     assert await queue.jobs.finish(new, DONE)
-    assert await queue.kinds(one) == ["status", "token", "retry", "status", "done"]
-    assert json.loads((await queue.jobs.events("acme", one.id))[2].data)["reason"] == "lease_lapsed"
+    assert await queue.kinds(one) == ["status", "retry", "status", "done"]
+    assert json.loads((await queue.jobs.events("acme", one.id))[1].data)["reason"] == "lease_lapsed"
 
 
 async def test_a_lease_that_is_renewed_does_not_lapse(queue: Queue) -> None:
@@ -350,6 +351,34 @@ async def test_events_are_numbered_and_can_be_read_on(queue: Queue) -> None:
     assert await queue.jobs.events("acme", one.id, after=2) == told[2:]
     assert await queue.jobs.events("acme", one.id, after=1, limit=1) == told[1:2]
     assert await queue.jobs.events("other", one.id) == ()
+
+
+async def test_tokens_of_a_void_attempt_are_told_no_more_and_no_number_comes_twice(queue: Queue) -> None:
+    (one,) = queue.made(1)
+    await queue.jobs.submit([one])
+    (lease,) = await queue.jobs.claim("w-1", 1, 30)
+    await queue.jobs.append(lease, [JobEvent("token", b'"a"')] * 3)
+    assert await queue.jobs.release(lease, counted=False, reason="preempted")
+    told = await queue.jobs.events("acme", one.id)
+    assert [(each.seq, each.kind) for each in told] == [(1, "status"), (5, "retry")]
+    # Who had heard of two tokens hears that they are void.
+    assert await queue.jobs.events("acme", one.id, after=3) == told[1:]
+    (again,) = await queue.jobs.claim("w-1", 1, 30)
+    await queue.jobs.append(again, [JobEvent("token", b'"b"')])
+    assert await queue.jobs.finish(again, DONE)
+    told = await queue.jobs.events("acme", one.id, after=5)
+    assert [(each.seq, each.kind) for each in told] == [(6, "status"), (7, "token"), (8, "done")]
+
+
+async def test_however_often_a_job_is_tried_its_events_are_bounded(queue: Queue) -> None:
+    (one,) = queue.made(1)
+    await queue.jobs.submit([one])
+    for _ in range(MOST_TOLD):
+        (lease,) = await queue.jobs.claim("w-1", 1, 30)
+        assert await queue.jobs.release(lease, counted=False, reason="preempted")
+    told = await queue.jobs.events("acme", one.id)
+    assert [each.seq for each in told] == list(range(MOST_TOLD + 1, 2 * MOST_TOLD + 1))
+    assert told[-1].kind == "retry"
 
 
 async def test_pages_are_newest_first_and_filtered(queue: Queue) -> None:

@@ -77,6 +77,7 @@ class Jobs(Protocol):
 
     A job is executed at least once, and ends once: what is done with a lease that was lost has no effect. The store says
     in events what it does to a job (`status` when it is claimed, `retry` when it is put back, `done`); `append` adds the others.
+    With `retry` go the tokens of the attempt that is void, and what is old (`domain/job_events.py`); no number comes twice.
     No call with a tenant looks beyond it.
     """
 

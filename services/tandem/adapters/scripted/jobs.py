@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 from tandem.domain.errors import DocumentRejected
 from tandem.domain.job import ANSWERS, Job, JobEvent, Lease, Outcome
-from tandem.domain.job_events import CANCELLED, EXPIRED, LAPSED, begun, ended, put_back, same_body
+from tandem.domain.job_events import CANCELLED, EXPIRED, LAPSED, begun, ended, put_back, same_body, still_told
 from tandem.domain.tenants import Priority
 from tandem.ports.clock import Clock
 from tandem.ports.deliveries import DeliveryState
@@ -297,7 +297,9 @@ class ScriptedJobs:
 
     def _put(self, job_id: str, event: JobEvent) -> None:
         events = self.written.setdefault(job_id, [])
-        events.append(replace(event, seq=len(events) + 1, at=self._clock.epoch_s()))
+        events.append(replace(event, seq=events[-1].seq + 1 if events else 1, at=self._clock.epoch_s()))
+        if event.kind == "retry":
+            self.written[job_id] = still_told(events)
 
 
 def _ended_before(job: Job, at: float) -> bool:

@@ -18,11 +18,11 @@ from sqlalchemy import (
     update,
 )
 
-from tandem.adapters.state.job_ending import end, write_events
+from tandem.adapters.state.job_ending import end, void, write_events
 from tandem.adapters.state.job_rows import job_of
 from tandem.adapters.state.job_turns import Turns, advance
 from tandem.adapters.state.tables import JOBS
-from tandem.domain.job import JobEvent, Lease
+from tandem.domain.job import Lease
 from tandem.domain.job_events import CANCELLED, EXPIRED, LAPSED, begun, put_back
 
 _COLUMNS = JOBS.c
@@ -91,10 +91,9 @@ class Claim:
             return ()
         self._lease(connection, [row.id for row in (*again, *first)])
         leases = tuple(self._leased(row) for row in (*again, *first))
-        events: dict[str, list[JobEvent]] = {lease.job.id: [begun(lease.job.attempts)] for lease in leases}
-        for row in again:
-            events[row.id].insert(0, put_back(LAPSED))
-        write_events(connection, events, self.now)
+        write_events(connection, {row.id: [put_back(LAPSED)] for row in again}, self.now)
+        void(connection, [row.id for row in again])
+        write_events(connection, {lease.job.id: [begun(lease.job.attempts)] for lease in leases}, self.now)
         advance(connection, {row.queue: row.turn for row in first}.items())
         return leases
 

@@ -1,15 +1,15 @@
 """What is written when something happens to a job: events, its end, the message about it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Row, func, insert, select, update
+from sqlalchemy import Connection, Row, delete, func, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from tandem.adapters.state.plain import plain, plain_or_none
 from tandem.adapters.state.tables import JOB_EVENTS, JOB_MESSAGES, JOBS
 from tandem.domain.job import JobEvent, Outcome
-from tandem.domain.job_events import ended
+from tandem.domain.job_events import MOST_TOLD, ended
 
 # It waits no more, and nobody runs it.
 IDLE: Mapping[str, None] = dict.fromkeys(("turn", "wake_at", "worker", "lease_token", "lease_until", "stop_at"))
@@ -32,6 +32,18 @@ def write_events(connection: Connection, written: Mapping[str, Sequence[JobEvent
         for place, event in enumerate(each, start=1)
     ]
     connection.execute(insert(JOB_EVENTS), rows)
+
+
+def void(connection: Connection, ids: Iterable[str]) -> None:
+    """Of jobs whose `retry` was just written, what is told no more (`still_told`). It stays the last, so no number comes twice."""
+    events = JOB_EVENTS.c
+    for job_id in ids:
+        of_job = delete(JOB_EVENTS).where(events.job_id == job_id)
+        connection.execute(of_job.where(events.kind == "token"))
+        newest = select(events.seq).where(events.job_id == job_id).order_by(events.seq.desc())
+        oldest_out = connection.execute(newest.offset(MOST_TOLD).limit(1)).scalar()
+        if oldest_out is not None:
+            connection.execute(of_job.where(events.seq <= oldest_out))
 
 
 def end(connection: Connection, rows: Sequence[Row[Any]], outcome: Outcome, now: float) -> None:

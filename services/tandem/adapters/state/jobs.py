@@ -8,7 +8,7 @@ from sqlalchemy import ColumnElement, Connection, Row, delete, func, select, tup
 
 from tandem.adapters.state.database import Database
 from tandem.adapters.state.job_claiming import Claim, look
-from tandem.adapters.state.job_ending import IDLE, end, write_events
+from tandem.adapters.state.job_ending import IDLE, end, void, write_events
 from tandem.adapters.state.job_rows import SHOWN, job_of
 from tandem.adapters.state.job_submitting import Submitting
 from tandem.adapters.state.job_turns import Turns
@@ -146,6 +146,7 @@ class StoredJobs:
             values = {**IDLE, **place, "status": "queued", "attempts": held.attempts - (0 if counted else 1)}
             connection.execute(update(JOBS).where(_COLUMNS.id == held.id).values(values))
             write_events(connection, {held.id: [put_back(reason, not_before)]}, now)
+            void(connection, [held.id])
             return True
 
         return await self._database.write(work)
