@@ -173,6 +173,17 @@ async def test_whoever_comes_anew_does_not_make_up_for_what_it_never_asked(queue
     assert sum("new" in each for each in await claimed(queue, 40)) == pytest.approx(20, abs=1)
 
 
+async def test_those_that_come_again_do_not_hold_up_another_tenants_few(queue: Queue) -> None:
+    await queue.jobs.submit(queue.made(80, "stuck"))
+    soon = queue.clock.epoch_s() + 1
+    for lease in await queue.jobs.claim("w", 40, 30):
+        assert await queue.jobs.release(lease, not_before=soon, counted=False, reason="overloaded")
+    queue.clock.advance(2)
+    await queue.jobs.submit(queue.made(10, "small"))
+    order = await claimed(queue, 33)
+    assert sum("small" in each for each in order) >= 9
+
+
 async def test_the_weight_of_a_tenant_is_its_share(queue: Queue) -> None:
     await queue.jobs.submit(queue.made(100, "light"))
     await queue.jobs.submit(queue.made(100, "heavy", weight=3.0))

@@ -172,7 +172,7 @@ class ScriptedJobs:
         held.job = replace(held.job, status="queued", attempts=held.job.attempts - (0 if counted else 1))
         held.token = held.worker = ""
         self._put(held.job.id, put_back(reason, not_before))
-        self._queue(held, not_before)
+        self._queue(held, not_before, in_front=True)
         return True
 
     async def events(self, tenant: str, job_id: str, *, after: int = 0, limit: int = 1_000) -> tuple[JobEvent, ...]:
@@ -238,7 +238,7 @@ class ScriptedJobs:
         held = self.held.get(lease.job.id)
         return held if held is not None and held.token == lease.token else None
 
-    def _queue(self, held: Held, not_before: float | None) -> None:
+    def _queue(self, held: Held, not_before: float | None, *, in_front: bool = False) -> None:
         if not_before is not None and not_before > self._clock.epoch_s():
             held.wake_at = not_before
             return
@@ -246,13 +246,16 @@ class ScriptedJobs:
         held.wake_at = None
         flow = (job.queue, job.tenant, job.priority)
         begin = self._virtual.get(job.queue, 0.0)
-        if job.started_at is not None:
+        if job.started_at is not None and in_front:
             held.turn = begin
             return
+        again = job.started_at is not None
         of_flow = (
             each.turn
             for each in self.held.values()
-            if each.turn is not None and (each.job.queue, each.job.tenant, each.job.priority) == flow
+            if each.turn is not None
+            and (each.job.queue, each.job.tenant, each.job.priority) == flow
+            and (each.job.started_at is not None or not again)
         )
         held.turn = max(begin, *of_flow, begin) + job.toll
 

@@ -103,14 +103,7 @@ class Claim:
         if not rows:
             return
         turns = Turns(connection)
-        given = [
-            {
-                "woken": row["id"],
-                # One that was begun already had its turn.
-                "turn": turns.give(row) if row["started_at"] is None else turns.virtual(row["queue"]),
-            }
-            for row in rows
-        ]
+        given = [{"woken": row["id"], "turn": turns.give(row)} for row in rows]
         statement = update(JOBS).where(_COLUMNS.id == bindparam("woken")).values(turn=bindparam("turn"), wake_at=None)
         connection.execute(statement, given)
 

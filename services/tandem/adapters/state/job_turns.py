@@ -20,11 +20,12 @@ class Turns:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
         self._virtual: dict[str, float] = {}
-        self._last: dict[tuple[str, str, int], float] = {}
+        # By flow, those that come again apart.
+        self._last: dict[tuple[str, str, int, bool], float] = {}
 
     def give(self, row: Mapping[Any, Any]) -> float:
-        """To one that can run from now on."""
-        flow = row["queue"], row["tenant"], row["priority"]
+        """To one that can run from now on. One that was begun before goes behind its like, not behind those that never were."""
+        flow = row["queue"], row["tenant"], row["priority"], row.get("started_at") is not None
         if flow not in self._last:
             self._last[flow] = max(self.virtual(row["queue"]), self._longest(*flow))
         self._last[flow] += 1.0 / (row["weight"] * WEIGHTS[Priority(row["priority"])])
@@ -44,11 +45,13 @@ class Turns:
         values = {"queue": queue, "turn": 0.0}
         self._connection.execute(insert(JOB_TURNS).values(values).on_conflict_do_nothing(index_elements=["queue"]))
 
-    def _longest(self, queue: str, tenant: str, priority: int) -> float:
+    def _longest(self, queue: str, tenant: str, priority: int, again: bool) -> float:
+        """By an index of its own for those that come again: they are few among many."""
+        state = _COLUMNS.started_at.is_not(None) if again else _COLUMNS.ended_at.is_(None)
         last = (
             select(func.max(_COLUMNS.turn))
             .where(_COLUMNS.queue == queue, _COLUMNS.tenant == tenant, _COLUMNS.priority == priority)
-            .where(_COLUMNS.ended_at.is_(None), _COLUMNS.turn.is_not(None))
+            .where(state, _COLUMNS.turn.is_not(None))
         )
         return self._connection.execute(last).scalar() or 0.0
 

@@ -103,6 +103,7 @@ JOBS = Table(
     Column("failure_message", Text),
     Index("jobs_next", "queue", "turn", "id", **_where("turn IS NOT NULL")),
     Index("jobs_open", "queue", "tenant", "priority", "turn", **_where("ended_at IS NULL")),
+    Index("jobs_again", "queue", "tenant", "priority", "turn", **_where("turn IS NOT NULL AND started_at IS NOT NULL")),
     Index("jobs_later", "wake_at", **_where("wake_at IS NOT NULL")),
     Index("jobs_leased", "lease_until", **_where("lease_until IS NOT NULL")),
     Index("jobs_stopping", "worker", **_where("stop_at IS NOT NULL")),
