@@ -424,6 +424,19 @@ async def test_the_depth_tells_what_can_run_waits_and_runs(queue: Queue) -> None
     )
 
 
+async def test_it_tells_who_has_jobs_to_run(queue: Queue) -> None:
+    assert await queue.jobs.ready(most=9) == ()
+    for tenant in ("b", "a", "c"):
+        await queue.jobs.submit(queue.made(2, tenant))
+    await queue.jobs.submit([replace(queue.made(1, "later")[0], not_before=queue.clock.epoch_s() + 9)])
+    await queue.jobs.submit([replace(queue.made(1, "other")[0], queue="batch")])
+    assert await queue.jobs.ready(most=9) == ("a", "b", "c")
+    assert await queue.jobs.ready(most=2) == ("a", "b")
+    assert await queue.jobs.ready(most=9, queues=["batch", "answers"]) == ("a", "b", "c", "other")
+    await claimed(queue, 5)
+    assert len(await queue.jobs.ready(most=9)) == 1
+
+
 async def test_queues_are_apart_and_the_first_that_has_any_goes_first(queue: Queue) -> None:
     await queue.jobs.submit([replace(queue.made(1)[0], queue="batch", id="job-batch"), *queue.made(1)])
     assert [lease.job.id for lease in await queue.jobs.claim("w", 5, 30, ["other"])] == []

@@ -101,6 +101,7 @@ class Answering:
         async with self._entrance.entered(asked, context) as (bill, admitted):
             account.admitted = admitted
             account.slot_s = self._clock.monotonic_s()
+            context.progress.stage = "retrieval"
             timings = {"queue": account.slot_s - account.began_s}
             ground = await self._ground(question, account, context, timings, SlotRewriter(admitted, bill))
             account.prompt, account.template = ground.prompt, ground.template

@@ -114,6 +114,10 @@ class Jobs(Protocol):
         """
         ...
 
+    async def ready(self, *, most: int, queues: Sequence[str] = (ANSWERS,)) -> tuple[str, ...]:
+        """At most `most` tenants that have jobs to run now, by name; one look into an index for each."""
+        ...
+
     async def renew(self, leases: Sequence[Lease], lease_s: float) -> frozenset[str]:
         """From now on for so many seconds. The ids of jobs to stop: cancelled ones, and those whose lease is lost."""
         ...

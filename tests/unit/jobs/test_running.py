@@ -88,7 +88,7 @@ def read(body: bytes) -> Question:
 class Flow:
     """A queue, a runner of it, and what answers."""
 
-    def __init__(self, answers: Answers, *, concurrency: int = 2, **policy: Any) -> None:
+    def __init__(self, answers: Any, *, concurrency: int = 2, **policy: Any) -> None:
         self.clock = ScriptedClock()
         self.jobs = ScriptedJobs(self.clock)
         self.answers = answers
@@ -113,9 +113,9 @@ class Flow:
             worker="w",
         )
 
-    async def submitted(self, number: int = 0, **more: Any) -> Job:
+    async def submitted(self, number: int = 0, tenant: str = "acme", **more: Any) -> Job:
         (kept,) = await self.jobs.submit(
-            [job(number, at=self.clock.epoch_s(), groups=("staff",), caller="web", **more)]
+            [job(number, tenant, at=self.clock.epoch_s(), groups=("staff",), caller="web", **more)]
         )
         self.runner.ring()
         return kept
@@ -231,6 +231,18 @@ async def test_on_leaving_running_jobs_go_back_uncounted() -> None:
     async with flow.runs():
         await flow.until(asked, "succeeded")
     assert flow.events(asked) == ["status", "retry", "status", "token", "done"]
+
+
+async def test_what_was_just_begun_when_it_leaves_goes_back() -> None:
+    flow = Flow(Answers())
+    asked = await flow.submitted()
+    (lease,) = await flow.jobs.claim("w", 1, 30.0)
+    attempt = flow.attempting.attempt(lease)
+    task = asyncio.create_task(attempt.run())
+    attempt.stop("shutdown", task)
+    await task
+    after = await flow.now(asked)
+    assert (after.status, after.attempts, flow.answers.asked) == ("queued", 0, [])
 
 
 async def test_what_is_claimed_while_it_leaves_goes_back() -> None:

@@ -123,6 +123,12 @@ class ScriptedJobs:
                 leases.append(self._lease(held, worker, now, lease_s))
         return tuple(leases)
 
+    async def ready(self, *, most: int, queues: Sequence[str] = (ANSWERS,)) -> tuple[str, ...]:
+        """See the port."""
+        self._check()
+        held = (each for each in self.held.values() if each.turn is not None and each.job.queue in queues)
+        return tuple(sorted({each.job.tenant for each in held})[:most])
+
     async def renew(self, leases: Sequence[Lease], lease_s: float) -> frozenset[str]:
         """See the port."""
         self._check()

@@ -91,6 +91,10 @@ class StoredJobs:
         claim = Claim(plain(worker), uuid4().hex, most, now, now + lease_s, names, due)
         return await self._database.write(claim) if due else ()
 
+    async def ready(self, *, most: int, queues: Sequence[str] = (ANSWERS,)) -> tuple[str, ...]:
+        """By the index over those that have not ended."""
+        return await self._database.read(lambda connection: _ready(connection, list(map(plain, queues)), most))
+
     async def renew(self, leases: Sequence[Lease], lease_s: float) -> frozenset[str]:
         """One transaction for all of them."""
         if not leases:
@@ -199,6 +203,16 @@ def _held(connection: Connection, lease: Lease) -> Row[Any] | None:
     """The job's row, held until the transaction's end, where the lease is still its own."""
     query = select(*_HELD).where(_COLUMNS.id == lease.job.id, _COLUMNS.lease_token == lease.token)
     return connection.execute(query.with_for_update()).one_or_none()
+
+
+def _ready(connection: Connection, queues: Sequence[str], most: int) -> tuple[str, ...]:
+    waits = _COLUMNS.ended_at.is_(None), _COLUMNS.turn.is_not(None)
+    found = {
+        tenant
+        for queue in queues
+        for tenant in tenants_of(connection, _COLUMNS.tenant, _COLUMNS.queue == queue, *waits, most=most)
+    }
+    return tuple(sorted(found)[:most])
 
 
 def _cancel(connection: Connection, tenant: str, job_id: str, now: float) -> Job | None:

@@ -10,7 +10,7 @@ from typing import Literal, Protocol
 import orjson
 
 from tandem.domain.answer import Answered, AnswerEvent, Found
-from tandem.domain.context import RequestContext
+from tandem.domain.context import Progress, RequestContext
 from tandem.domain.errors import Overloaded, Preempted, StoreBusy, TandemError, UpstreamFailed, UpstreamUnavailable
 from tandem.domain.generation import Token
 from tandem.domain.job import JobEvent, JobFailure, Lease, Outcome
@@ -19,7 +19,7 @@ from tandem.domain.span import SpanContext
 from tandem.ports.clock import Clock
 from tandem.ports.jobs import Jobs
 
-Why = Literal["cancelled", "lost", "shutdown"]
+Why = Literal["cancelled", "lost", "shutdown", "unseated"]
 # Tokens of so long are told together.
 _TOGETHER_S = 0.1
 # What began so long ago at most begins for the first time.
@@ -27,6 +27,8 @@ _FIRST_S = 0.2
 # The end of a job is told again where the store is away for a moment: to answer once more would cost more.
 _TELL_AGAIN_S = (0.5, 1.0, 2.0, 4.0)
 _MOST_UNTOLD = 100_000
+# The stages of a request before it has a slot.
+_WAITING = ("request", "queue")
 # Who gave way does not come back into the same crowd at once.
 _PREEMPTED_S = 0.25
 
@@ -98,22 +100,38 @@ class Attempting:
 class Attempt:
     """`run` is a task's; `stop` ends it."""
 
-    __slots__ = ("_of", "_over", "_why", "lease")
+    __slots__ = ("_began_s", "_begun", "_of", "_over", "_progress", "_why", "lease")
 
     def __init__(self, of: Attempting, lease: Lease) -> None:
         self._of = of
         self._why: Why | None = None
         self._over = False
+        self._begun = False
+        self._progress = Progress()
+        self._began_s = of.clock.monotonic_s()
         self.lease = lease
+
+    @property
+    def tenant(self) -> str:
+        """Whose job it is."""
+        return self.lease.job.tenant
+
+    @property
+    def waited_s(self) -> float | None:
+        """How long it has waited for its place at a model; None once it has one."""
+        return self._of.clock.monotonic_s() - self._began_s if self._progress.stage in _WAITING else None
 
     def stop(self, why: Why, task: asyncio.Task[None]) -> None:
         """It is not wanted any more, or not here. The first reason counts, and none once its end is being written."""
         if self._why is None and not self._over:
             self._why = why
-            task.cancel()
+            # Cancelled before its first step a task never comes to the end where the job goes back.
+            if self._begun:
+                task.cancel()
 
     async def run(self) -> None:
         """Raises what the store raises at the end: then the lease lapses, and the job is tried again."""
+        self._begun = True
         job, of = self.lease.job, self._of
         if job.attempts > of.policy.most * 4:
             # Whoever began it so often did not live to tell why.
@@ -123,6 +141,9 @@ class Attempt:
         if now - (job.started_at or now) < _FIRST_S:
             of.meter.waited(max(0.0, now - max(job.created_at, job.not_before or 0.0)))
         receipt = f"rcpt-{of.new_id()}"
+        if self._why is not None:
+            await self._stopped(self._why, receipt)
+            return
         try:
             outcome = await self._answered(receipt)
         except TandemError as error:
@@ -130,13 +151,16 @@ class Attempt:
         except asyncio.CancelledError:
             if self._why is None:
                 raise
-            if self._why == "cancelled":
-                await self._end(Outcome("cancelled", receipt_id=receipt))
-            else:
-                # With a lease that is lost this has no effect; a job that is to be stopped is cancelled by it.
-                await self._back(self._why, 0.0, counted=False)
+            await self._stopped(self._why, receipt)
         else:
             await self._end(outcome)
+
+    async def _stopped(self, why: Why, receipt: str) -> None:
+        """With a lease that is lost this has no effect; a job that is to be stopped is cancelled by any of it."""
+        if why == "cancelled":
+            await self._end(Outcome("cancelled", receipt_id=receipt))
+        else:
+            await self._back(why, self._pause_s() if why == "unseated" else 0.0, counted=False)
 
     async def _answered(self, receipt: str) -> Outcome:
         job, of = self.lease.job, self._of
@@ -147,6 +171,7 @@ class Attempt:
             of.clock.monotonic_s() + of.policy.timeout_s,
             SpanContext(f"{getrandbits(128) or 1:032x}", f"{getrandbits(64) or 1:016x}"),
             groups=job.groups,
+            progress=self._progress,
             user=job.caller,
             answer_id=receipt,
             mode="async" if job.batch_id is None else "batch",
@@ -172,13 +197,13 @@ class Attempt:
         return Outcome("succeeded", result, receipt_id=receipt)
 
     async def _failed(self, error: TandemError, receipt: str) -> None:
-        job, policy = self.lease.job, self._of.policy
-        since_s = max(0.0, self._of.clock.epoch_s() - (job.started_at or job.created_at))
-        pause_s = policy.pause_s(job.attempts, since_s, self._of.random())
+        job, policy, pause_s = self.lease.job, self._of.policy, self._pause_s()
         match error:
             case Preempted():
                 # The later, the longer: it may be the wrong time of the day.
-                await self._back(error.code, min(policy.longest_s, max(_PREEMPTED_S, since_s / 16)), counted=False)
+                await self._back(
+                    error.code, min(policy.longest_s, max(_PREEMPTED_S, self._since_s() / 16)), counted=False
+                )
             case Overloaded():
                 await self._back(error.code, max(pause_s, error.retry_after_s), counted=False)
             case UpstreamUnavailable():
@@ -189,6 +214,14 @@ class Attempt:
             case _:
                 failure = JobFailure(error.code, error.message)
                 await self._end(Outcome("failed", failure=failure, receipt_id=receipt))
+
+    def _since_s(self) -> float:
+        """Since it was begun for the first time."""
+        job = self.lease.job
+        return max(0.0, self._of.clock.epoch_s() - (job.started_at or job.created_at))
+
+    def _pause_s(self) -> float:
+        return self._of.policy.pause_s(self.lease.job.attempts, self._since_s(), self._of.random())
 
     async def _back(self, reason: str, pause_s: float, *, counted: bool) -> None:
         self._over = True

@@ -10,6 +10,7 @@ from tandem.domain.errors import TandemError
 from tandem.domain.job import ANSWERS, Lease
 from tandem.domain.steps import code_of
 from tandem.pipeline.jobs.attempt import Attempt, Attempting, Why
+from tandem.pipeline.jobs.seats import giving_up, waiting_in_vain
 from tandem.ports.clock import Clock
 from tandem.ports.jobs import Jobs
 
@@ -26,13 +27,15 @@ class RunnerPolicy:
     """`concurrency` jobs at a time, of the first of the `queues` that has any. Whoever was not heard of for `lease_s` has lost
     its jobs.
 
-    Without a bell the queue is looked at every `look_s`; whether a running job is to be stopped every `stop_look_s`.
+    Without a bell the queue is looked at every `look_s`; whether a running job is to be stopped every `stop_look_s`. While
+    others could use their seats, a tenant's jobs keep more than its share for `patience_s` without a place at a model.
     """
 
     concurrency: int = 8
     lease_s: float = 30.0
     look_s: float = 0.5
     stop_look_s: float = 0.05
+    patience_s: float = 2.0
     queues: Sequence[str] = (ANSWERS,)
 
 
@@ -86,6 +89,9 @@ class Runner:
             if free > 0 and self._welcome():
                 with self._waiting_for_the_store():
                     claimed = await self._claimed(free)
+            elif self._welcome():
+                with self._waiting_for_the_store():
+                    await self._make_room()
             for lease in claimed:
                 self._begin(lease)
             # A full hand says that there may be more; an end rings the bell.
@@ -108,6 +114,20 @@ class Runner:
                 for lease in await claiming:
                     await self._jobs.release(lease, counted=False, reason="shutdown")
             raise
+
+    async def _make_room(self) -> None:
+        """Those that have waited too long for a place leave their seats to tenants that have jobs to run, and fewer seats."""
+        patience_s = self._policy.patience_s
+        if not waiting_in_vain(self._attempts(), patience_s):
+            return
+        # One more than have a seat: then there is one among them that has none.
+        ready = await self._jobs.ready(most=self._policy.concurrency + 1)
+        seated = {attempt: task for task, attempt in self._running.values()}
+        for attempt in giving_up(list(seated), ready, patience_s):
+            attempt.stop("unseated", seated[attempt])
+
+    def _attempts(self) -> list[Attempt]:
+        return [attempt for _, attempt in self._running.values()]
 
     def _begin(self, lease: Lease) -> None:
         attempt = self._attempting.attempt(lease)

@@ -42,6 +42,10 @@ class _Unkept:
         """There is none."""
         return ()
 
+    async def ready(self, *, most: int, queues: Sequence[str] = (ANSWERS,)) -> tuple[str, ...]:
+        """Nobody."""
+        return ()
+
     async def renew(self, leases: Sequence[Lease], lease_s: float) -> frozenset[str]:
         """They are all lost."""
         return frozenset(lease.job.id for lease in leases)
