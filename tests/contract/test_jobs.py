@@ -494,6 +494,18 @@ async def test_a_message_is_sent_under_one_id_until_it_arrives(queue: Queue) -> 
     assert await queue.deliveries.claim(5, 30) == ()
 
 
+async def test_messages_of_some_tenants_can_be_left_out(queue: Queue) -> None:
+    for tenant in ("busy", "acme", "other"):
+        (one,) = queue.made(1, tenant, callback_url="https://example.org/hook")
+        await queue.jobs.submit([one])
+        await queue.jobs.cancel(tenant, one.id)
+        queue.clock.advance(1)
+    (sent,) = await queue.deliveries.claim(1, 30, but=["busy"])
+    assert sent.job.tenant == "acme"
+    assert [each.job.tenant for each in await queue.deliveries.claim(9, 30, but=["busy", "other"])] == []
+    assert {each.job.tenant for each in await queue.deliveries.claim(9, 30)} == {"busy", "other"}
+
+
 async def test_a_message_that_is_given_up_is_listed_and_can_be_tried_again(queue: Queue) -> None:
     jobs = [replace(each, callback_url="https://example.org/hook") for each in queue.made(2)]
     await queue.jobs.submit(jobs)

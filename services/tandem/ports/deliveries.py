@@ -1,6 +1,6 @@
 """Messages about jobs that ended, until they arrive or are given up."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
@@ -42,8 +42,10 @@ class Deliveries(Protocol):
     Messages are written with the end of their job (`ports/jobs.py`), and sent at least once under one id.
     """
 
-    async def claim(self, most: int, lease_s: float) -> tuple[Delivery, ...]:
-        """At most `most` that are due, the longest due first, and those whose sender was not heard of for its lease."""
+    async def claim(self, most: int, lease_s: float, *, but: Collection[str] = ()) -> tuple[Delivery, ...]:
+        """At most `most` that are due, the longest due first, and those whose sender was not heard of for its lease; none of the
+        tenants `but` these.
+        """
         ...
 
     async def delivered(self, delivery: Delivery) -> bool:

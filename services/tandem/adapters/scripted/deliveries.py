@@ -1,5 +1,6 @@
 """Messages about the jobs of a queue in memory."""
 
+from collections.abc import Collection
 from dataclasses import replace
 
 from tandem.adapters.scripted.jobs import Message, ScriptedJobs
@@ -15,10 +16,11 @@ class ScriptedDeliveries:
         self._clock = clock
         self._tokens = 0
 
-    async def claim(self, most: int, lease_s: float) -> tuple[Delivery, ...]:
+    async def claim(self, most: int, lease_s: float, *, but: Collection[str] = ()) -> tuple[Delivery, ...]:
         """See the port."""
         now = self._clock.epoch_s()
         due = [each for each in self._jobs.messages.values() if each.state.status == "pending" and each.due_at <= now]
+        due = [each for each in due if self._jobs.held[each.state.job_id].job.tenant not in but]
         due.sort(key=lambda each: (each.due_at, each.state.job_id))
         self._tokens += 1
         return tuple(self._claimed(each, now + lease_s) for each in due[:most])

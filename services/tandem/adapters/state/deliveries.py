@@ -1,6 +1,6 @@
 """Messages about jobs in a table."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 from uuid import uuid4
 
@@ -24,10 +24,10 @@ class StoredDeliveries:
         self._database = database
         self._clock = clock
 
-    async def claim(self, most: int, lease_s: float) -> tuple[Delivery, ...]:
+    async def claim(self, most: int, lease_s: float, *, but: Collection[str] = ()) -> tuple[Delivery, ...]:
         """Those that others are just claiming are passed over."""
-        now, token = self._clock.epoch_s(), uuid4().hex
-        return await self._database.write(lambda connection: _claim(connection, most, now, now + lease_s, token))
+        now, token, names = self._clock.epoch_s(), uuid4().hex, list(map(plain, but))
+        return await self._database.write(lambda connection: _claim(connection, most, now, now + lease_s, token, names))
 
     async def delivered(self, delivery: Delivery) -> bool:
         """One statement."""
@@ -66,8 +66,10 @@ class StoredDeliveries:
         return await self._database.write(lambda connection: connection.execute(statement).rowcount == 1)
 
 
-def _claim(connection: Connection, most: int, now: float, until: float, token: str) -> tuple[Delivery, ...]:
-    due = select(_COLUMNS.job_id, _COLUMNS.attempts).where(_COLUMNS.due_at <= now)
+def _claim(
+    connection: Connection, most: int, now: float, until: float, token: str, but: Sequence[str]
+) -> tuple[Delivery, ...]:
+    due = select(_COLUMNS.job_id, _COLUMNS.attempts).where(_COLUMNS.due_at <= now, _COLUMNS.tenant.not_in(but))
     due = due.order_by(_COLUMNS.due_at, _COLUMNS.job_id).limit(most).with_for_update(skip_locked=True)
     attempts: dict[str, int] = {job_id: known + 1 for job_id, known in connection.execute(due)}
     if not attempts:

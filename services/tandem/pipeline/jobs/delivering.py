@@ -1,18 +1,21 @@
 """Messages about jobs that ended, sent until they arrive or are given up."""
 
 import asyncio
+import contextlib
 import logging
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from tandem.domain.errors import Overloaded, PermissionDenied, TandemError
 from tandem.domain.job import Job
+from tandem.domain.steps import code_of
 from tandem.ports.clock import Clock
 from tandem.ports.deliveries import Deliveries, Delivery
 from tandem.ports.webhook import Message, Webhooks
 
 _log = logging.getLogger("tandem.jobs")
-_TOGETHER = 8
+_SLOTS = 16
 _LOOK_S = 1.0
 
 
@@ -36,7 +39,11 @@ class Patience:
 
 
 class Delivering:
-    """`told` makes the body; `random` is 0…1."""
+    """`told` makes the body; `random` is 0…1.
+
+    A tenant may have as many on their way as there are slots free: one that is alone takes half of them, and however many
+    have receivers that hang, a slot is left for the next.
+    """
 
     def __init__(
         self,
@@ -53,26 +60,51 @@ class Delivering:
         self._clock = clock
         self._random = random
         self._patience = patience or Patience()
+        self._sending: dict[asyncio.Task[None], Delivery] = {}
+        self._bell = asyncio.Event()
 
     async def run(self) -> None:
         """Until it is cancelled; a store that is away is waited for."""
-        while True:
-            try:
-                sent = await self.round()
-            except TandemError as error:
-                _log.warning("messages about jobs wait: %s", error.message)
-                sent = 0
-            if not sent:
-                await asyncio.sleep(_LOOK_S)
+        try:
+            while True:
+                self._bell.clear()
+                if not await self._begun():
+                    with contextlib.suppress(TimeoutError):
+                        async with asyncio.timeout(_LOOK_S):
+                            await self._bell.wait()
+        finally:
+            sending = list(self._sending)
+            for task in sending:
+                task.cancel()
+            await asyncio.gather(*sending, return_exceptions=True)
 
-    async def round(self) -> int:
-        """Those that are due now; how many there were."""
-        due = await self._deliveries.claim(_TOGETHER, self._patience.timeout_s * 2)
-        told = await asyncio.gather(*map(self._deliver, due), return_exceptions=True)
-        for fault in told:
-            if fault is not None:
-                raise fault
-        return len(due)
+    async def begin(self) -> asyncio.Task[None] | None:
+        """Send the next one that is due and has a slot; None when there is none."""
+        free = _SLOTS - len(self._sending)
+        if not free:
+            return None
+        busy = Counter(delivery.job.tenant for delivery in self._sending.values())
+        full = [tenant for tenant, slots in busy.items() if slots >= free]
+        for delivery in await self._deliveries.claim(1, self._patience.timeout_s * 2, but=full):
+            task = asyncio.create_task(self._deliver(delivery))
+            self._sending[task] = delivery
+            task.add_done_callback(self._ended)
+            return task
+        return None
+
+    async def _begun(self) -> bool:
+        try:
+            return await self.begin() is not None
+        except TandemError as error:
+            _log.warning("messages about jobs wait: %s", error.message)
+            return False
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        delivery = self._sending.pop(task)
+        self._bell.set()
+        if not task.cancelled() and (error := task.exception()) is not None:
+            # Nobody has heard how it went: it is sent again when its lease is over.
+            _log.warning("how a message went cannot be kept: %s", code_of(error), extra={"job": delivery.job.id})
 
     async def _deliver(self, delivery: Delivery) -> None:
         job = delivery.job

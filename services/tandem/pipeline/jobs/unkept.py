@@ -2,7 +2,7 @@
 
 # ruff: noqa: ARG002 - it has its ports' signatures, and looks at nothing
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import NoReturn
 
 from tandem.domain.errors import NotServed
@@ -89,7 +89,7 @@ class _Unkept:
 
 
 class _Unsent:
-    async def claim(self, most: int, lease_s: float) -> tuple[Delivery, ...]:
+    async def claim(self, most: int, lease_s: float, *, but: Collection[str] = ()) -> tuple[Delivery, ...]:
         """There is none."""
         return ()
 
