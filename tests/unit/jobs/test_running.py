@@ -4,6 +4,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -141,7 +142,7 @@ class Flow:
             await asyncio.wait([task])
 
     def events(self, asked: Job) -> list[str]:
-        return [event.kind for event in self.jobs.written[asked.id]]
+        return [event.kind for event in self.jobs.written.get(asked.id, ())]
 
 
 async def test_a_job_is_answered_as_its_owner_with_a_receipt() -> None:
@@ -334,6 +335,58 @@ async def test_a_job_that_kills_whoever_begins_it_is_given_up() -> None:
         done = await flow.until(asked, "failed")
     assert done.failure is not None
     assert done.failure.code == "attempts_exhausted"
+
+
+async def test_a_job_that_may_have_killed_its_process_runs_alone_and_its_neighbours_go_on() -> None:
+    held = asyncio.Event()
+    flow = Flow(Answers(held), concurrency=4, most=2)
+    suspects = [await flow.submitted(number) for number in range(2)]
+    for _ in range(2):
+        assert len(await flow.jobs.claim("dies", 2, 1.0)) == 2
+        flow.clock.advance(2.0)
+    later = [await flow.submitted(number) for number in range(10, 13)]
+    most = 0
+
+    async def watched(*arguments: Any) -> bool:
+        nonlocal most
+        running = [each.lease.job.attempts for _, each in flow.runner._running.values()]
+        most = max([most, *(len(running) for attempts in running if attempts > 2)])
+        return await finish(*arguments)
+
+    finish = flow.jobs.finish
+    flow.jobs.finish = watched  # type: ignore[method-assign, assignment]
+    async with flow.runs():
+        await flow.answers.began.wait()
+        await asyncio.sleep(0.03)
+        assert len(flow.answers.asked) == 1, "nothing is begun beside it"
+        held.set()
+        for each in [*suspects, *later]:
+            await flow.until(each, "succeeded")
+    assert most == 1
+    assert {(await flow.now(each)).attempts for each in suspects} == {3}, "to be set apart is no attempt"
+    assert {(await flow.now(each)).attempts for each in later} == {1}
+
+
+async def test_one_that_is_to_run_alone_waits_until_the_others_have_ended() -> None:
+    held = asyncio.Event()
+    flow = Flow(Answers(held), concurrency=4, most=2)
+    async with flow.runs():
+        first = await flow.submitted(1)
+        await flow.answers.began.wait()
+        suspect = job(0, "other", at=flow.clock.epoch_s())
+        await flow.jobs.submit([suspect])
+        flow.jobs.held[suspect.id].job = replace(suspect, attempts=2)
+        flow.runner.ring()
+        async with asyncio.timeout(5):
+            while "retry" not in flow.events(suspect):
+                await asyncio.sleep(0.002)
+        more = await flow.submitted(2)
+        await asyncio.sleep(0.03)
+        assert (await flow.now(more)).status == "queued", "the process is emptied for it"
+        held.set()
+        assert (await flow.until(suspect, "succeeded")).attempts == 3
+        for each in (first, more):
+            await flow.until(each, "succeeded")
 
 
 async def test_a_store_that_is_away_is_waited_for(caplog: pytest.LogCaptureFixture) -> None:

@@ -64,13 +64,15 @@ class AttemptPolicy:
     """Failures that may pass are tried `most` times in all; the pause after the n-th is `first_s` · 4ⁿ⁻¹, `longest_s` at most.
 
     Want of room, giving way, and a part that is away are no failures of the job: these are not counted. `timeout_s` is one
-    attempt's.
+    attempt's. A job that was begun more than `most` times was with a process that died: whichever of that one's jobs did it,
+    this one gets `alone` more attempts, each with no other job beside it.
     """
 
     most: int = 5
     first_s: float = 2.0
     longest_s: float = 120.0
     timeout_s: float = 600.0
+    alone: int = 5
 
     def pause_s(self, attempts: int, since_s: float, chance: float) -> float:
         """After so many that counted, and a quarter of the time since the first; up to a quarter longer by `chance` 0…1."""
@@ -121,6 +123,15 @@ class Attempt:
         """How long it has waited for its place at a model; None once it has one."""
         return self._of.clock.monotonic_s() - self._began_s if self._progress.stage in _WAITING else None
 
+    @property
+    def suspect(self) -> bool:
+        """It may be what killed the process that ran it."""
+        return self.lease.job.attempts > self._of.policy.most
+
+    async def set_apart(self) -> None:
+        """Instead of `run`: back to the queue, since it must not run beside others, or others beside it."""
+        await self._back("set_apart", 0.0, counted=False)
+
     def stop(self, why: Why, task: asyncio.Task[None]) -> None:
         """It is not wanted any more, or not here. The first reason counts, and none once its end is being written."""
         if self._why is None and not self._over:
@@ -133,7 +144,7 @@ class Attempt:
         """Raises what the store raises at the end: then the lease lapses, and the job is tried again."""
         self._begun = True
         job, of = self.lease.job, self._of
-        if job.attempts > of.policy.most * 4:
+        if job.attempts > of.policy.most + of.policy.alone:
             # Whoever began it so often did not live to tell why.
             await self._end(Outcome("failed", failure=JobFailure("attempts_exhausted", "Every attempt broke off.")))
             return

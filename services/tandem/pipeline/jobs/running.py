@@ -62,6 +62,8 @@ class Runner:
         self._running: dict[tuple[str, str], tuple[asyncio.Task[None], Attempt]] = {}
         self._bell = asyncio.Event()
         self._looked_s = 0.0
+        # A job that was put back is to run alone: it is in front of the queue.
+        self._alone_next = False
 
     @property
     def running(self) -> int:
@@ -85,15 +87,17 @@ class Runner:
         while True:
             self._bell.clear()
             claimed: tuple[Lease, ...] = ()
-            free = self._policy.concurrency - len(self._running)
+            free = self._free()
             if free > 0 and self._welcome():
                 with self._waiting_for_the_store():
                     claimed = await self._claimed(free)
+                self._alone_next = False
             elif self._welcome():
                 with self._waiting_for_the_store():
                     await self._make_room()
-            for lease in claimed:
-                self._begin(lease)
+            for attempt in [each for lease in claimed if (each := self._begin(lease)) is not None]:
+                with self._waiting_for_the_store():
+                    await attempt.set_apart()
             # A full hand says that there may be more; an end rings the bell.
             if len(claimed) < free or free <= 0:
                 # Not `wait_for`, which may lose a cancellation that comes with the bell (until Python 3.12).
@@ -129,11 +133,24 @@ class Runner:
     def _attempts(self) -> list[Attempt]:
         return [attempt for _, attempt in self._running.values()]
 
-    def _begin(self, lease: Lease) -> None:
-        attempt = self._attempting.attempt(lease)
+    def _free(self) -> int:
+        """Seats for others; one, once all are free, when a job is to run alone, and none while it does."""
+        if any(attempt.suspect for attempt in self._attempts()):
+            return 0
+        if self._alone_next:
+            return 0 if self._running else 1
+        return self._policy.concurrency - len(self._running)
+
+    def _begin(self, lease: Lease) -> Attempt | None:
+        """The attempt, when it has to go back: it is to run alone, or another one does."""
+        attempt, others = self._attempting.attempt(lease), self._attempts()
+        if others and (attempt.suspect or any(other.suspect for other in others)):
+            self._alone_next = self._alone_next or attempt.suspect
+            return attempt
         task = asyncio.create_task(attempt.run())
         self._running[lease.job.id, lease.token] = task, attempt
         task.add_done_callback(lambda done: self._ended(lease, done))
+        return None
 
     def _ended(self, lease: Lease, task: asyncio.Task[None]) -> None:
         self._running.pop((lease.job.id, lease.token), None)
