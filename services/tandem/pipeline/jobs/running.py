@@ -125,7 +125,7 @@ class Runner:
         if not waiting_in_vain(self._attempts(), patience_s):
             return
         # One more than have a seat: then there is one among them that has none.
-        ready = await self._jobs.ready(most=self._policy.concurrency + 1)
+        ready = await self._jobs.ready(most=self._policy.concurrency + 1, queues=self._policy.queues)
         seated = {attempt: task for task, attempt in self._running.values()}
         for attempt in giving_up(list(seated), ready, patience_s):
             attempt.stop("unseated", seated[attempt])
