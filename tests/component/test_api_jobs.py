@@ -15,6 +15,7 @@ from tandem.adapters.scripted.deliveries import ScriptedDeliveries
 from tandem.adapters.scripted.jobs import ScriptedJobs
 from tandem.admission.identity import Identity
 from tandem.admission.keys import Key
+from tandem.app.beside import beside
 from tandem.app.clock import SystemClock
 from tandem.domain.errors import UpstreamUnavailable
 from tandem.domain.job import JobEvent, JobFailure, Lease, Outcome
@@ -23,6 +24,7 @@ from tandem.http.routers.jobs import jobs_router
 from tandem.http.web import web_app
 from tandem.observe.metrics import Metrics
 from tandem.pipeline.jobs.desk import DeskRules, JobDesk
+from tandem.pipeline.jobs.following import Following
 
 BODY = {"messages": [{"role": "user", "content": "When does the harbour open?"}], "max_tokens": 9}
 CLOCK = SystemClock()
@@ -38,13 +40,15 @@ class Desk:
     def __init__(self, *keys: Key, most_waiting: int = 100) -> None:
         self.jobs = ScriptedJobs(CLOCK)
         deliveries = ScriptedDeliveries(self.jobs, CLOCK)
-        desk = JobDesk(self.jobs, deliveries, CLOCK, DeskRules(most_waiting), lambda _: 1.0)
+        self.lifecycle = Lifecycle()
+        self.following = Following(self.jobs, lambda: self.lifecycle.leaving)
+        desk = JobDesk(self.jobs, deliveries, CLOCK, DeskRules(most_waiting), lambda _: 1.0, self.following)
         self.app = web_app(
             [jobs_router(desk, collection="docs", alias="tandem", clock=CLOCK, keep_alive_s=0.2)],
             version="0",
             clock=CLOCK,
             meter=Metrics("0", "test"),
-            lifecycle=Lifecycle(),
+            lifecycle=self.lifecycle,
             identity=Identity(keys),
             quotas=None,
             refusal=None,
@@ -62,7 +66,11 @@ class Desk:
 @asynccontextmanager
 async def served(desk: Desk, key: str | None = None) -> AsyncIterator[aiohttp.ClientSession]:
     headers = {"authorization": f"Bearer {key}"} if key else {}
-    async with live(desk.app) as url, aiohttp.ClientSession(url, headers=headers) as http:
+    async with (
+        beside([desk.following.run()]),
+        live(desk.app) as url,
+        aiohttp.ClientSession(url, headers=headers) as http,
+    ):
         yield http
 
 
@@ -196,6 +204,18 @@ async def test_events_are_told_as_they_come_and_from_where_one_broke_off() -> No
         async with http.get(events, headers={"last-event-id": "4"}) as reply:
             assert await reply.read() == b""
         assert (await call(http, "GET", events, **{"last-event-id": "x"}))[0] == 400
+
+
+async def test_whoever_follows_goes_on_elsewhere_when_the_process_leaves() -> None:
+    desk = Desk()
+    async with served(desk) as http:
+        _, job = await call(http, "POST", "/v1/jobs", BODY)
+        lease = await desk.claimed()
+        async with http.get(f"/v1/jobs/{job['id']}/events") as reply, asyncio.timeout(5):
+            assert (await reply.content.readuntil(b"\n\n")).startswith(b"id: 1\n")
+            desk.lifecycle.drain()
+            assert b"event:" not in await reply.read(), "it ends, and nothing is said of the job"
+        assert (await desk.jobs.job(lease.job.tenant, job["id"])) == lease.job
 
 
 async def test_cancelling_is_at_once_for_what_waits_and_soon_for_what_runs() -> None:

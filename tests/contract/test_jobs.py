@@ -23,7 +23,7 @@ from tandem.domain.job import Job, JobEvent, JobFailure, Outcome
 from tandem.domain.job_events import MOST_TOLD
 from tandem.domain.tenants import Priority
 from tandem.ports.deliveries import Deliveries
-from tandem.ports.jobs import MAX_SUBMIT, Depth, JobFilter, Jobs
+from tandem.ports.jobs import MAX_SUBMIT, Depth, JobFilter, Jobs, Latest
 
 STORES = ["scripted", "sqlite", "postgres"]
 DONE = Outcome("succeeded", b'{"id":"chatcmpl-1"}', receipt_id="rcpt-1")
@@ -390,6 +390,22 @@ async def test_however_often_a_job_is_tried_its_events_are_bounded(queue: Queue)
     told = await queue.jobs.events("acme", one.id)
     assert [each.seq for each in told] == list(range(MOST_TOLD + 1, 2 * MOST_TOLD + 1))
     assert told[-1].kind == "retry"
+
+
+async def test_the_latest_events_of_many_are_told_in_one_look(queue: Queue) -> None:
+    jobs = queue.made(3)
+    await queue.jobs.submit(jobs)
+    first, second = await queue.jobs.claim("w-1", 2, 30)
+    assert await queue.jobs.append(first, [JobEvent("token", b'"a"')] * 2)
+    assert await queue.jobs.finish(second, DONE)
+    assert await queue.jobs.latest([*(each.id for each in jobs), "job-none"]) == {
+        jobs[0].id: Latest(3, ended=False),
+        jobs[1].id: Latest(2, ended=True),
+        jobs[2].id: Latest(0, ended=False),
+    }
+    assert await queue.jobs.latest([]) == {}
+    many = [f"job-{number}" for number in range(2_500)]
+    assert list(await queue.jobs.latest([*many, jobs[0].id])) == [jobs[0].id]
 
 
 async def test_pages_are_newest_first_and_filtered(queue: Queue) -> None:

@@ -29,6 +29,7 @@ from tandem.observe.metrics import Metrics
 from tandem.pipeline.jobs.attempt import Attempting, AttemptPolicy
 from tandem.pipeline.jobs.delivering import Delivering, Patience
 from tandem.pipeline.jobs.desk import DeskRules, JobDesk
+from tandem.pipeline.jobs.following import Following
 from tandem.pipeline.jobs.running import Runner, RunnerPolicy
 from tandem.pipeline.jobs.unkept import UNKEPT_JOBS
 from tandem.ports.state import Stores
@@ -51,13 +52,19 @@ async def queued(
     def weight_of(tenant: str) -> float:
         return policies.of(tenant).weight
 
-    runner = runner_of(settings, behind, metrics, queues, welcome=lambda: not front.lifecycle.leaving)
+
+    def welcome() -> bool:
+        return not front.lifecycle.leaving
+
+    runner = runner_of(settings, behind, metrics, queues, welcome=welcome)
+    following = Following(stores.jobs, lambda: not welcome())
     desk = JobDesk(
         stores.jobs,
         stores.deliveries,
         clock,
         DeskRules(settings.jobs.max_waiting, callbacks=settings.jobs.webhooks.secret is not None),
         weight_of,
+        following,
         runner.ring,
     )
     router = jobs_router(
@@ -73,7 +80,7 @@ async def queued(
         yield routers
         return
     async with _webhooks(settings) as webhooks:
-        works: list[Work] = [watch_depth(stores.jobs, metrics)]
+        works: list[Work] = [following.run(), watch_depth(stores.jobs, metrics)]
         if queues:
             works.append(runner.run())
         if BATCHES in queues:

@@ -1,6 +1,6 @@
 """Where jobs wait, in an order that is fair, and where what became of them is kept."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -66,6 +66,14 @@ class Depth:
     ready: int = 0
     later: int = 0
     running: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Latest:
+    """The number of a job's last event, 0 where there is none yet; of one that has `ended` it is the very last."""
+
+    seq: int
+    ended: bool
 
 
 class Jobs(Protocol):
@@ -144,6 +152,10 @@ class Jobs(Protocol):
 
     async def events(self, tenant: str, job_id: str, *, after: int = 0, limit: int = 1_000) -> tuple[JobEvent, ...]:
         """Those behind `after`, first to last; none of an unknown job."""
+        ...
+
+    async def latest(self, job_ids: Sequence[str]) -> Mapping[str, Latest]:
+        """Of all of these in one look; those that are gone are missing. It is for whoever knows that they may be followed."""
         ...
 
     async def depth(self) -> tuple[Depth, ...]:

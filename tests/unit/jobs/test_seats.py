@@ -111,6 +111,7 @@ async def test_one_that_is_answered_is_left_in_peace() -> None:
 
         flow.jobs.finish = slow  # type: ignore[method-assign, assignment]
         pools.full["stuck"].set()
+        await until_waiting(pools)
         await flow.submitted(0, "small")
         flow.clock.advance(100.0)
         await asyncio.sleep(0.03)

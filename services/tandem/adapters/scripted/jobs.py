@@ -9,7 +9,7 @@ from tandem.domain.job_events import CANCELLED, EXPIRED, LAPSED, begun, ended, p
 from tandem.domain.tenants import Priority
 from tandem.ports.clock import Clock
 from tandem.ports.deliveries import DeliveryState
-from tandem.ports.jobs import MAX_PAGE, MAX_SUBMIT, Depth, JobCursor, JobFilter, JobPage
+from tandem.ports.jobs import MAX_PAGE, MAX_SUBMIT, Depth, JobCursor, JobFilter, JobPage, Latest
 
 
 @dataclass(slots=True)
@@ -188,6 +188,13 @@ class ScriptedJobs:
         if held is None or held.job.tenant != tenant:
             return ()
         return tuple(event for event in self.written.get(job_id, ()) if event.seq > after)[:limit]
+
+    async def latest(self, job_ids: Sequence[str]) -> dict[str, Latest]:
+        """See the port."""
+        self._check()
+        held = [self.held[job_id].job for job_id in job_ids if job_id in self.held]
+        told = {job.id: self.written.get(job.id) for job in held}
+        return {job.id: Latest(events[-1].seq if (events := told[job.id]) else 0, job.ended) for job in held}
 
     async def depth(self) -> tuple[Depth, ...]:
         """See the port."""

@@ -20,7 +20,7 @@ from tandem.domain.job import ANSWERS, Job, JobEvent, Lease, Outcome
 from tandem.domain.job_events import CANCELLED, put_back
 from tandem.domain.tenants import Priority
 from tandem.ports.clock import Clock
-from tandem.ports.jobs import MAX_PAGE, MAX_SUBMIT, Depth, JobCursor, JobFilter, JobPage
+from tandem.ports.jobs import MAX_PAGE, MAX_SUBMIT, Depth, JobCursor, JobFilter, JobPage, Latest
 
 _COLUMNS = JOBS.c
 _EVENTS = JOB_EVENTS.c
@@ -30,6 +30,8 @@ _HELD: Sequence[ColumnElement[Any]] = [
 ]
 # So many are deleted in one transaction: others are let in between.
 _FORGET_AT_ONCE = 500
+# A statement takes so many names and some more.
+_LATEST_AT_ONCE = 1_000
 
 
 class StoredJobs:
@@ -162,6 +164,19 @@ class StoredJobs:
         query = query.order_by(_EVENTS.seq).limit(limit)
         rows = await self._database.read(lambda connection: connection.execute(query).all())
         return tuple(JobEvent(row.kind, bytes(row.data), row.seq, row.at) for row in rows)
+
+    async def latest(self, job_ids: Sequence[str]) -> dict[str, Latest]:
+        """One look into the primary key for each."""
+        last = select(func.max(_EVENTS.seq)).where(_EVENTS.job_id == _COLUMNS.id).scalar_subquery()
+        query = select(_COLUMNS.id, last.label("seq"), _COLUMNS.ended_at)
+        names = list(map(plain, job_ids))
+        parts = [names[first : first + _LATEST_AT_ONCE] for first in range(0, len(names), _LATEST_AT_ONCE)]
+
+        def work(connection: Connection) -> dict[str, Latest]:
+            rows = (row for part in parts for row in connection.execute(query.where(_COLUMNS.id.in_(part))))
+            return {row.id: Latest(row.seq or 0, row.ended_at is not None) for row in rows}
+
+        return await self._database.read(work)
 
     async def depth(self) -> tuple[Depth, ...]:
         """Counted over those that have not ended."""

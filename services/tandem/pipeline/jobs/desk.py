@@ -1,19 +1,16 @@
 """Where jobs are handed in, asked after and called off, by those they belong to."""
 
-import asyncio
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, replace
 
 from tandem.domain.errors import IdempotencyConflict, InvalidRequest, Overloaded, UnknownJob
 from tandem.domain.job import Job, JobEvent
 from tandem.domain.reader import Reader
+from tandem.pipeline.jobs.following import Following
 from tandem.ports.clock import Clock
 from tandem.ports.deliveries import Deliveries, DeliveryState
 from tandem.ports.jobs import JobCursor, JobFilter, JobPage, Jobs
 
-# While somebody follows a job: soon after something came, slower where nothing does.
-_LOOK_S = 0.05
-_SLOWEST_S = 0.5
 _EVENTS_AT_ONCE = 500
 _COUNT_EVERY_S = 1.0
 
@@ -47,6 +44,7 @@ class JobDesk:
         clock: Clock,
         rules: DeskRules,
         weight_of: Callable[[str], float],
+        following: Following,
         ring: Callable[[], None] = lambda: None,
     ) -> None:
         self._jobs = jobs
@@ -54,6 +52,7 @@ class JobDesk:
         self._clock = clock
         self._rules = rules
         self._weight_of = weight_of
+        self._following = following
         self._ring = ring
         # Of each tenant: when its open jobs were counted last, and how many there are since.
         self._counts: dict[str, tuple[float, int]] = {}
@@ -106,26 +105,20 @@ class JobDesk:
         return await self._jobs.cancel(job.tenant, job.id) or job
 
     async def follow(self, job_id: str, reader: Reader, after: int) -> AsyncIterator[JobEvent]:
-        """Its events behind `after`, as they come, up to the last one. Raises `UnknownJob`, also when it is deleted."""
+        """Its events behind `after`, as they come, up to the last one, or until this process leaves: then they are followed
+        elsewhere. Raises `UnknownJob`, also when it is deleted.
+        """
         job = await self._own(job_id, reader)
-        pause_s = _LOOK_S
         while True:
-            found = await self._jobs.events(job.tenant, job.id, after=after, limit=_EVENTS_AT_ONCE)
-            for event in found:
+            for event in (found := await self._jobs.events(job.tenant, job.id, after=after, limit=_EVENTS_AT_ONCE)):
                 yield event
                 if event.kind == "done":
                     return
                 after = event.seq
-            if found:
-                pause_s = _LOOK_S
-                continue
-            # Who came behind the last event waits for nothing; who follows a deleted job neither.
-            if (await self._own(job_id, reader)).ended and not await self._jobs.events(
-                job.tenant, job.id, after=after, limit=1
-            ):
+            # Who came behind the last event waits for nothing; who follows a deleted job is told.
+            if not found and not (await self._following.beyond(job.id, after)):
+                await self._own(job_id, reader)
                 return
-            await asyncio.sleep(pause_s)
-            pause_s = min(_SLOWEST_S, 2 * pause_s)
 
     async def _waiting(self, tenant: str) -> int:
         """About: counting costs more than submitting, and is done once a second."""

@@ -2,13 +2,13 @@
 
 # ruff: noqa: ARG002 - it has its ports' signatures, and looks at nothing
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import NoReturn
 
 from tandem.domain.errors import NotServed
 from tandem.domain.job import ANSWERS, Job, JobEvent, Lease, Outcome
 from tandem.ports.deliveries import Deliveries, Delivery, DeliveryState
-from tandem.ports.jobs import Depth, JobCursor, JobFilter, JobPage, Jobs
+from tandem.ports.jobs import Depth, JobCursor, JobFilter, JobPage, Jobs, Latest
 
 
 class _Unkept:
@@ -67,6 +67,10 @@ class _Unkept:
     ) -> bool:
         """It is lost."""
         return False
+
+    async def latest(self, job_ids: Sequence[str]) -> Mapping[str, Latest]:
+        """They are all gone."""
+        return {}
 
     async def depth(self) -> tuple[Depth, ...]:
         """There is none."""
