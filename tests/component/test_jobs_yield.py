@@ -1,4 +1,4 @@
-"""A job gives its place at the model to whoever waits, and is called off in the middle: with real sockets, in time."""
+"""A job gives its place at the model to whoever waits, is called off in the middle, and let go of: with real sockets, in time."""
 
 import asyncio
 import logging
@@ -18,6 +18,8 @@ from fakes.upstream import Call, Upstream, piece, upstream
 ASKED = {"messages": [{"role": "user", "content": "When?"}]}
 # The goals are one second and a tenth; a machine that others use may take its time between two steps of ours.
 YIELDED_S, CALLED_OFF_S = 1.0, 0.5
+# The time that running requests have to end, by default.
+DRAIN_S = 30.0
 _log = logging.getLogger(__name__)
 
 
@@ -107,3 +109,16 @@ async def test_a_job_that_is_called_off_frees_its_place(tmp_path: Path) -> None:
         assert (await ended(http, job))["status"] == "cancelled"
         async with http.post("/v1/chat/completions", json=ASKED) as reply:
             assert reply.status == 200
+
+
+async def test_whoever_follows_a_job_does_not_hold_up_the_process_that_leaves(tmp_path: Path) -> None:
+    async with (
+        busy(tmp_path / "three") as (_, process, http, job),
+        http.get(f"/v1/jobs/{job['id']}/events") as reply,
+        asyncio.timeout(DRAIN_S / 2),
+    ):
+        assert (await reply.content.readuntil(b"\n\n")).startswith(b"id: 1\n")
+        process.terminate()
+        assert b"event: done" not in await reply.read()
+        # The job's answer never ends: it goes back.
+        assert await asyncio.to_thread(process.wait) == 0
