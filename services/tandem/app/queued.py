@@ -52,7 +52,6 @@ async def queued(
     def weight_of(tenant: str) -> float:
         return policies.of(tenant).weight
 
-
     def welcome() -> bool:
         return not front.lifecycle.leaving
 
