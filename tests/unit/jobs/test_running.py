@@ -158,6 +158,14 @@ async def test_a_job_is_answered_as_its_owner_with_a_receipt() -> None:
     assert flow.counted.told == [("waited", 0.0), ("ended", "succeeded")]
 
 
+async def test_nobody_is_told_the_tokens_of_a_batchs_line() -> None:
+    flow = Flow(Answers())
+    async with flow.runs():
+        done = await flow.until(await flow.submitted(batch_id="batch_1", custom_id="q", line=0), "succeeded")
+    assert flow.events(done) == ["status", "done"]
+    assert flow.answers.asked[0].mode == "batch"
+
+
 async def test_no_more_run_than_there_is_room_for() -> None:
     held = asyncio.Event()
     flow = Flow(Answers(held, held, held), concurrency=2)

@@ -198,7 +198,9 @@ class Attempt:
                         found = event
                     case Token(text):
                         said.append(text)
-                        await told.say(text)
+                        # Nobody follows the lines of a batch: it is written once, with the answer.
+                        if job.batch_id is None:
+                            await told.say(text)
                     case Answered():
                         end = event
         if found is None or end is None:
