@@ -205,6 +205,30 @@ async def test_what_may_pass_is_tried_again_later(error: Exception, counted: boo
         await flow.until(asked, "succeeded")
 
 
+async def test_a_quota_tells_when_there_is_room_however_long_a_job_has_been_tried() -> None:
+    flow = Flow(Answers(RateLimited("quota", retry_after_s=7.0)))
+    asked = await flow.submitted()
+    flow.jobs.held[asked.id].job = replace(asked, started_at=flow.clock.epoch_s() - 4_000.0)
+    async with flow.runs():
+        async with asyncio.timeout(5):
+            while ("back", "rate_limit_exceeded") not in flow.counted.told:
+                await asyncio.sleep(0.002)
+        assert flow.jobs.held[asked.id].wake_at == pytest.approx(flow.clock.epoch_s() + 7.0)
+
+
+async def test_those_that_are_refused_at_once_are_not_tried_as_fast_as_the_store_can() -> None:
+    flow = Flow(Answers(*[RateLimited("quota", retry_after_s=7.0)] * 40))
+    flow.runner = Runner(flow.jobs, flow.attempting, flow.clock, RunnerPolicy(4, look_s=3600.0), worker="w")
+    for number in range(40):
+        await flow.submitted(number)
+    async with flow.runs():
+        async with asyncio.timeout(5):
+            while len(flow.counted.told) < 8:
+                await asyncio.sleep(0.002)
+        await asyncio.sleep(0.03)
+        assert len(flow.answers.asked) == 4, "the others wait for the next look"
+
+
 async def test_what_fails_for_good_says_why() -> None:
     flow = Flow(Answers(ContextTooLong("too long")))
     async with flow.runs():

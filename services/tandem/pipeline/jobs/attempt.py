@@ -11,7 +11,15 @@ import orjson
 
 from tandem.domain.answer import Answered, AnswerEvent, Found
 from tandem.domain.context import Progress, RequestContext
-from tandem.domain.errors import Overloaded, Preempted, StoreBusy, TandemError, UpstreamFailed, UpstreamUnavailable
+from tandem.domain.errors import (
+    Overloaded,
+    Preempted,
+    RateLimited,
+    StoreBusy,
+    TandemError,
+    UpstreamFailed,
+    UpstreamUnavailable,
+)
 from tandem.domain.generation import Token
 from tandem.domain.job import JobEvent, JobFailure, Lease, Outcome
 from tandem.domain.question import Question
@@ -124,6 +132,11 @@ class Attempt:
         return self._of.clock.monotonic_s() - self._began_s if self._progress.stage in _WAITING else None
 
     @property
+    def in_vain(self) -> bool:
+        """It ended by itself without a place at a model: whatever is begun next may well end like it."""
+        return self._why is None and self.waited_s is not None
+
+    @property
     def suspect(self) -> bool:
         """It may be what killed the process that ran it."""
         return self.lease.job.attempts > self._of.policy.most
@@ -217,6 +230,9 @@ class Attempt:
                 await self._back(
                     error.code, min(policy.longest_s, max(_PREEMPTED_S, self._since_s() / 16)), counted=False
                 )
+            case RateLimited():
+                # The quota tells when there is room again, however long it has been tried.
+                await self._back(error.code, max(policy.first_s, error.retry_after_s), counted=False)
             case Overloaded():
                 await self._back(error.code, max(pause_s, error.retry_after_s), counted=False)
             case UpstreamUnavailable():

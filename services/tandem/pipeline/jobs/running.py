@@ -98,7 +98,7 @@ class Runner:
             for attempt in [each for lease in claimed if (each := self._begin(lease)) is not None]:
                 with self._waiting_for_the_store():
                     await attempt.set_apart()
-            # A full hand says that there may be more; an end rings the bell.
+            # A full hand says that there may be more; an end rings the bell, unless it was in vain.
             if len(claimed) < free or free <= 0:
                 # Not `wait_for`, which may lose a cancellation that comes with the bell (until Python 3.12).
                 with contextlib.suppress(TimeoutError):
@@ -153,8 +153,10 @@ class Runner:
         return None
 
     def _ended(self, lease: Lease, task: asyncio.Task[None]) -> None:
-        self._running.pop((lease.job.id, lease.token), None)
-        self._bell.set()
+        ended = self._running.pop((lease.job.id, lease.token), None)
+        # A thousand that are refused at once are not to be tried as fast as the store can: a look at a time will do.
+        if ended is None or not ended[1].in_vain:
+            self._bell.set()
         if not task.cancelled() and (error := task.exception()) is not None:
             # Its lease lapses, and it is tried again: what was not foreseen may pass as well.
             _log.error("a job could not be ended: %s", code_of(error), exc_info=error, extra={"job": lease.job.id})
