@@ -2,13 +2,22 @@
 
 import os
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from pathlib import Path
 
 import psycopg
 import pytest
 
+from fakes.batches import BatchStores
 from fakes.postgres_server import postgres_server
+from tandem.adapters.state import schema
+from tandem.adapters.state.batches import StoredBatches
+from tandem.adapters.state.database import Database
+from tandem.adapters.state.files import StoredFiles
+from tandem.adapters.state.jobs import StoredJobs
+from tandem.adapters.state.postgres import postgres_database
+from tandem.adapters.state.sqlite import sqlite_database
 
 
 @pytest.fixture(scope="session")
@@ -49,3 +58,29 @@ def _database(postgres_url: str) -> Iterator[str]:
         connection.execute(f'CREATE DATABASE "{name}"')
         yield postgres_url.rpartition("/")[0] + f"/{name}"
         connection.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
+
+
+@pytest.fixture(params=["scripted", "sqlite", "postgres"])
+async def stores(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[BatchStores]:
+    """Files, batches and their lines: the doubles, and both databases."""
+    made = BatchStores()
+    if request.param == "scripted":
+        yield made
+        return
+    if request.param == "sqlite":
+        async with sqlite_database(tmp_path / "state.db") as database:
+            yield _stored(made, database)
+        return
+    url = request.getfixturevalue("own_database")
+    async with postgres_database(url, migrates=True) as database:
+        await database.write(schema.upgrade)
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute("TRUNCATE jobs, job_turns, job_events, job_messages, files, file_parts, batches")
+    async with postgres_database(url) as database:
+        yield _stored(made, database)
+
+
+def _stored(made: BatchStores, database: Database) -> BatchStores:
+    made.jobs, made.files = StoredJobs(database, made.clock), StoredFiles(database)
+    made.batches = StoredBatches(database, made.clock)
+    return made

@@ -88,11 +88,15 @@ class Batches(Protocol):
         """Delete those that `lines` tells of one side."""
         ...
 
+    async def tenants(self) -> tuple[str, ...]:
+        """Those that have batches, in order."""
+        ...
+
     async def forget(
         self, tenant: str, *, user: str | None = None, before: float | None = None, ended_before: float | None = None
     ) -> int:
         """Delete those of a user, created before an instant, that ended before an instant: what all of these apply to. With
         none, all of the tenant's. Their lines and what they wrote go along; so does, for a user, the input of every batch that
-        has a line of theirs.
+        has a line of theirs, and with `ended_before` what ended of lines whose batch was deleted while it was read.
         """
         ...

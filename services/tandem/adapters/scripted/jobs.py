@@ -97,7 +97,7 @@ class ScriptedJobs:
         if held is None or held.job.tenant != tenant:
             return None
         if held.job.status == "queued":
-            self._end(held, CANCELLED)
+            self.end(held, CANCELLED)
         elif held.job.status == "running":
             held.job = replace(held.job, stopping=True)
         return held.job
@@ -161,7 +161,7 @@ class ScriptedJobs:
         self._check()
         held = self._held(lease)
         if held is not None:
-            self._end(held, outcome)
+            self.end(held, outcome)
         return held is not None
 
     async def release(
@@ -173,7 +173,7 @@ class ScriptedJobs:
         if held is None:
             return False
         if held.job.stopping:
-            self._end(held, CANCELLED)
+            self.end(held, CANCELLED)
             return True
         held.job = replace(held.job, status="queued", attempts=held.job.attempts - (0 if counted else 1))
         held.token = held.worker = ""
@@ -279,9 +279,9 @@ class ScriptedJobs:
             job = held.job
             over = job.status == "running" and held.until <= now
             if over and job.stopping:
-                self._end(held, CANCELLED)
+                self.end(held, CANCELLED)
             elif (over or job.status == "queued") and job.expires_at is not None and job.expires_at <= now:
-                self._end(held, EXPIRED)
+                self.end(held, EXPIRED)
             elif over:
                 lapsed.append(held)
             elif held.wake_at is not None and held.wake_at <= now:
@@ -295,7 +295,8 @@ class ScriptedJobs:
         self._put(held.job.id, begun(held.job.attempts))
         return Lease(held.job, held.token, held.until)
 
-    def _end(self, held: Held, outcome: Outcome) -> None:
+    def end(self, held: Held, outcome: Outcome) -> None:
+        """Whoever runs it."""
         held.job = replace(
             held.job,
             status=outcome.status,

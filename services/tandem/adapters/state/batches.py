@@ -28,6 +28,7 @@ from tandem.adapters.state.job_ending import end
 from tandem.adapters.state.job_rows import job_of
 from tandem.adapters.state.plain import plain, plain_or_none
 from tandem.adapters.state.tables import BATCHES, FILES, JOB_TURNS, JOBS
+from tandem.adapters.state.tenants import tenants_of
 from tandem.domain.batch import Batch, BatchLease, Side, StoredFile, Tally
 from tandem.domain.errors import UpstreamFailed
 from tandem.domain.job import BATCHES as SHARED_QUEUE
@@ -108,16 +109,18 @@ class StoredBatches:
         if (await self._database.read(lambda connection: connection.execute(due).first())) is None:
             return None
 
-        def work(connection: Connection) -> BatchLease | None:
+        def work(connection: Connection) -> tuple[bytes, str] | None:
             row = connection.execute(due.with_for_update(skip_locked=True)).first()
             if row is None:
                 return None
             token = uuid4().hex
             taken = update(BATCHES).where(_COLUMNS.id == row.id).values(token=token, due_at=now + lease_s)
             connection.execute(taken)
-            return BatchLease(_batch(row.body), token)
+            return row.body, token
 
-        return await self._database.write(work)
+        taken = await self._database.write(work)
+        # Read behind its transaction: one that cannot be read is not to come before all others each time.
+        return None if taken is None else BatchLease(_batch(taken[0]), taken[1])
 
     async def keep(self, lease: BatchLease, batch: Batch, lease_s: float) -> bool:
         """One statement."""
@@ -181,8 +184,10 @@ class StoredBatches:
             query = query.where(*here, _LINES.status == "queued")
             rows = connection.execute(query.limit(most).with_for_update(skip_locked=True)).all()
             end(connection, rows, CANCELLED, now)
-            running = update(JOBS).where(*here, _LINES.status == "running", _LINES.stop_at.is_(None))
-            connection.execute(running.values(stop_at=now))
+            # In one order, so that nobody waits for who waits for them.
+            running = select(_LINES.id).where(*here, _LINES.status == "running", _LINES.stop_at.is_(None))
+            ids = connection.execute(running.order_by(_LINES.id).with_for_update()).scalars().all()
+            connection.execute(update(JOBS).where(_LINES.id.in_(ids)).values(stop_at=now))
             return len(rows)
 
         return await self._database.write(work)
@@ -190,6 +195,10 @@ class StoredBatches:
     async def drop_lines(self, tenant: str, batch_id: str, side: Side) -> None:
         """Some at a time."""
         await self._drop(_LINES.tenant == plain(tenant), _LINES.batch_id == plain(batch_id), *_on(side))
+
+    async def tenants(self) -> tuple[str, ...]:
+        """One look into the index for each."""
+        return await self._database.read(lambda connection: tenants_of(connection, _COLUMNS.tenant))
 
     async def forget(
         self, tenant: str, *, user: str | None = None, before: float | None = None, ended_before: float | None = None
@@ -207,6 +216,11 @@ class StoredBatches:
         ids: Sequence[str] = await self._database.read(lambda connection: connection.execute(query).scalars().all())
         for batch_id in ids:
             await self._forget(tenant, batch_id)
+        if ended_before is not None:
+            whose = exists().where(_COLUMNS.id == _LINES.batch_id)
+            await self._drop(
+                _LINES.tenant == plain(tenant), _LINES.batch_id.is_not(None), _LINES.ended_at < ended_before, ~whose
+            )
         return len(ids)
 
     async def _one(self, *conditions: ColumnElement[bool]) -> Batch | None:

@@ -109,6 +109,10 @@ class _UnkeptBatches:
     async def drop_lines(self, tenant: str, batch_id: str, side: Side) -> None:
         """There is none."""
 
+    async def tenants(self) -> tuple[str, ...]:
+        """Nobody."""
+        return ()
+
     async def forget(
         self, tenant: str, *, user: str | None = None, before: float | None = None, ended_before: float | None = None
     ) -> int:

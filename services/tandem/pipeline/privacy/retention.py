@@ -117,6 +117,7 @@ class Retention:
             self._places.feedback.tenants,
             self._places.jobs.tenants,
             self._places.files.tenants,
+            self._places.batches.tenants,
             *(archive.tenants for archive in self._places.archives.values()),
         ):
             try:
