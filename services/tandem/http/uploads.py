@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 
 from python_multipart.exceptions import FormParserError
-from python_multipart.multipart import MultipartParser, parse_options_header
+from python_multipart.multipart import MultipartCallbacks, MultipartParser, parse_options_header
 from starlette.requests import Request
 
 from tandem.domain.errors import InvalidRequest
@@ -41,23 +41,16 @@ class Upload:
         self._part = _Part()
         self._header = (bytearray(), bytearray())
         self._ready: list[bytes] = []
-        self._found = False
-        self._parser = MultipartParser(
-            options[b"boundary"],
-            {
-                "on_part_begin": self._begin,
-                "on_part_data": self._data,
-                "on_part_end": self._end,
-                "on_header_field": lambda data, start, end: self._header[0].extend(data[start:end]),
-                "on_header_value": lambda data, start, end: self._header[1].extend(data[start:end]),
-                "on_header_end": self._headed,
-                "on_end": lambda: None,
-            },
-        )
+        self._file: _Part | None = None
+        self._whole = False
+        try:
+            self._parser = MultipartParser(options[b"boundary"], self._callbacks())
+        except FormParserError as error:
+            raise InvalidRequest(f"The form cannot be read: {error}.") from error
 
     async def begin(self) -> None:
         """Up to the file. Raises `InvalidRequest` for a form without one."""
-        while not self._found:
+        while self._file is None:
             if not await self._more():
                 raise InvalidRequest("file: the form has no file.", param=_FILE)
 
@@ -78,10 +71,25 @@ class Upload:
             if piece:
                 self._parser.write(piece)
                 return True
-            self._parser.finalize()
         except FormParserError as error:
             raise InvalidRequest(f"The form cannot be read: {error}.") from error
+        if not self._whole:
+            raise InvalidRequest("The form cannot be read: its end is missing.")
         return False
+
+    def _callbacks(self) -> MultipartCallbacks:
+        return {
+            "on_part_begin": self._begin,
+            "on_part_data": self._data,
+            "on_part_end": self._end,
+            "on_header_field": lambda data, start, end: self._header[0].extend(data[start:end]),
+            "on_header_value": lambda data, start, end: self._header[1].extend(data[start:end]),
+            "on_header_end": self._headed,
+            "on_end": self._over,
+        }
+
+    def _over(self) -> None:
+        self._whole = True
 
     def _begin(self) -> None:
         self._parts += 1
@@ -113,11 +121,11 @@ class Upload:
         part = self._part
         if part.name == _FILE and part.filename is not None:
             self._take_file(part)
-            # Whatever else is called so is not the file.
-            self._part = _Part()
         elif part.name:
             self.fields[part.name] = part.value.decode("utf-8", "replace")
 
     def _take_file(self, part: _Part) -> None:
-        if not self._found:
-            self._found, self.filename = True, part.filename or ""
+        if self._file is None:
+            self._file, self.filename = part, part.filename or ""
+        elif part is not self._file:
+            raise InvalidRequest("file: the form has more than one.", hint="Upload them one by one.", param=_FILE)

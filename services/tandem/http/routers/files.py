@@ -110,8 +110,14 @@ def files_router(
 
 async def _for_batches(form: Upload) -> AsyncIterator[bytes]:
     """Fields may come behind the file: only then is it known what that is for."""
+    if "purpose" in form.fields:
+        _check(form)
     async for piece in form.content():
         yield piece
+    _check(form)
+
+
+def _check(form: Upload) -> None:
     purpose = form.fields.get("purpose")
     if purpose != "batch":
         told = "is missing" if purpose is None else f"{purpose[:60]!r} is not known here"

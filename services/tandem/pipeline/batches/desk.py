@@ -63,8 +63,15 @@ class BatchDesk:
 
     async def file_page(self, purpose: Purpose | None, reader: Reader, *, limit: int, after: str | None) -> FilePage:
         """The caller's own, newest first; an admin sees those of all callers whose groups it has."""
-        page = await self.files.page(reader.tenant, caller=_caller(reader), purpose=purpose, limit=limit, after=after)
-        return replace(page, files=tuple(file for file in page.files if reader.owns(file.caller, file.groups)))
+        while True:
+            page = await self.files.page(
+                reader.tenant, caller=_caller(reader), purpose=purpose, limit=limit, after=after
+            )
+            shown = tuple(file for file in page.files if reader.owns(file.caller, file.groups))
+            # An empty page is the last one.
+            if shown or not page.more:
+                return replace(page, files=shown)
+            after = page.files[-1].id
 
     async def content(self, file_id: str, reader: Reader) -> tuple[StoredFile, AsyncIterator[bytes]]:
         """The file, and its bytes some at a time. Raises `UnknownFile`."""
@@ -110,9 +117,12 @@ class BatchDesk:
 
     async def page(self, reader: Reader, *, limit: int, after: str | None) -> tuple[list[BatchTicket], bool]:
         """The caller's own, newest first, and whether there are more; an admin sees those of all whose groups it has."""
-        page: BatchPage = await self.batches.page(reader.tenant, caller=_caller(reader), limit=limit, after=after)
-        shown = [batch for batch in page.batches if reader.owns(batch.caller, batch.groups)]
-        return [await self._ticket(batch) for batch in shown], page.more
+        while True:
+            page: BatchPage = await self.batches.page(reader.tenant, caller=_caller(reader), limit=limit, after=after)
+            shown = [batch for batch in page.batches if reader.owns(batch.caller, batch.groups)]
+            if shown or not page.more:
+                return [await self._ticket(batch) for batch in shown], page.more
+            after = page.batches[-1].id
 
     async def cancel(self, batch_id: str, reader: Reader) -> BatchTicket:
         """What runs is stopped soon; one that is over stays as it is. Raises `UnknownBatch`."""

@@ -1,13 +1,14 @@
 """Batches are moved on: their lines become jobs, and when none of these is left, what came of them becomes files."""
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, replace
 
 from tandem.domain.batch import Batch, BatchFault, BatchLease, BatchStatus, Side, StoredFile, output_id
 from tandem.domain.batch_line import BatchLine
-from tandem.domain.errors import TandemError
+from tandem.domain.errors import IdempotencyConflict, TandemError
 from tandem.domain.job import Job
 from tandem.pipeline.batches.lines import LineReader
 from tandem.ports.batches import Batches
@@ -20,10 +21,16 @@ _LOOK_S = 0.5
 _AFTER_FAULT_S = 2.0
 # Lines are read, submitted and written so many at a time, and others let in between.
 _TOGETHER = 200
+_TOGETHER_BYTES = 4_000_000
 _SLICE_BYTES = 65_536
+# A lease is renewed so many times before it lapses.
+_RENEWALS = 3
+# What has run for long is looked at less often: it ends late by this part of its time.
+_LATE = 0.05
 _STOP_AT_ONCE = 500
 _TOLD_FAULTS = 20
 _SIDES: tuple[Side, ...] = ("output", "errors")
+_DELETED = BatchFault("input_file_not_found", "The input file was deleted.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +41,12 @@ class BatchRules:
     keep_s: float = 30 * 86_400.0
     lease_s: float = 60.0
     open_look_s: float = 1.0
+    longest_look_s: float = 15.0
     stop_look_s: float = 0.2
+
+    def look_again_s(self, age_s: float) -> float:
+        """When lines run since so long."""
+        return min(self.longest_look_s, max(self.open_look_s, _LATE * age_s))
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +81,13 @@ class Supervising:
         lease = await self.batches.claim(self.rules.lease_s)
         if lease is None:
             return False
-        await self._move(lease)
+        try:
+            await self._move(lease)
+        except (TandemError, asyncio.CancelledError) as error:
+            # Whoever is next need not wait until the lease lapses.
+            with contextlib.suppress(TandemError):
+                await self.batches.release(lease, _AFTER_FAULT_S if isinstance(error, TandemError) else 0.0)
+            raise
         return True
 
     async def _move(self, lease: BatchLease) -> None:
@@ -85,7 +103,8 @@ class Supervising:
                 if not await self.batches.any_open(batch):
                     await self._finish(lease, batch)
             case _:
-                look_again_s = self.rules.open_look_s
+                now = self.clock.epoch_s()
+                look_again_s = self.rules.look_again_s(now - (batch.in_progress_at or now))
                 if not await self.batches.any_open(batch):
                     await self._finish(lease, batch)
         # Of one that is over, or another's by now, this tells nothing.
@@ -95,44 +114,72 @@ class Supervising:
         batch = lease.batch
         file = await self.files.file(batch.tenant, batch.input_file_id)
         if file is None:
-            await self._fail(lease, [BatchFault("input_file_not_found", "The input file was deleted.")])
+            await self._fail(lease, batch, [_DELETED])
             return
-        total = 0
+        total = wrong = 0
         faults: list[BatchFault] = []
-        async for line in self._lines(file):
-            total += 1
-            if line.fault is not None:
-                faults.append(BatchFault(line.fault.code, line.fault.message, line.number + 1))
+        kept_s = self.clock.monotonic_s()
+        async for lines in self._lines(file):
+            total += len(lines)
+            for line, fault in ((line, line.fault) for line in lines if line.fault is not None):
+                wrong += 1
+                if wrong <= _TOLD_FAULTS:
+                    faults.append(BatchFault(fault.code, fault.message, line.number + 1))
             if total > self.rules.max_lines:
                 message = f"The file has more than {self.rules.max_lines:,} lines."
-                await self._fail(lease, [BatchFault("too_many_lines", message)])
+                await self._fail(lease, batch, [BatchFault("too_many_lines", message)])
                 return
+            if self.clock.monotonic_s() - kept_s > self.rules.lease_s / _RENEWALS:
+                kept_s = self.clock.monotonic_s()
+                if not await self.batches.keep(lease, batch, self.rules.lease_s):
+                    return
         if not total:
-            await self._fail(lease, [BatchFault("empty_file", "The file has no line.")])
-        elif len(faults) == total:
+            await self._fail(lease, batch, [BatchFault("empty_file", "The file has no line.")])
+        elif wrong == total:
             # Nothing would ever be run: a wrong file rather than wrong lines.
-            await self._fail(lease, faults[:_TOLD_FAULTS])
+            await self._fail(lease, batch, faults)
         else:
             await self._submit(lease, file, total)
 
     async def _submit(self, lease: BatchLease, file: StoredFile, total: int) -> None:
-        batch = lease.batch
-        async for lines in _grouped(line async for line in self._lines(file) if line.number >= lease.batch.read):
+        batch, seen = lease.batch, 0
+        async for lines in _grouped(self._lines(file)):
+            seen += len(lines)
             jobs = []
-            for line in lines:
+            for line in (line for line in lines if line.number >= lease.batch.read):
                 jobs.append(self.prepare(line, batch))
                 await asyncio.sleep(0)
-            await self.jobs.submit(jobs)
-            self.ring()
-            batch = replace(batch, read=lines[-1].number + 1)
+            if not jobs:
+                continue
+            # Before, not after: whoever lost the batch meanwhile adds no line to it.
             if not await self.batches.keep(lease, batch, self.rules.lease_s):
                 return
+            await self._put(jobs)
+            self.ring()
+            batch = replace(batch, read=lines[-1].number + 1)
+        if seen < total:
+            await self._fail(lease, batch, [_DELETED])
+            return
         going = replace(batch, status="in_progress", total=total, in_progress_at=self.clock.epoch_s())
         await self.batches.keep(lease, going, self.rules.lease_s)
 
-    async def _fail(self, lease: BatchLease, faults: Sequence[BatchFault]) -> None:
-        over = replace(lease.batch, status="failed", ended_at=self.clock.epoch_s(), faults=tuple(faults))
-        await self.batches.end(lease, over, ())
+    async def _put(self, jobs: Sequence[Job]) -> None:
+        try:
+            await self.jobs.submit(jobs)
+        except IdempotencyConflict:
+            # Some are there since before this Tandem was started, which reads them otherwise: as they were read first they stay.
+            for job in jobs:
+                with contextlib.suppress(IdempotencyConflict):
+                    await self.jobs.submit([job])
+
+    async def _fail(self, lease: BatchLease, batch: Batch, faults: Sequence[BatchFault]) -> None:
+        now = self.clock.epoch_s()
+        if (await self.batches.tally(batch)).total:
+            # Some lines are among the jobs: they are stopped first, and what came of them is told.
+            stopping = replace(batch, status="cancelling", cancelling_at=now, faults=tuple(faults))
+            await self.batches.keep(lease, stopping, self.rules.lease_s)
+            return
+        await self.batches.end(lease, replace(batch, status="failed", ended_at=now, faults=tuple(faults)), ())
 
     async def _finish(self, lease: BatchLease, batch: Batch) -> None:
         now = self.clock.epoch_s()
@@ -143,7 +190,7 @@ class Supervising:
         tally = await self.batches.tally(batch)
         status: BatchStatus = "completed"
         if batch.status == "cancelling":
-            status = "cancelled"
+            status = "failed" if batch.faults else "cancelled"
         elif tally.expired:
             status = "expired"
         sizes = {side: await self._size(batch, side) for side in _SIDES}
@@ -179,15 +226,13 @@ class Supervising:
     async def _size(self, batch: Batch, side: Side) -> int:
         return sum([len(piece) async for piece in written_lines(self.batches, batch, side, self.render)])
 
-    async def _lines(self, file: StoredFile) -> AsyncIterator[BatchLine]:
+    async def _lines(self, file: StoredFile) -> AsyncIterator[list[BatchLine]]:
         reader = LineReader()
         async for part in self.files.content(file):
             for start in range(0, len(part), _SLICE_BYTES):
-                for line in reader.feed(part[start : start + _SLICE_BYTES]):
-                    yield line
+                yield reader.feed(part[start : start + _SLICE_BYTES])
                 await asyncio.sleep(0)
-        for line in reader.end():
-            yield line
+        yield reader.end()
 
 
 async def written_lines(
@@ -200,12 +245,15 @@ async def written_lines(
         after = max(line.line or 0 for line in lines)
 
 
-async def _grouped(lines: AsyncIterator[BatchLine]) -> AsyncIterator[list[BatchLine]]:
+async def _grouped(pieces: AsyncIterator[list[BatchLine]]) -> AsyncIterator[list[BatchLine]]:
     held: list[BatchLine] = []
-    async for line in lines:
-        held.append(line)
-        if len(held) == _TOGETHER:
-            yield held
-            held = []
+    size = 0
+    async for lines in pieces:
+        for line in lines:
+            held.append(line)
+            size += len(line.body or b"")
+            if len(held) == _TOGETHER or size >= _TOGETHER_BYTES:
+                yield held
+                held, size = [], 0
     if held:
         yield held
