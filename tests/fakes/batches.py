@@ -37,7 +37,8 @@ class BatchStores:
     def file(self, name: str = "file-1", tenant: str = "acme", **more: Any) -> StoredFile:
         """One that was uploaded just now."""
         now = self.clock.epoch_s()
-        return StoredFile(name, f"{name}.jsonl", "batch", now, now + 30 * DAY_S, tenant=tenant, **more)
+        purpose = more.pop("purpose", "batch")
+        return StoredFile(name, f"{name}.jsonl", purpose, now, now + 30 * DAY_S, tenant=tenant, **more)
 
     def batch(self, name: str = "batch_1", tenant: str = "acme", **more: Any) -> Batch:
         """One that was created just now."""
@@ -88,4 +89,4 @@ class BatchStores:
     async def answered(self, most: int = 1) -> None:
         """So many lines, each with its id."""
         for lease in await self.running(most):
-            await self.jobs.finish(lease, Outcome("succeeded", lease.job.id.encode(), receipt_id="rcpt-1"))
+            await self.jobs.finish(lease, Outcome("succeeded", b'"%s"' % lease.job.id.encode(), receipt_id="rcpt-1"))
