@@ -30,6 +30,8 @@ async def test_what_is_created_comes_back_as_it_was(stores: BatchStores) -> None
 async def test_another_tenants_batch_is_not_there(stores: BatchStores) -> None:
     batch = await stores.created(lines=1)
     assert await stores.batches.batch("other", batch.id) is None
+    assert await stores.batches.anybodys(batch.id) == batch
+    assert await stores.batches.anybodys("batch_none") is None
     assert await stores.batches.cancel("other", batch.id) is None
     assert await stores.batches.open("other") == 0
     assert await listed(stores, "other") == []
