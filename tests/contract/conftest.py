@@ -10,10 +10,15 @@ import psycopg
 import pytest
 
 from fakes.batches import BatchStores
+from fakes.job_queue import Queue
 from fakes.postgres_server import postgres_server
+from tandem.adapters.scripted.clock import ScriptedClock
+from tandem.adapters.scripted.deliveries import ScriptedDeliveries
+from tandem.adapters.scripted.jobs import ScriptedJobs
 from tandem.adapters.state import schema
 from tandem.adapters.state.batches import StoredBatches
 from tandem.adapters.state.database import Database
+from tandem.adapters.state.deliveries import StoredDeliveries
 from tandem.adapters.state.files import StoredFiles
 from tandem.adapters.state.jobs import StoredJobs
 from tandem.adapters.state.postgres import postgres_database
@@ -84,3 +89,24 @@ def _stored(made: BatchStores, database: Database) -> BatchStores:
     made.jobs, made.files = StoredJobs(database, made.clock), StoredFiles(database)
     made.batches = StoredBatches(database, made.clock)
     return made
+
+
+@pytest.fixture(params=["scripted", "sqlite", "postgres"])
+async def queue(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Queue]:
+    """Jobs and the messages about them: the double, and both databases."""
+    clock = ScriptedClock()
+    if request.param == "scripted":
+        scripted = ScriptedJobs(clock)
+        yield Queue(scripted, ScriptedDeliveries(scripted, clock), clock)
+        return
+    if request.param == "sqlite":
+        async with sqlite_database(tmp_path / "state.db") as database:
+            yield Queue(StoredJobs(database, clock), StoredDeliveries(database, clock), clock)
+        return
+    url = request.getfixturevalue("own_database")
+    async with postgres_database(url, migrates=True) as database:
+        await database.write(schema.upgrade)
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute("TRUNCATE jobs, job_turns, job_events, job_messages")
+    async with postgres_database(url) as database:
+        yield Queue(StoredJobs(database, clock), StoredDeliveries(database, clock), clock)

@@ -2,72 +2,17 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass, replace
-from pathlib import Path
+from collections.abc import Sequence
+from dataclasses import replace
 
-import psycopg
 import pytest
 
+from fakes.job_queue import DONE, Queue, claimed
 from fakes.jobs import job
-from tandem.adapters.scripted.clock import ScriptedClock
-from tandem.adapters.scripted.deliveries import ScriptedDeliveries
-from tandem.adapters.scripted.jobs import ScriptedJobs
-from tandem.adapters.state import schema
-from tandem.adapters.state.deliveries import StoredDeliveries
-from tandem.adapters.state.jobs import StoredJobs
-from tandem.adapters.state.postgres import postgres_database
-from tandem.adapters.state.sqlite import sqlite_database
 from tandem.domain.errors import DocumentRejected, IdempotencyConflict
-from tandem.domain.job import Job, JobEvent, JobFailure, Outcome
-from tandem.domain.job_events import MOST_TOLD
+from tandem.domain.job import JobEvent, JobFailure, Outcome
 from tandem.domain.tenants import Priority
-from tandem.ports.deliveries import Deliveries
-from tandem.ports.jobs import MAX_SUBMIT, Depth, JobFilter, Jobs, Latest
-
-STORES = ["scripted", "sqlite", "postgres"]
-DONE = Outcome("succeeded", b'{"id":"chatcmpl-1"}', receipt_id="rcpt-1")
-
-
-@dataclass(frozen=True, slots=True)
-class Queue:
-    """A store under test, and its time."""
-
-    jobs: Jobs
-    deliveries: Deliveries
-    clock: ScriptedClock
-
-    def made(self, count: int, tenant: str = "acme", **more: object) -> list[Job]:
-        """So many jobs of a tenant, one after the other."""
-        return [job(number, tenant, at=self.clock.epoch_s(), **more) for number in range(count)]  # type: ignore[arg-type]
-
-    async def kinds(self, one: Job) -> list[str]:
-        """Of its events, in order."""
-        return [event.kind for event in await self.jobs.events(one.tenant, one.id)]
-
-
-@pytest.fixture(params=STORES)
-async def queue(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Queue]:
-    clock = ScriptedClock()
-    if request.param == "scripted":
-        scripted = ScriptedJobs(clock)
-        yield Queue(scripted, ScriptedDeliveries(scripted, clock), clock)
-        return
-    if request.param == "sqlite":
-        async with sqlite_database(tmp_path / "state.db") as database:
-            yield Queue(StoredJobs(database, clock), StoredDeliveries(database, clock), clock)
-        return
-    url = request.getfixturevalue("own_database")
-    async with postgres_database(url, migrates=True) as database:
-        await database.write(schema.upgrade)
-    with psycopg.connect(url, autocommit=True) as connection:
-        connection.execute("TRUNCATE jobs, job_turns, job_events, job_messages")
-    async with postgres_database(url) as database:
-        yield Queue(StoredJobs(database, clock), StoredDeliveries(database, clock), clock)
-
-
-async def claimed(queue: Queue, most: int = 1, worker: str = "w-1", lease_s: float = 30) -> list[str]:
-    return [lease.job.id for lease in await queue.jobs.claim(worker, most, lease_s)]
+from tandem.ports.jobs import MAX_SUBMIT, Depth, JobFilter
 
 
 async def test_what_is_submitted_comes_back_as_it_was(queue: Queue) -> None:
@@ -347,67 +292,6 @@ async def test_what_is_put_back_goes_first_and_counts_where_it_should(queue: Que
     assert retry.kind == "retry" and json.loads(retry.data)["reason"] == "upstream_unavailable"
 
 
-async def test_events_are_numbered_and_can_be_read_on(queue: Queue) -> None:
-    (one,) = queue.made(1)
-    await queue.jobs.submit([one])
-    assert await queue.jobs.events("acme", one.id) == ()
-    (lease,) = await queue.jobs.claim("w-1", 1, 30)
-    assert await queue.jobs.append(lease, [JobEvent("token", b'"a"'), JobEvent("token", b'"b"')])
-    queue.clock.advance(1)
-    assert await queue.jobs.append(lease, [JobEvent("token", b'"c"')])
-    assert await queue.jobs.append(lease, [])
-    told = await queue.jobs.events("acme", one.id)
-    assert [each.seq for each in told] == [1, 2, 3, 4]
-    assert told[3] == JobEvent("token", b'"c"', 4, queue.clock.epoch_s())
-    assert await queue.jobs.events("acme", one.id, after=2) == told[2:]
-    assert await queue.jobs.events("acme", one.id, after=1, limit=1) == told[1:2]
-    assert await queue.jobs.events("other", one.id) == ()
-
-
-async def test_tokens_of_a_void_attempt_are_told_no_more_and_no_number_comes_twice(queue: Queue) -> None:
-    (one,) = queue.made(1)
-    await queue.jobs.submit([one])
-    (lease,) = await queue.jobs.claim("w-1", 1, 30)
-    await queue.jobs.append(lease, [JobEvent("token", b'"a"')] * 3)
-    assert await queue.jobs.release(lease, counted=False, reason="preempted")
-    told = await queue.jobs.events("acme", one.id)
-    assert [(each.seq, each.kind) for each in told] == [(1, "status"), (5, "retry")]
-    # Who had heard of two tokens hears that they are void.
-    assert await queue.jobs.events("acme", one.id, after=3) == told[1:]
-    (again,) = await queue.jobs.claim("w-1", 1, 30)
-    await queue.jobs.append(again, [JobEvent("token", b'"b"')])
-    assert await queue.jobs.finish(again, DONE)
-    told = await queue.jobs.events("acme", one.id, after=5)
-    assert [(each.seq, each.kind) for each in told] == [(6, "status"), (7, "token"), (8, "done")]
-
-
-async def test_however_often_a_job_is_tried_its_events_are_bounded(queue: Queue) -> None:
-    (one,) = queue.made(1)
-    await queue.jobs.submit([one])
-    for _ in range(MOST_TOLD):
-        (lease,) = await queue.jobs.claim("w-1", 1, 30)
-        assert await queue.jobs.release(lease, counted=False, reason="preempted")
-    told = await queue.jobs.events("acme", one.id)
-    assert [each.seq for each in told] == list(range(MOST_TOLD + 1, 2 * MOST_TOLD + 1))
-    assert told[-1].kind == "retry"
-
-
-async def test_the_latest_events_of_many_are_told_in_one_look(queue: Queue) -> None:
-    jobs = queue.made(3)
-    await queue.jobs.submit(jobs)
-    first, second = await queue.jobs.claim("w-1", 2, 30)
-    assert await queue.jobs.append(first, [JobEvent("token", b'"a"')] * 2)
-    assert await queue.jobs.finish(second, DONE)
-    assert await queue.jobs.latest([*(each.id for each in jobs), "job-none"]) == {
-        jobs[0].id: Latest(3, ended=False),
-        jobs[1].id: Latest(2, ended=True),
-        jobs[2].id: Latest(0, ended=False),
-    }
-    assert await queue.jobs.latest([]) == {}
-    many = [f"job-{number}" for number in range(2_500)]
-    assert list(await queue.jobs.latest([*many, jobs[0].id])) == [jobs[0].id]
-
-
 async def test_pages_are_newest_first_and_filtered(queue: Queue) -> None:
     jobs = [replace(each, user="u-1" if each.line else None, caller="key") for each in queue.made(5)]
     jobs = [replace(each, batch_id="b" if number > 2 else None) for number, each in enumerate(jobs)]
@@ -481,67 +365,6 @@ async def test_what_is_forgotten_is_gone_with_all_that_hangs_on_it(queue: Queue)
     await queue.jobs.submit([replace(queue.made(9)[8])])
     assert await queue.jobs.forget("acme", ended_before=queue.clock.epoch_s()) == 1
     assert len((await queue.jobs.page("acme", JobFilter(), limit=10)).jobs) == 1
-
-
-async def test_a_message_is_sent_under_one_id_until_it_arrives(queue: Queue) -> None:
-    (one,) = (replace(each, callback_url="https://example.org/hook") for each in queue.made(1))
-    await queue.jobs.submit([one])
-    assert await queue.deliveries.state("acme", one.id) is None
-    await queue.jobs.cancel("acme", one.id)
-    now = queue.clock.epoch_s()
-    (first,) = await queue.deliveries.claim(5, 30)
-    assert await queue.deliveries.claim(5, 30) == ()
-    assert await queue.deliveries.failed(first, "refused", now + 60)
-    assert not await queue.deliveries.delivered(first)
-    queue.clock.advance(59)
-    assert await queue.deliveries.claim(5, 30) == ()
-    queue.clock.advance(1)
-    (second,) = await queue.deliveries.claim(5, 30)
-    assert second.id == first.id and (first.attempts, second.attempts) == (1, 2)
-    # Its sender is not heard of again.
-    queue.clock.advance(30)
-    (third,) = await queue.deliveries.claim(5, 30)
-    assert not await queue.deliveries.delivered(second)
-    assert await queue.deliveries.delivered(third)
-    state = await queue.deliveries.state("acme", one.id)
-    assert state is not None and (state.status, state.attempts) == ("delivered", 3)
-    assert state.ended_at == queue.clock.epoch_s()
-    queue.clock.advance(1_000)
-    assert await queue.deliveries.claim(5, 30) == ()
-
-
-async def test_messages_of_some_tenants_can_be_left_out(queue: Queue) -> None:
-    for tenant in ("busy", "acme", "other"):
-        (one,) = queue.made(1, tenant, callback_url="https://example.org/hook")
-        await queue.jobs.submit([one])
-        await queue.jobs.cancel(tenant, one.id)
-        queue.clock.advance(1)
-    (sent,) = await queue.deliveries.claim(1, 30, but=["busy"])
-    assert sent.job.tenant == "acme"
-    assert [each.job.tenant for each in await queue.deliveries.claim(9, 30, but=["busy", "other"])] == []
-    assert {each.job.tenant for each in await queue.deliveries.claim(9, 30)} == {"busy", "other"}
-
-
-async def test_a_message_that_is_given_up_is_listed_and_can_be_tried_again(queue: Queue) -> None:
-    jobs = [replace(each, callback_url="https://example.org/hook") for each in queue.made(2)]
-    await queue.jobs.submit(jobs)
-    for each in jobs:
-        await queue.jobs.cancel("acme", each.id)
-    for sent in await queue.deliveries.claim(5, 30):
-        queue.clock.advance(1)
-        assert await queue.deliveries.failed(sent, "410 Gone", None)
-    dead = await queue.deliveries.dead("acme", limit=10)
-    assert [(each.status, each.problem, each.url) for each in dead] == [
-        ("dead", "410 Gone", "https://example.org/hook")
-    ] * 2
-    assert dead[0].ended_at == queue.clock.epoch_s()
-    assert len(await queue.deliveries.dead("acme", limit=1)) == 1
-    assert await queue.deliveries.dead("other", limit=10) == []
-    assert not await queue.deliveries.again("other", jobs[0].id)
-    assert await queue.deliveries.again("acme", jobs[0].id)
-    assert not await queue.deliveries.again("acme", jobs[0].id)
-    (sent,) = await queue.deliveries.claim(5, 30)
-    assert sent.attempts == 1 and sent.job.id == jobs[0].id
 
 
 async def test_a_tenants_open_jobs_are_counted_up_to_a_bound(queue: Queue) -> None:
