@@ -202,16 +202,19 @@ async def features(
         yield retriever, ingestor
 
 
-@asynccontextmanager
-async def predictors(settings: Settings, dense: Opener[Embedder]) -> AsyncIterator[list[tuple[Pool, list[Server]]]]:
-    """The pools with their servers. Without pools in the settings there is one, named default: the predictor by its
-    URL, or the model of this process.
-    """
+def described_pools(settings: Settings) -> tuple[Pool, ...]:
+    """Without pools in the settings there is one, named default: the predictor by its URL, or the model of this process."""
     peer = settings.predictor
     alone = Endpoint(url=peer.url, protocol=peer.protocol, model=peer.model, api_key=peer.api_key)
-    pools = settings.pools or (
+    return settings.pools or (
         Pool(name="default", endpoints=(alone,), model=peer.declared, admission=settings.admission),
     )
+
+
+@asynccontextmanager
+async def predictors(settings: Settings, dense: Opener[Embedder]) -> AsyncIterator[list[tuple[Pool, list[Server]]]]:
+    """The pools with their servers."""
+    pools = described_pools(settings)
     async with shared(engine(settings, dense)) as inside, AsyncExitStack() as stack:
         yield [
             (pool, [await stack.enter_async_context(server(settings, one, inside)) for one in pool.endpoints])

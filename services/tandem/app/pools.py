@@ -86,10 +86,11 @@ def _pool(
         probe=endpoints.probe,
         clock=clock,
     )
-    return Pool(_policy(described), endpoints, _turnstile(described.admission), waking, _card(described.model))
+    return Pool(pool_policy(described), endpoints, _turnstile(described.admission), waking, _card(described.model))
 
 
-def _policy(described: PoolSettings) -> PoolPolicy:
+def pool_policy(described: PoolSettings) -> PoolPolicy:
+    """What is configured for it, in the domain's units."""
     spill, caps = described.spill, described.caps
     return PoolPolicy(
         name=described.name,

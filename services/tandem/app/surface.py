@@ -118,12 +118,7 @@ class Surface:
             dispatch,
             templates,
             clock,
-            AnswerDefaults(
-                prompt=templates.known(self.settings.prompt),
-                max_tokens=self.settings.predictor.max_tokens,
-                passage_tokens=wanted.max_passage_tokens,
-                retrieves=wanted.enabled,
-            ),
+            answer_defaults(self.settings, templates),
             quotas,
             caching.answers(self.settings.cache, metrics),
             rewording(self.settings, clock),
@@ -205,6 +200,16 @@ class Surface:
             tracer=self.tracer,
             access=settings.log.access(),
         )
+
+
+def answer_defaults(settings: Settings, templates: Templates) -> AnswerDefaults:
+    """What holds for answers when the request says nothing. Raises `UnknownPrompt`."""
+    return AnswerDefaults(
+        prompt=templates.known(settings.prompt),
+        max_tokens=settings.predictor.max_tokens,
+        passage_tokens=settings.retrieval.max_passage_tokens,
+        retrieves=settings.retrieval.enabled,
+    )
 
 
 @asynccontextmanager

@@ -35,6 +35,10 @@ class PoolPolicy:
     cost_per_day: float | None = None
     answers: bool = True
 
+    def cost(self, prompt_tokens: int, answer_tokens: int) -> float:
+        """What so many tokens cost here."""
+        return prompt_tokens * self.input_cost + answer_tokens * self.output_cost
+
 
 @dataclass(frozen=True, slots=True)
 class PoolView:
@@ -260,4 +264,4 @@ def conversation_key(tenant: str, first_message: str) -> str:
 
 
 def _price(pool: PoolPolicy, prompt_tokens: int, answer_tokens: int) -> tuple[int, float]:
-    return prompt_tokens + answer_tokens, prompt_tokens * pool.input_cost + answer_tokens * pool.output_cost
+    return prompt_tokens + answer_tokens, pool.cost(prompt_tokens, answer_tokens)

@@ -96,7 +96,8 @@ class Answering:
     async def _answered(
         self, question: Question, context: RequestContext, account: Account
     ) -> AsyncIterator[AsyncIterator[AnswerEvent]]:
-        asked = self._asked(question, context)
+        # Nobody waits for what is not asked online.
+        asked = asked_of(question, self._defaults, self._rewording, background=context.mode != "online")
         context.progress.stage = "queue"
         async with self._entrance.entered(asked, context) as (bill, admitted):
             account.admitted = admitted
@@ -156,25 +157,6 @@ class Answering:
             return _Ground(retrieval, asked, account.template, None)
         prompt = self._templates.render(account.template, asked, retrieval.passages, question.conversation)
         return _Ground(retrieval, asked, account.template, prompt)
-
-    def _asked(self, question: Question, context: RequestContext) -> Asked:
-        """What the request may take, before any work is done for it."""
-        told = _characters(question.conversation) + len(question.text)
-        passages = reworded = 0
-        if self._defaults.retrieves:
-            passages = self._defaults.passage_tokens
-            reworded = self._rewording.tokens(question.text, question.conversation, question.retrieval)
-        first = question.conversation[0].content if question.conversation else question.text
-        return Asked(
-            collection=question.retrieval.collection,
-            prompt_tokens=told // _CHARS_PER_TOKEN + passages + reworded,
-            answer_tokens=question.sampling.max_tokens or self._defaults.max_tokens,
-            opening=first,
-            follows=bool(question.conversation),
-            model=question.model,
-            # Nobody waits for those.
-            background=context.mode != "online",
-        )
 
     def _abstain(self, found: Found, timings: dict[str, float], account: Account) -> AsyncIterator[AnswerEvent]:
         """Nothing relevant was found: the model is not even asked, so its judgement cannot be wrong."""
@@ -271,6 +253,29 @@ class Answering:
                 yield
         except TimeoutError as error:
             raise DeadlineExceeded(name) from error
+
+
+def asked_of(question: Question, defaults: AnswerDefaults, rewording: Rewording, *, background: bool) -> Asked:
+    """What the request may take, before any work is done for it."""
+    passages = reworded = 0
+    if defaults.retrieves:
+        passages = defaults.passage_tokens
+        reworded = rewording.tokens(question.text, question.conversation, question.retrieval)
+    first = question.conversation[0].content if question.conversation else question.text
+    return Asked(
+        collection=question.retrieval.collection,
+        prompt_tokens=told_tokens(question) + passages + reworded,
+        answer_tokens=question.sampling.max_tokens or defaults.max_tokens,
+        opening=first,
+        follows=bool(question.conversation),
+        model=question.model,
+        background=background,
+    )
+
+
+def told_tokens(question: Question) -> int:
+    """What the question and its conversation add to a prompt, by an estimate."""
+    return (_characters(question.conversation) + len(question.text)) // _CHARS_PER_TOKEN
 
 
 def _characters(messages: Sequence[Message]) -> int:

@@ -10,11 +10,6 @@ from fastapi import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope
 
-from tandem.domain.answer import Answered, Found
-from tandem.domain.context import RequestContext
-from tandem.domain.errors import UpstreamFailed
-from tandem.domain.generation import Token
-from tandem.domain.question import Question
 from tandem.http.answer_stream import AnswerStream
 from tandem.http.answering import AnswerMeter, Answers
 from tandem.http.direct import DirectRouter
@@ -26,6 +21,7 @@ from tandem.http.reply import json_reply
 from tandem.http.wire.chat_answer import ChatCompletion, Stamp, whole_answer
 from tandem.http.wire.chat_request import ChatRequest
 from tandem.http.wire.errors import BEHIND, faults
+from tandem.pipeline.whole import whole
 from tandem.ports.clock import Clock
 
 ALIAS = "tandem"
@@ -70,7 +66,7 @@ def chat_router(
             )
         left_s = None if context.deadline_s is None else context.deadline_s - clock.monotonic_s()
         found, text, end = await while_wanted(
-            _whole(answering, question, context), receive, left_s=left_s, stage="answering"
+            whole(answering, question, context), receive, left_s=left_s, stage="answering"
         )
         meter.answered(end.outcome)
         return json_reply(whole_answer(stamp, found, text, end))
@@ -90,21 +86,3 @@ def chat_router(
 
     router.lanes["POST", path] = lane
     return router
-
-
-async def _whole(answering: Answers, question: Question, context: RequestContext) -> tuple[Found, str, Answered]:
-    found: Found | None = None
-    end: Answered | None = None
-    pieces: list[str] = []
-    async with answering.answer(question, context) as events:
-        async for event in events:
-            match event:
-                case Found():
-                    found = event
-                case Token(text):
-                    pieces.append(text)
-                case Answered():
-                    end = event
-    if found is None or end is None:
-        raise UpstreamFailed("The answer was cut short.")
-    return found, "".join(pieces), end

@@ -1,26 +1,13 @@
 """Answers of this process, heard to their end."""
 
-from collections.abc import AsyncIterator
-from contextlib import AbstractAsyncContextManager
-from typing import Protocol
-
-from tandem.domain.answer import AnswerEvent, Found
+from tandem.domain.answer import Found
 from tandem.domain.context import RequestContext
 from tandem.domain.errors import UpstreamFailed
 from tandem.domain.generation import Token
 from tandem.domain.question import Question
+from tandem.pipeline.whole import Answers
 from tandem.ports.answerer import WholeAnswer
 from tandem.ports.clock import Clock
-
-
-class Answers(Protocol):
-    """The flow that every serving mode takes, `pipeline/answering.py`."""
-
-    def answer(
-        self, question: Question, context: RequestContext
-    ) -> AbstractAsyncContextManager[AsyncIterator[AnswerEvent]]:
-        """`Found`, tokens, `Answered`."""
-        ...
 
 
 class WholeAnswers:

@@ -87,6 +87,34 @@ class AttemptPolicy:
         pause_s: float = min(self.longest_s, max(self.first_s * 4.0 ** max(0, attempts - 1), since_s / 4))
         return pause_s * (1 + chance / 4)
 
+    def after(self, error: TandemError, attempts: int, since_s: float, chance: float) -> "Pause | None":
+        """Before it is tried again; None where that is of no use. The times are as for `pause_s`."""
+        pause_s = self.pause_s(attempts, since_s, chance)
+        match error:
+            case Preempted():
+                # The later, the longer: it may be the wrong time of the day.
+                return Pause(min(self.longest_s, max(_PREEMPTED_S, since_s / 16)), counted=False)
+            case RateLimited():
+                # The quota tells when there is room again, however long it has been tried.
+                return Pause(max(self.first_s, error.retry_after_s), counted=False)
+            case Overloaded():
+                return Pause(max(pause_s, error.retry_after_s), counted=False)
+            case UpstreamUnavailable():
+                return Pause(max(pause_s, error.retry_after_s or 0.0), counted=False)
+            # A broken stream is final online, since its beginning was sent; here nobody has seen it.
+            case _ if (error.retryable or isinstance(error, UpstreamFailed)) and attempts < self.most:
+                return Pause(pause_s, counted=True)
+            case _:
+                return None
+
+
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """How long, and whether the attempt before it counted."""
+
+    seconds: float
+    counted: bool
+
 
 @dataclass(frozen=True, slots=True)
 class Attempting:
@@ -223,26 +251,11 @@ class Attempt:
         return Outcome("succeeded", result, receipt_id=receipt)
 
     async def _failed(self, error: TandemError, receipt: str) -> None:
-        job, policy, pause_s = self.lease.job, self._of.policy, self._pause_s()
-        match error:
-            case Preempted():
-                # The later, the longer: it may be the wrong time of the day.
-                await self._back(
-                    error.code, min(policy.longest_s, max(_PREEMPTED_S, self._since_s() / 16)), counted=False
-                )
-            case RateLimited():
-                # The quota tells when there is room again, however long it has been tried.
-                await self._back(error.code, max(policy.first_s, error.retry_after_s), counted=False)
-            case Overloaded():
-                await self._back(error.code, max(pause_s, error.retry_after_s), counted=False)
-            case UpstreamUnavailable():
-                await self._back(error.code, max(pause_s, error.retry_after_s or 0.0), counted=False)
-            # A broken stream is final online, since its beginning was sent; here nobody has seen it.
-            case _ if (error.retryable or isinstance(error, UpstreamFailed)) and job.attempts < policy.most:
-                await self._back(error.code, pause_s, counted=True)
-            case _:
-                failure = JobFailure(error.code, error.message)
-                await self._end(Outcome("failed", failure=failure, receipt_id=receipt))
+        pause = self._of.policy.after(error, self.lease.job.attempts, self._since_s(), self._of.random())
+        if pause is not None:
+            await self._back(error.code, pause.seconds, counted=pause.counted)
+            return
+        await self._end(Outcome("failed", failure=JobFailure(error.code, error.message), receipt_id=receipt))
 
     def _since_s(self) -> float:
         """Since it was begun for the first time."""
