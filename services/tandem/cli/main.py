@@ -6,6 +6,8 @@ import typer
 
 from tandem.cli import (
     ask,
+    batch,
+    batch_work,
     collections,
     config,
     conformance,
@@ -51,6 +53,8 @@ app.add_typer(db.app, name="db")
 app.add_typer(spool.app, name="spool")
 app.command("doctor")(doctor.doctor)
 app.add_typer(jobs.app, name="jobs")
+batch.app.command("work")(batch_work.work)
+app.add_typer(batch.app, name="batch")
 app.command("health")(health.health)
 app.command("status")(status.status)
 app.command("version")(version.version)

@@ -27,10 +27,7 @@ def settings_for(
     if data_dir is not None:
         overrides["data_dir"] = data_dir
     settings = load_settings(config, **overrides)
-    if url is None and settings.retriever.url is None and settings.vectors.url is None:
-        url = running_on(settings.data_dir)
-        if url is not None:
-            err.print(f"[dim]The store under {settings.data_dir} is served by {url}; going through it.[/]")
+    url = url or served_by(settings)
     if url is None:
         return settings
     peer = settings.retriever.model_copy(
@@ -42,6 +39,16 @@ def settings_for(
         }
     )
     return settings.model_copy(update={"retriever": peer})
+
+
+def served_by(settings: Settings) -> str | None:
+    """URL of the running Tandem that has the embedded store of these settings, if any; that is said."""
+    if settings.retriever.url is not None or settings.vectors.url is not None:
+        return None
+    url = running_on(settings.data_dir)
+    if url is not None:
+        err.print(f"[dim]The store under {settings.data_dir} is served by {url}; going through it.[/]")
+    return url
 
 
 @asynccontextmanager

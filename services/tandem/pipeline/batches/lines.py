@@ -8,7 +8,7 @@ invalid_url           not the batch's endpoint
 invalid_body          no JSON object
 """
 
-from collections.abc import MutableMapping
+from collections.abc import Mapping, MutableMapping
 from typing import Any
 
 import orjson
@@ -46,6 +46,16 @@ def read_line(number: int, raw: bytes, seen: MutableMapping[str, int], endpoint:
     if isinstance(body, LineFault):
         return BatchLine(number, custom_id, None, body)
     return BatchLine(number, custom_id, body)
+
+
+def with_defaults(body: bytes, defaults: Mapping[str, str]) -> bytes:
+    """The request with what it leaves open of its `tandem` object."""
+    told = orjson.loads(body)
+    asked = told.get("tandem") or {}
+    if not defaults or not isinstance(asked, dict):
+        return body
+    missing = {name: value for name, value in defaults.items() if asked.get(name) is None}
+    return orjson.dumps({**told, "tandem": {**asked, **missing}})
 
 
 class LineReader:

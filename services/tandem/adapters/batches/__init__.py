@@ -1,0 +1,1 @@
+"""Batches as files on this disk."""
