@@ -23,12 +23,14 @@ CAP = "daily_cap"
 AWAY = "unavailable"
 EXPIRED = "expired"
 CANCELLED = "cancelled"
+INCOMPLETE = "incomplete"
 _WHY = {
     BUDGET: "this run has cost as much as --max-cost allows",
     CAP: "the daily cap of every pool that may answer is spent; there is room again after midnight, UTC",
     AWAY: "the model cannot be reached",
     EXPIRED: "the batch has expired",
     CANCELLED: "the batch was cancelled",
+    INCOMPLETE: "the batch has ended, and not every line has a result",
     INTERRUPTED: "interrupted",
 }
 
@@ -70,6 +72,8 @@ def answered(request: Request, work: Answering, estimator: Estimator | None, out
         with shown(plan.tally) as progress:
             going = Going(request, plan, file, answers, failures, progress)
             stopped = run(_awaited(work(going))) if plan.tally.todo else None
+            if stopped is None and plan.tally.left:
+                stopped = INCOMPLETE
             seconds = progress.seconds
     _tell(request, plan, seconds, stopped, output)
 
@@ -116,5 +120,5 @@ def _tell(request: Request, plan: Plan, seconds: float, stopped: str | None, out
         err.print(f"[bold red]stopped:[/] {_WHY[stopped]}{again}")
     if stopped == INTERRUPTED:
         raise typer.Exit(130)
-    if stopped is not None or tally.left or tally.failed or tally.failed_before:
+    if stopped is not None or tally.failed or tally.failed_before:
         raise typer.Exit(1)

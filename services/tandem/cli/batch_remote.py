@@ -70,14 +70,23 @@ class _There:
         if self._going.request.overwrite:
             self._note.remove()
         with signals(self._left.set, self._end.set):
-            batch_id = self._note.read(self._url)
-            if batch_id is not None:
-                self._going.shown.say(f"going on with {batch_id} at {self._url}")
-                stopped = await self._finished(batch_id)
+            before = self._note.read(self._url)
+            if before is not None and await self._known(before):
+                self._going.shown.say(f"going on with {before} at {self._url}")
+                stopped = await self._finished(before)
                 if stopped is not None:
                     return stopped
             batch_id = await self._submitted()
             return None if batch_id is None else await self._finished(batch_id)
+
+    async def _known(self, batch_id: str) -> bool:
+        try:
+            await self._far.batch(batch_id)
+        except InvalidRequest:
+            # Deleted there, or another Tandem by now.
+            self._going.shown.say(f"{batch_id} is not known at {self._url} any more; what is left is sent again")
+            return False
+        return True
 
     async def _submitted(self) -> str | None:
         """Whole lines go there, the others fail here; None where there are no whole ones."""
@@ -121,7 +130,9 @@ class _There:
         self._note.remove()
         if self._end.is_set():
             return INTERRUPTED
-        return {"expired": EXPIRED, "cancelled": CANCELLED}.get(batch["status"])
+        if batch["status"] == "completed":
+            return None
+        return EXPIRED if batch["status"] == "expired" else CANCELLED
 
     async def _ended(self, batch_id: str) -> Mapping[str, Any] | None:
         """None when it was left to itself."""
@@ -191,10 +202,14 @@ class _There:
         if result is None:
             raise UpstreamFailed("A line of the batch's files cannot be read.", hint="Is it a Tandem of this version?")
         earlier, tally = going.plan.earlier, going.plan.tally
-        if result.unread and result.number is not None:
-            if result.number in earlier.faulty:
+        if result.unread:
+            # Lines are counted otherwise there: only whole ones were sent.
+            number = going.plan.contents.number(result.custom_id)
+            number = result.number if number is None else number
+            if number is None or number in earlier.faulty:
                 return
-            earlier.faulty[result.number] = result.code
+            earlier.faulty[number] = result.code
+            raw = _numbered(raw, number)
         elif (
             result.custom_id is None
             or going.plan.contents.number(result.custom_id) is None
@@ -213,6 +228,12 @@ class _There:
             earlier.failed[result.custom_id] = result
         going.failed.append(raw)
         tally.failed += 1
+
+
+def _numbered(raw: bytes, number: int) -> bytes:
+    told = orjson.loads(raw)
+    told["error"]["line"] = number + 1
+    return orjson.dumps(told, option=orjson.OPT_APPEND_NEWLINE)
 
 
 def _why(batch: Mapping[str, Any]) -> str:

@@ -110,13 +110,13 @@ class ResultFile:
             at = 0
             for raw in file:
                 whole = raw.endswith(b"\n")
-                if not whole and read_result(raw) is None and _ours(raw):
+                if not whole and read_result(raw) is not None:
+                    # An editor left out the break.
+                    _write(self._handle, b"\n")
+                elif not whole and _ours(raw):
                     # Killed while it was written.
                     os.ftruncate(self._handle, at)
                     return
-                if not whole:
-                    # An editor left out the break.
-                    _write(self._handle, b"\n")
                 at += len(raw)
                 if raw.strip():
                     yield raw if whole else raw + b"\n"

@@ -1,7 +1,7 @@
 """One line of a batch is answered as it would be online, and waits for what may pass."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from tandem.domain.answer import Answered, Found
@@ -34,6 +34,7 @@ class LineAnswering:
     random: Callable[[], float]
     new_id: Callable[[], str]
     groups: tuple[str, ...] = ()
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
 
     async def answer(self, body: bytes, request_id: str) -> LineAnswer:
         """Within the policy's `timeout_s`, pauses included. Raises what a request online is refused with, and at once
@@ -52,7 +53,7 @@ class LineAnswering:
                 if pause is None or _spent(error) or since_s + pause.seconds >= self.policy.timeout_s:
                     raise
                 attempts -= 0 if pause.counted else 1
-                await asyncio.sleep(pause.seconds)
+                await self.sleep(pause.seconds)
 
     async def _attempt(self, question: Question, request_id: str, deadline_s: float) -> LineAnswer:
         receipt = f"rcpt-{self.new_id()}"
