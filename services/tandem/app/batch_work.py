@@ -27,7 +27,7 @@ async def work_on(settings: Settings, batch_id: str, say: Callable[[str], None])
 
     Raises `ConfigurationError` for a configuration without a shared queue or a model, `UnknownBatch`.
     """
-    check_answering_worker(settings)
+    check_answering_worker(settings, [own_queue(batch_id)])
     leave = asyncio.Event()
     async with surface(settings, Lifecycle(), "worker") as back, answerers(settings, back) as behind:
         batches = behind.keeping.stores.batches

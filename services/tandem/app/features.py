@@ -174,13 +174,16 @@ class SyncedSource(Group):
 
 
 INGEST: Literal["ingest"] = "ingest"
+QUESTIONS: Literal["questions"] = "questions"
 
 
 class Worker(Group):
     """A process for what nobody waits for: `--target worker`. In `all` the same goes on inside."""
 
-    queues: frozenset[Literal["ingest", "answers", "batches"]] = Field(default=frozenset({"ingest"}), min_length=1)
-    """What it takes on: `ingest` keeps `ingestion.sources`, `answers` answers jobs, `batches` the lines of batches. Gateways answer what no worker takes on."""
+    queues: frozenset[Literal["ingest", "answers", "batches", "questions"]] = Field(
+        default=frozenset({"ingest"}), min_length=1
+    )
+    """What it takes on: `ingest` keeps `ingestion.sources`, `answers` answers jobs, `batches` the lines of batches, `questions` those of topics. Gateways answer what no worker takes on."""
     peers: str | None = None
     """A name with the addresses of all workers, such as a headless Service: they share the documents. Unset: there is one."""
     address: str | None = None

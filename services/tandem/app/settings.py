@@ -17,6 +17,7 @@ from tandem.app.monitoring import Monitor
 from tandem.app.privacy import Privacy
 from tandem.app.quality import Quality
 from tandem.app.state import State
+from tandem.app.streams import QuestionStream, check_streams
 from tandem.app.telemetry import Telemetry
 from tandem.app.traffic import Admission, CollectionPolicy, ModelPolicy, Pool, Resilience, TenantPolicy
 from tandem.domain.errors import ConfigurationError
@@ -141,6 +142,8 @@ class Settings(BaseSettings):
     quality: Quality = Quality()
     jobs: Jobs = Jobs()
     batches: Batches = Batches()
+    questions: tuple[QuestionStream, ...] = ()
+    """Topics of questions that are answered into other topics."""
     monitor: Monitor = Monitor()
     state: State = State()
     privacy: Privacy = Privacy()
@@ -178,6 +181,11 @@ class Settings(BaseSettings):
             # Nothing could be answered: a slip of the pen rather than a wish.
             if allowed is not None and not allowed & regions:
                 raise ValueError(f"{name}.regions names no region of a pool; they are in {', '.join(sorted(regions))}")
+        return self
+
+    @model_validator(mode="after")
+    def _streams_fit(self) -> Self:
+        check_streams(self.questions)
         return self
 
     def on_loopback(self) -> bool:

@@ -1,29 +1,30 @@
 """What one process can be: the same parts, glued as a monolith or as services."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, nullcontext
 from dataclasses import dataclass
 
 from starlette.types import ASGIApp
 
 from tandem.app import caching, entry, parts
-from tandem.app.answerers import answerers
+from tandem.app.answerers import Answerers, answerers
 from tandem.app.beside import beside
-from tandem.app.features import INGEST
+from tandem.app.features import INGEST, QUESTIONS
 from tandem.app.kept import own_stores
 from tandem.app.questions import watched_questions
 from tandem.app.queued import queued
 from tandem.app.settings import Settings
+from tandem.app.streamed import asked_by_streams
 from tandem.app.surface import Surface, surface
 from tandem.app.working import watching, working
 from tandem.domain.errors import ConfigurationError, TandemError
 from tandem.domain.generation import ModelCard
 from tandem.domain.job import ANSWERS, BATCHES
-from tandem.http.lifecycle import Lifecycle
+from tandem.http.lifecycle import Lifecycle, State
 from tandem.ports.ingestor import Ingestor
 
 # What people wait for more comes first.
-_QUEUES = (ANSWERS, BATCHES)
+_QUEUES = (ANSWERS, BATCHES, QUESTIONS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +64,7 @@ async def _answers(
         entry.identity(settings, front.target, front.metrics) as identity,
         meanwhile(behind.ingestor),
         queued(settings, front, behind, queues) as jobs,
+        _streams(settings, front, behind, queues),
     ):
         app = front.answers(behind, identity, embed, jobs)
         yield Opened(app, behind.ingestor, await model_name(behind.dispatch.models))
@@ -131,13 +133,14 @@ async def worker(settings: Settings, lifecycle: Lifecycle) -> AsyncIterator[Open
     queues = [queue for queue in _QUEUES if queue in settings.worker.queues]
     if not queues and not settings.ingestion.sources:
         raise ConfigurationError(
-            "A worker has nothing to do.", hint="List places in ingestion.sources, or answers in worker.queues."
+            "A worker has nothing to do.", hint="List places in ingestion.sources, or `answers` in worker.queues."
         )
     async with surface(settings, lifecycle, "worker") as back, AsyncExitStack() as stack:
         if queues:
-            check_answering_worker(settings)
+            check_answering_worker(settings, queues)
             behind = await stack.enter_async_context(answerers(settings, back))
             await stack.enter_async_context(queued(settings, back, behind, queues))
+            await stack.enter_async_context(_streams(settings, back, behind, queues))
             ingestor = behind.ingestor
         else:
             dense = await stack.enter_async_context(parts.shared(parts.embedder(settings)))
@@ -172,9 +175,20 @@ TARGETS: Mapping[str, Target] = {
 }
 
 
-def check_answering_worker(settings: Settings) -> None:
+def _streams(
+    settings: Settings, front: Surface, behind: Answerers, queues: Sequence[str]
+) -> AbstractAsyncContextManager[None]:
+    if QUESTIONS not in queues:
+        return nullcontext()
+    # Not before the documents named at start are in.
+    return asked_by_streams(settings, behind.answering, front.metrics, lambda: front.lifecycle.state is State.ready)
+
+
+def check_answering_worker(settings: Settings, queues: Sequence[str]) -> None:
     """Raises `ConfigurationError` where there is no queue to answer from, or nobody to ask."""
     _check_model(settings, "worker that answers")
+    if set(queues) <= {QUESTIONS}:
+        return
     if settings.state.url is None or not settings.jobs.enabled:
         raise ConfigurationError(
             "A worker that answers needs the queue that gateways fill.",

@@ -18,6 +18,7 @@ class Queue(StrEnum):
     ingest = "ingest"
     answers = "answers"
     batches = "batches"
+    questions = "questions"
 
 
 def serve(

@@ -8,7 +8,7 @@ from tandem.domain.span import SpanContext
 from tandem.domain.viewer import Viewer
 
 # Which way of serving asks.
-Mode = Literal["online", "async", "batch"]
+Mode = Literal["online", "async", "batch", "stream"]
 DEFAULT_TENANT = "default"
 
 

@@ -244,6 +244,39 @@ class Metrics(Reports):
             ["queue", "state"],
             registry=self.registry,
         )
+        self.stream_questions = self._counter(
+            "tandem_stream_questions",
+            "Questions of a stream that are done: answered, or the code of the error.",
+            "stream",
+            "outcome",
+        )
+        self.stream_put_back = self._counter(
+            "tandem_stream_put_back", "Attempts at questions of a stream that are made again.", "stream", "reason"
+        )
+        self.stream_seconds = self._histogram(
+            "tandem_stream_seconds",
+            "From when a question was written to its topic until its answer was committed.",
+            _ROUND_S,
+            "stream",
+        )
+        self.stream_open = Gauge(
+            "tandem_stream_open",
+            "1 while the stream is open; 0 while it is waited for.",
+            ["stream"],
+            registry=self.registry,
+        )
+        self.stream_taken = Gauge(
+            "tandem_stream_taken",
+            "Questions that this process has in hand, answered but not published too.",
+            ["stream"],
+            registry=self.registry,
+        )
+        self.stream_behind = Gauge(
+            "tandem_stream_behind",
+            "About how many records of this process's partitions have no answer yet; markers of transactions count.",
+            ["stream"],
+            registry=self.registry,
+        )
         self.judge_tokens = self._counter("tandem_judge_tokens", "Tokens that judging took.")
         self.judge_cost = self._counter("tandem_judge_cost", "What it cost, in the currency of the configured prices.")
         self.question_drift = Gauge(

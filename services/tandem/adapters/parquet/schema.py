@@ -48,7 +48,7 @@ COLUMNS: tuple[Column, ...] = (
     Column("id", "VARCHAR", "id", "The receipt's id."),
     Column("request_id", "VARCHAR", "request_id", "`x-request-id`."),
     Column("began_at", "TIMESTAMPTZ", "timing.began_at", "When the request arrived, UTC.", microseconds),
-    Column("mode", "VARCHAR", "mode", "online, async or batch."),
+    Column("mode", "VARCHAR", "mode", "online, async, batch or stream."),
     Column(
         "outcome", "VARCHAR", "outcome", "answered, abstained, ungrounded, refused, failed, client_closed, cancelled."
     ),

@@ -12,7 +12,7 @@ from urllib.parse import unquote_to_bytes
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from tandem.domain.errors import InvalidRequest
-from tandem.domain.span import Attribute, SpanContext
+from tandem.domain.span import Attribute, SpanContext, sent_span
 from tandem.domain.steps import Place, Work, enter, leave
 from tandem.http.access_log import AccessLog
 from tandem.http.access_rule import AccessRule
@@ -26,13 +26,6 @@ from tandem.ports.tracer import Served, Tracer
 
 _log = logging.getLogger("tandem.http")
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._:@/+=-]{1,128}")
-# Of a later version than ours the beginning is what it is, and more may follow; ff is none.
-_TRACEPARENT = re.compile(
-    rb"(?!ff)(?!00.{54})[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}(-.*)?"
-)
-# Longer ones may be cut, says the standard; half a list would be another's.
-_TRACESTATE = re.compile(rb"[\x20-\x7e]{1,512}")
-
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 
@@ -138,8 +131,8 @@ class Arrival:
         for name, value in scope["headers"]:
             if name == b"x-request-id" and _REQUEST_ID.fullmatch(value):
                 sent_id = value.decode()
-            elif name == b"traceparent" and _TRACEPARENT.fullmatch(value):
-                traceparent = value.decode("latin-1")
+            elif name == b"traceparent":
+                traceparent = value
             elif name == b"tracestate":
                 # A list may come in several headers.
                 state = value if state is None else state + b"," + value
@@ -147,18 +140,16 @@ class Arrival:
             request_id=sent_id or self._new_id(),
             route=self._routes.label(scope["path"]),
             arrived_s=self._clock.monotonic_s(),
-            span=self._span(traceparent, state if state is not None and _TRACESTATE.fullmatch(state) else None),
+            span=self._span(traceparent, state),
         )
 
-    def _span(self, traceparent: str | None, sent_state: bytes | None) -> SpanContext:
+    def _span(self, traceparent: bytes | None, state: bytes | None) -> SpanContext:
         """This request's, in the client's trace or in one that begins here."""
         span_id = f"{getrandbits(64) or 1:016x}"
-        if traceparent is None:
-            trace_id = f"{getrandbits(128) or 1:032x}"
-            return SpanContext(trace_id, span_id, sampled=self._tracer.samples(trace_id))
-        sampled = bool(int(traceparent[53:55], 16) & 1)
-        state = None if sent_state is None else sent_state.decode("latin-1")
-        return SpanContext(traceparent[3:35], span_id, traceparent[36:52], sampled, state)
+        if (sent := sent_span(traceparent, state, span_id)) is not None:
+            return sent
+        trace_id = f"{getrandbits(128) or 1:032x}"
+        return SpanContext(trace_id, span_id, sampled=self._tracer.samples(trace_id))
 
     def _followed(self, exchange: Exchange) -> tuple[Work | None, Token[Place | None] | None]:
         """What is noted of it from now on: servers that it calls learn by that whom for. Probes and scrapes are no work."""

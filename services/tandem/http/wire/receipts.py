@@ -180,7 +180,7 @@ class WireReceipt(Out):
 
     id: str
     request_id: str
-    mode: Literal["online", "async", "batch"]
+    mode: Literal["online", "async", "batch", "stream"]
     outcome: str = Field(
         description="answered, abstained, ungrounded; or refused, failed, client_closed, cancelled: no whole answer."
     )

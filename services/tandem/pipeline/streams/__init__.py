@@ -1,0 +1,1 @@
+"""Questions of streams, answered into streams."""
