@@ -1,6 +1,7 @@
 """The page on the real server: ask, read along, open a citation, upload, meet an error, reload."""
 
 import hashlib
+import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -108,6 +109,40 @@ def test_an_answer_s_receipt_opens_beside_it(page: Page) -> None:
     page.keyboard.press("Escape")
     expect(receipt).to_be_hidden()
     expect(page.get_by_role("button", name="Receipt")).to_be_focused()
+
+
+def test_a_question_is_answered_later(page: Page) -> None:
+    upload(page, ("harbour.md", GUIDE))
+    page.get_by_role("link", name="Ask", exact=True).click()
+    page.fill("#question", FEE)
+    page.get_by_role("button", name="Ask later").click()
+    page.get_by_role("link", name="see this job").click()
+    job = page.locator("#job-one .turn")
+    expect(job).to_have_attribute("data-state", "done", timeout=60_000)
+    expect(job.locator(".answer")).to_contain_text("fourteen crowns a night")
+    job.locator(".cite").first.click()
+    expect(page.locator("#panel mark").first).to_contain_text("fourteen crowns a night")
+    page.keyboard.press("Escape")
+    job.get_by_role("button", name="Receipt").click()
+    expect(page.locator("#panel")).to_contain_text("What this answer was made from")
+    page.get_by_role("link", name="← All jobs").click()
+    expect(page.locator("#job-list tbody tr").first).to_contain_text(re.compile(r"berth.*succeeded", re.DOTALL))
+
+
+def test_a_batch_is_answered(page: Page, tmp_path: Path) -> None:
+    upload(page, ("harbour.md", GUIDE))
+    body = {"model": "tandem", "messages": [{"role": "user", "content": FEE}]}
+    line = {"custom_id": "fee", "method": "POST", "url": "/v1/chat/completions", "body": body}
+    page.get_by_role("link", name="Jobs", exact=True).click()
+    file: FilePayload = {"name": "ask.jsonl", "mimeType": "application/jsonl", "buffer": json.dumps(line).encode()}
+    page.set_input_files("#batch-file", file)
+    card = page.locator(".batch").filter(has_text="ask.jsonl")
+    expect(card).to_contain_text(re.compile(r"completed.*1 of 1 answered", re.DOTALL), timeout=90_000)
+    with page.expect_download() as download:
+        card.get_by_role("button", name="Download the output of ask.jsonl").click()
+    download.value.save_as(tmp_path / "output")
+    (written,) = (tmp_path / "output").read_text().splitlines()
+    assert json.loads(written)["custom_id"] == "fee" and "fourteen crowns a night" in written
 
 
 def test_the_trace_of_a_real_answer(page: Page) -> None:

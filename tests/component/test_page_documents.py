@@ -192,7 +192,7 @@ def test_nothing_else_is_served(served: tuple[PageBackend, str], path: str) -> N
 
 
 def test_the_page_is_small_and_keeps_its_own_policy() -> None:
-    assert sum(len(gzip.compress((FOLDER / name).read_bytes())) for name in ASSETS) < 40_000
+    assert sum(len(gzip.compress((FOLDER / name).read_bytes())) for name in ASSETS) < 55_000
     html = (FOLDER / "index.html").read_text()
     assert not re.search(r"<script(?![^>]*\bsrc=)|<style|\sstyle=|\son\w+=|//[a-z]", html)
     scripts = "".join((FOLDER / name).read_text() for name in ASSETS if name.endswith(".js"))

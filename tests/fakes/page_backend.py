@@ -11,11 +11,12 @@ from typing import Any
 import orjson
 import uvicorn
 from fastapi import FastAPI, Request
-from fastapi.responses import JSONResponse, StreamingResponse
+from fastapi.responses import StreamingResponse
 from starlette.middleware import Middleware
 from starlette.responses import Response
 
-from fakes.page_wire import ANSWER, PASSAGE, chunk, event, record, result
+from fakes.page_jobs import PageJobs
+from fakes.page_wire import ANSWER, PASSAGE, chunk, event, fault, record, result
 from tandem.http.middleware.security_headers import SecurityHeaders
 from tandem.http.ui.router import ui_router
 
@@ -65,6 +66,7 @@ class PageBackend:
         self._lock()
         self._answer_questions()
         self._keep_documents()
+        self.jobs = PageJobs(self.app)
 
     def put(self, document_id: str, text: str = PASSAGE, *, title: str | None = None) -> str:
         """Take a document in; tells `added`, `updated` or `unchanged`."""
@@ -94,7 +96,7 @@ class PageBackend:
                 and request.headers.get("authorization") != f"Bearer {wanted}"
             ):
                 sent = "authorization" in request.headers
-                return _fault(401, "invalid_api_key", "This key is not known." if sent else "A key is needed.")
+                return fault(401, "invalid_api_key", "This key is not known." if sent else "A key is needed.")
             answer: Response = await go_on(request)
             return answer
 
@@ -142,7 +144,7 @@ class PageBackend:
 
         @app.get("/v1/documents/{document_id:path}")
         async def show(document_id: str) -> Any:
-            return self.documents.get(document_id) or _fault(404, "document_not_found", "There is no such document.")
+            return self.documents.get(document_id) or fault(404, "document_not_found", "There is no such document.")
 
         @app.put("/v1/documents/{document_id:path}")
         async def put(document_id: str, request: Request) -> Any:
@@ -150,7 +152,7 @@ class PageBackend:
             if self.script.upload_faults:
                 return _planned(self.script.upload_faults.pop(0))
             if not body:
-                return _fault(422, "document_rejected", "The document is empty.", reason="empty")
+                return fault(422, "document_rejected", "The document is empty.", reason="empty")
             status = self.put(document_id, body.decode(errors="replace"))
             return {
                 "id": document_id,
@@ -162,7 +164,7 @@ class PageBackend:
         @app.delete("/v1/documents/{document_id:path}")
         async def delete(document_id: str) -> Any:
             if self.documents.pop(document_id, None) is None:
-                return _fault(404, "document_not_found", "There is no such document.")
+                return fault(404, "document_not_found", "There is no such document.")
             return {"id": document_id, "deleted": True}
 
     async def _answer(self, body: dict[str, Any]) -> AsyncIterator[bytes]:
@@ -232,12 +234,6 @@ def planned(status: int, code: str, message: str, **headers: str) -> tuple[int, 
     )
 
 
-def _planned(fault: tuple[int, dict[str, Any], dict[str, str]]) -> Response:
-    status, error, headers = fault
-    return _fault(status, headers=headers, **error)
-
-
-def _fault(status: int, code: str, message: str, headers: dict[str, str] | None = None, **more: str) -> Response:
-    return JSONResponse(
-        {"error": {"message": message, "type": "error", "code": code, "param": None, **more}}, status, headers
-    )
+def _planned(next_fault: tuple[int, dict[str, Any], dict[str, str]]) -> Response:
+    status, error, headers = next_fault
+    return fault(status, headers=headers, **error)

@@ -3,6 +3,7 @@
 from typing import Any
 
 import orjson
+from starlette.responses import JSONResponse, Response
 
 # Characters beyond the basic plane, so that an offset that counts UTF-16 units marks the wrong words.
 PASSAGE = "## Add documents 🚲🚲\n\nPut a file with one request. **The document is searchable as soon as the request returns.** Nothing else is needed.\n"
@@ -18,6 +19,13 @@ SCRIPT = "<img src=x onerror=\"document.title='owned'\"> <script>document.title=
 
 def event(value: dict[str, Any]) -> bytes:
     return b"data: " + orjson.dumps(value) + b"\n\n"
+
+
+def fault(status: int, code: str, message: str, headers: dict[str, str] | None = None, **more: str) -> Response:
+    """The error, as every route tells it."""
+    return JSONResponse(
+        {"error": {"message": message, "type": "error", "code": code, "param": None, **more}}, status, headers
+    )
 
 
 def chunk(delta: dict[str, Any], finish: str | None = None) -> dict[str, Any]:

@@ -35,7 +35,10 @@ def backup(
     data_dir: DataDirOption = None,
     output: OutputOption = Output.table,
 ) -> None:
-    """Back up receipts, feedback and jobs as they are now, while Tandem serves. FILE holds texts: only you can read it."""
+    """Back up receipts, feedback, jobs and batches as they are now, while Tandem serves.
+
+    FILE holds texts: only you can read it.
+    """
     from tandem.adapters.state.backup import back_up
     from tandem.adapters.state.backup_file import disk_faults, whole_file
     from tandem.app.clock import SystemClock

@@ -9,7 +9,7 @@ export async function* answerOf(messages, { collection, signal }) {
   const body = { model: "tandem", messages, stream: true, stream_options: { include_usage: true }, tandem };
   const reply = await request("/v1/chat/completions", { method: "POST", body, signal });
   const end = { result: null, usage: null };
-  for await (const data of pieces(reply, signal)) {
+  for await (const { data } of pieces(reply, signal)) {
     if (data === "[DONE]") {
       yield end;
       return;

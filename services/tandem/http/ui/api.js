@@ -26,9 +26,9 @@ export async function withKey(attempt) {
   }
 }
 
-export function request(path, { method = "GET", body, signal } = {}) {
+export function request(path, { method = "GET", body, signal, headers: more } = {}) {
   return withKey(async () => {
-    const headers = authorization();
+    const headers = { ...authorization(), ...more };
     if (body !== undefined) headers["content-type"] = "application/json";
     let reply;
     try {
@@ -39,6 +39,23 @@ export function request(path, { method = "GET", body, signal } = {}) {
     }
     if (!reply.ok) throw faultFrom(reply.status, await reply.text(), reply.headers.get("retry-after"));
     return reply;
+  });
+}
+
+// With XMLHttpRequest, since fetch tells nothing of how much was sent: `sent(part)` hears it, from 0 to 1.
+export function upload(method, path, body, { headers = {}, signal, sent }) {
+  const call = new XMLHttpRequest();
+  call.open(method, path);
+  for (const [name, value] of Object.entries({ ...authorization(), ...headers })) call.setRequestHeader(name, value);
+  const leave = () => call.abort();
+  signal.addEventListener("abort", leave);
+  return new Promise((resolve, reject) => {
+    call.upload.onprogress = (event) => { if (event.lengthComputable) sent(event.loaded / event.total); };
+    call.upload.onload = () => sent(1);
+    call.onload = () => (call.status < 300 ? resolve(JSON.parse(call.responseText)) : reject(faultFrom(call.status, call.responseText, call.getResponseHeader("retry-after"))));
+    call.onerror = call.onabort = () => reject(offline());
+    call.onloadend = () => signal.removeEventListener("abort", leave);
+    call.send(body);
   });
 }
 
@@ -60,3 +77,31 @@ export const receiptOf = (id) => json(`/v1/receipts/${encodeURIComponent(id)}`);
 export const giveFeedback = (said) => json("/v1/feedback", { method: "POST", body: said });
 export const documentOf = (id, collection) => json(documentPath(id, { collection }));
 export const removeDocument = (id, collection) => json(documentPath(id, { collection }), { method: "DELETE" });
+
+const jobPath = (id) => `/v1/jobs/${encodeURIComponent(id)}`;
+
+export const jobs = (status, after, limit) => json(`/v1/jobs${query({ status, after, limit })}`);
+export const jobOf = (id) => json(jobPath(id));
+export const submitJob = (body) => json("/v1/jobs", { method: "POST", body });
+export const cancelJob = (id) => json(jobPath(id), { method: "DELETE" });
+export const jobEvents = (id, last, signal) => request(`${jobPath(id)}/events`, { headers: { "last-event-id": String(last) }, signal });
+
+export const batches = (after, limit) => json(`/v1/batches${query({ after, limit })}`);
+export const cancelBatch = (id) => json(`/v1/batches/${encodeURIComponent(id)}/cancel`, { method: "POST" });
+export const createBatch = (input_file_id, filename) => json("/v1/batches", { method: "POST",
+  body: { input_file_id, endpoint: "/v1/chat/completions", completion_window: "24h", metadata: { filename: filename.slice(0, 512) } } });
+
+export function uploadForBatch(file, signal, sent) {
+  const form = new FormData();
+  form.append("purpose", "batch");
+  form.append("file", file);
+  return withKey(() => upload("POST", "/v1/files", form, { signal, sent }));
+}
+
+// A link of its own could not carry the key.
+export async function download(fileId, name) {
+  const blob = await (await request(`/v1/files/${encodeURIComponent(fileId)}/content`)).blob();
+  const link = Object.assign(document.createElement("a"), { href: URL.createObjectURL(blob), download: name });
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(link.href), 60000);
+}

@@ -1,6 +1,7 @@
 // The question's field: Enter sends, Shift+Enter breaks the line, Esc stops.
-import { $ } from "./dom.js";
-import { ask, isAnswering, isEmpty, newConversation, onConversation, stop } from "./conversation.js";
+import { $, el } from "./dom.js";
+import { ask, askLater, isAnswering, isEmpty, newConversation, onConversation, stop } from "./conversation.js";
+import { faultNotice } from "./notice.js";
 import { draft } from "./store.js";
 
 export function setUpComposer() {
@@ -10,7 +11,8 @@ export function setUpComposer() {
     field.style.height = "auto";
     field.style.height = `${field.scrollHeight}px`;
   };
-  field.addEventListener("input", () => { draft.set(field.value); fit(); });
+  const changed = () => { draft.set(field.value); fit(); $("#later").disabled = !field.value.trim(); };
+  field.addEventListener("input", changed);
   field.addEventListener("keydown", (event) => {
     if (event.key !== "Enter" || event.shiftKey || event.isComposing) return;
     event.preventDefault();
@@ -21,15 +23,29 @@ export function setUpComposer() {
     const question = field.value.trim();
     if (!question || isAnswering()) return;
     field.value = "";
-    draft.set("");
-    fit();
+    changed();
+    $("#later-note").replaceChildren();
     ask(question);
+  });
+  $("#later").addEventListener("click", async () => {
+    const question = field.value.trim();
+    $("#later").disabled = true;
+    try {
+      const job = await askLater(question);
+      if (field.value.trim() === question) field.value = "";
+      changed();
+      $("#later-note").replaceChildren(el("p.notice.calm", {}, "It will be answered when there is room: ", el("a", { href: `#jobs/${encodeURIComponent(job.id)}` }, "see this job"), "."));
+    } catch (fault) {
+      changed();
+      $("#later-note").replaceChildren(faultNotice(fault));
+    }
+    field.focus();
   });
   $("#stop").addEventListener("click", () => { stop(); field.focus(); });
   $("#new").addEventListener("click", () => { newConversation(); field.focus(); });
   onConversation(showState);
   showState();
-  fit();
+  changed();
 }
 
 function showState() {

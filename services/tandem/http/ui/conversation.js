@@ -2,6 +2,7 @@
 import { $ } from "./dom.js";
 import { announce } from "./announcer.js";
 import { answerOf } from "./answer_stream.js";
+import { submitJob } from "./api.js";
 import { currentCollection } from "./collections.js";
 import { ApiError } from "./faults.js";
 import * as store from "./store.js";
@@ -58,6 +59,15 @@ export async function ask(question) {
   const view = new TurnView(turn, () => askAgain(turn));
   $("#turns").append(view.element);
   await follow(turn, view, messages);
+}
+
+// The same question as a job, which may be answered when this page is long closed.
+export async function askLater(question) {
+  const collection = currentCollection();
+  const messages = [...history(), { role: "user", content: question }];
+  const job = await submitJob({ messages, tandem: collection ? { collection, explain: true } : { explain: true } });
+  store.remember(job.id, question);
+  return job;
 }
 
 function history() {

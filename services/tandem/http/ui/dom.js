@@ -16,6 +16,8 @@ const PATHS = {
   key: "M12.5 11.5a4 4 0 1 0-3.4-1.6L3.5 15.5V17H6v-1.8h1.8v-1.8h1.7l1.1-1.1M13.6 6.6h.01",
   "thumb-up": "M3 9h3v8H3zM6 16.2c1.5.6 3 .8 5 .8h2.2a2 2 0 0 0 2-1.6l1.2-5A1.8 1.8 0 0 0 14.6 8H11l.6-3.4A1.6 1.6 0 0 0 10 2.7L6 9",
   "thumb-down": "M3 11h3V3H3zM6 3.8C7.5 3.2 9 3 11 3h2.2a2 2 0 0 1 2 1.6l1.2 5a1.8 1.8 0 0 1-1.8 2.4H11l.6 3.4a1.6 1.6 0 0 1-1.6 1.9L6 11",
+  clock: "M10 3a7 7 0 1 0 0 14 7 7 0 0 0 0-14zM10 6v4l2.6 1.8",
+  download: "M10 4v9M6 9.5l4 4 4-4M4 16h12",
   file: "M5.5 3h6l3 3v11h-9zM11.5 3v3h3",
 };
 
@@ -57,7 +59,7 @@ export const iconButton = (name, label, onclick, spec = ".icon-button") =>
   el(`button${spec}`, { type: "button", onclick, "aria-label": label, title: label }, icon(name));
 
 export const heads = (...names) =>
-  el("thead", {}, el("tr", {}, names.map((name) => el(/^(Score|Relevance|Chunks)$/.test(name) ? "th.number" : "th", { scope: "col" }, name))));
+  el("thead", {}, el("tr", {}, names.map((name) => el(/^(Score|Relevance|Chunks|Attempts)$/.test(name) ? "th.number" : "th", { scope: "col" }, name))));
 
 export const plural = (count, one, many = `${one}s`) => `${count.toLocaleString()} ${count === 1 ? one : many}`;
 

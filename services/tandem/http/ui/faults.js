@@ -26,6 +26,10 @@ const KNOWN = {
   prompt_not_found: ["There is no such prompt"],
   context_length_exceeded: ["The conversation is too long", "Start a new one, or ask something shorter."],
   payload_too_large: ["This is too large", "Split it into smaller pieces."],
+  job_not_found: ["There is no such job", "It may have been deleted: jobs that ended are kept for a while only."],
+  expired: ["It was not begun in time", "Ask again, or give it more time."],
+  not_served: ["This server does not do that"],
+  rate_limit_exceeded: ["That is more than you may have at once", "Wait until some of it has ended."],
   internal_error: ["Something went wrong on the server", "Its log tells more."],
 };
 const BY_STATUS = { 401: "invalid_api_key", 413: "payload_too_large", 429: "overloaded", 503: "upstream_unavailable", 504: "deadline_exceeded" };

@@ -1,9 +1,11 @@
-// Server-sent events from a byte stream: the data of each event, whatever the pieces it came in.
+// Server-sent events from a byte stream: {data, kind, id} of each, whatever the pieces it came in.
 
 export async function* events(stream) {
   const reader = stream.pipeThrough(new TextDecoderStream()).getReader();
   let rest = "";
   let data = [];
+  let kind = "message";
+  let id = 0;
   try {
     for (;;) {
       const { value, done } = await reader.read();
@@ -13,10 +15,15 @@ export async function* events(stream) {
       for (const raw of lines) {
         const line = raw.endsWith("\r") ? raw.slice(0, -1) : raw;
         if (line === "") {
-          if (data.length) yield data.join("\n");
+          if (data.length) yield { data: data.join("\n"), kind, id };
           data = [];
+          kind = "message";
         } else if (line.startsWith("data:")) {
-          data.push(line.slice(line[5] === " " ? 6 : 5));
+          data.push(valueOf(line));
+        } else if (line.startsWith("event:")) {
+          kind = valueOf(line);
+        } else if (line.startsWith("id:")) {
+          id = Number(valueOf(line));
         }
       }
     }
@@ -24,3 +31,5 @@ export async function* events(stream) {
     reader.cancel().catch(() => {});
   }
 }
+
+const valueOf = (line) => line.slice(line.indexOf(":") + 1).replace(/^ /, "");

@@ -18,6 +18,13 @@ export const key = { get: () => read(tab, "key"), set: (value) => write(tab, "ke
 export const collection = { get: () => read(tab, "collection"), set: (value) => write(tab, "collection", value) };
 export const draft = { get: () => read(tab, "draft") ?? "", set: (value) => write(tab, "draft", value || null) };
 
+const REMEMBERED = 200;
+
+// Questions of jobs by their ids: lists of jobs do not tell them.
+export const asked = { get: () => read(tab, "asked") ?? {} };
+export const remember = (id, question) =>
+  write(tab, "asked", Object.fromEntries([...Object.entries(asked.get()).filter(([known]) => known !== id), [id, question.slice(0, 300)]].slice(-REMEMBERED)));
+
 // The theme is a bare word, because theme.js reads it before anything else runs.
 export const theme = {
   get() {

@@ -20,7 +20,7 @@ const DEGRADED = {
   retrieval_unavailable: "The documents could not be searched: this answer stands on nothing but the model.",
 };
 
-// `turn` is {id, question, answer, state, result?, usage?, fault?, feedback?}; state is asking, done, stopped, failed or interrupted.
+// `turn` is {id, question, answer, state, result?, usage?, fault?, feedback?}; state is asking, done, stopped, failed, cancelled or interrupted.
 export class TurnView {
   #turn;
   #again;
@@ -36,12 +36,12 @@ export class TurnView {
     this.heading = el("h2.question", { tabindex: "-1" }, turn.question);
     this.element = el("article.turn", { "aria-label": "Question and answer", dataset: { state: turn.state } }, this.heading, this.answer, this.after);
     this.#rendering = new Rendering(this.answer);
-    if (turn.state === "asking") this.#searching();
+    if (turn.state === "asking") this.wait("Looking through the documents");
     else this.settle();
   }
 
-  #searching() {
-    this.after.replaceChildren(el("p.waiting", {}, el("span.dots", { "aria-hidden": "true" }, el("i"), el("i"), el("i")), "Looking through the documents"));
+  wait(words) {
+    this.after.replaceChildren(el("p.waiting", {}, el("span.dots", { "aria-hidden": "true" }, el("i"), el("i"), el("i")), words));
   }
 
   // Drawn once a frame, however many pieces arrive.

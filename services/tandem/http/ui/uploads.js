@@ -1,7 +1,6 @@
 // Sends files, two at a time, and shows how far each one is and what became of it.
-import { authorization, documentPath, withKey } from "./api.js";
+import { documentPath, upload, withKey } from "./api.js";
 import { button, bytes, el, icon, iconButton, plural } from "./dom.js";
-import { faultFrom, offline } from "./faults.js";
 import { currentCollection } from "./collections.js";
 
 const SIDE_BY_SIDE = 2;
@@ -91,24 +90,11 @@ class Item {
     }
   }
 
-  // fetch tells nothing of how much was sent.
   #put() {
-    const call = new XMLHttpRequest();
     const path = documentPath(this.id, { collection: currentCollection(), modified_at: this.file.lastModified / 1000 });
-    call.open("PUT", path);
-    for (const [name, value] of Object.entries(authorization())) call.setRequestHeader(name, value);
     // Browsers guess types oddly (.ts is a video to them); the name's extension says more where there is one.
-    call.setRequestHeader("content-type", /\.\w+$/.test(this.id) ? "application/octet-stream" : this.file.type || "application/octet-stream");
-    const leave = () => call.abort();
-    this.#control.signal.addEventListener("abort", leave);
-    return new Promise((resolve, reject) => {
-      call.upload.onprogress = (event) => { if (event.lengthComputable) this.#show(event.loaded / event.total); };
-      call.upload.onload = () => this.#show(1);
-      call.onload = () => (call.status < 300 ? resolve(JSON.parse(call.responseText)) : reject(faultFrom(call.status, call.responseText, call.getResponseHeader("retry-after"))));
-      call.onerror = call.onabort = () => reject(offline());
-      call.onloadend = () => this.#control.signal.removeEventListener("abort", leave);
-      call.send(this.file);
-    });
+    const type = /\.\w+$/.test(this.id) ? "application/octet-stream" : this.file.type || "application/octet-stream";
+    return upload("PUT", path, this.file, { headers: { "content-type": type }, signal: this.#control.signal, sent: (part) => this.#show(part) });
   }
 
   #show(part) {
