@@ -196,10 +196,14 @@ def _sections(found: tuple[Value, ...]) -> Iterator[str]:
             yield block.description
         shown = [value for value in _all(block.inner) if value.description or not value.inner]
         if (like := LIKE.get(block.name)) is not None:
-            yield f"The keys are those of `{like}`; these have another default:"
-            twins = {value.path: by_path[value.path.replace(block.name, like, 1)] for value in shown}
-            shown = [value for value in shown if not value.inner and value.default != twins[value.path].default]
+            yield f"The keys are those of `{like}`; these have another default or meaning, or are its own:"
+            twins = {value.path: by_path.get(value.path.replace(block.name, like, 1)) for value in shown}
+            shown = [value for value in shown if _differs(value, twins[value.path])]
         yield _table(shown)
+
+
+def _differs(value: Value, twin: Value | None) -> bool:
+    return twin is None or (not value.inner and (value.default, value.description) != (twin.default, twin.description))
 
 
 def _all(found: tuple[Value, ...]) -> Iterator[Value]:

@@ -8,7 +8,17 @@ from typing import Any
 import yaml
 
 TO = Path(__file__).parents[1] / "tests/charts/schemas"
-KINDS = frozenset({"InferenceService", "ServingRuntime", "ScaledObject", "PodMonitor", "PrometheusRule", "HTTPRoute"})
+KINDS = frozenset(
+    {
+        "InferenceService",
+        "ServingRuntime",
+        "ScaledObject",
+        "TriggerAuthentication",
+        "PodMonitor",
+        "PrometheusRule",
+        "HTTPRoute",
+    }
+)
 # KServe's blocks for one framework or one more component each, as large as the pod's and none of ours.
 FRAMEWORKS = frozenset("huggingface lightgbm onnx paddle pmml pytorch sklearn tensorflow triton xgboost".split())
 OTHERS = FRAMEWORKS | {"canary", "explainer", "transformer", "workerSpec", "status"}

@@ -4,6 +4,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import yaml
+
 from charts.rendering import Object
 
 # Of an InferenceService's predictor: what is no field of a pod.
@@ -28,7 +30,7 @@ class Pod:
     @property
     def serves(self) -> bool:
         """Not one that runs once, as that of `helm test`."""
-        return bool(self.owner["kind"] != "Pod")
+        return self.owner["kind"] not in {"Pod", "Job"}
 
     @property
     def containers(self) -> list[Object]:
@@ -43,9 +45,17 @@ def pods(found: Sequence[Object]) -> Iterator[Pod]:
                 yield _pod(one, one["spec"]["template"])
             case "Pod":
                 yield _pod(one, one)
+            case "ConfigMap" if job := batch_job(one):
+                yield _pod(job, job["spec"]["template"])
             case "InferenceService":
                 (runtime,) = [each for each in found if each["kind"] == "ServingRuntime"]
                 yield _served(one, runtime)
+
+
+def batch_job(config: Object) -> Object | None:
+    """The Job that is made for a batch, where the configuration holds one."""
+    job: Object | None = yaml.safe_load(config.get("data", {}).get("batch-job.yaml", "null"))
+    return job
 
 
 def _pod(owner: Object, template: Object) -> Pod:

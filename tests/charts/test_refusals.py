@@ -9,6 +9,8 @@ from charts.rendering import APIS, CHART, Case, cases, objects, refusal, rendere
 OPEN: dict[str, Any] = {"config": {"server": {"allow_unauthenticated": True}}}
 SMALLEST = CHART / "ci/smallest-values.yaml"
 WORK: dict[str, Any] = {"config": {"ingestion": {"sources": [{"name": "a", "place": "https://a.example.com"}]}}}
+STATE: dict[str, Any] = {"existingSecrets": {"state": {"name": "sql"}}}
+EGRESS = {"to": [{"ipBlock": {"cidr": "10.0.0.5/32"}}], "ports": [{"port": 5432}]}
 KEYS: dict[str, Any] = {"existingSecrets": {"keysFile": {"name": "keys"}}}
 QDRANT = {"vectors": {"url": "http://qdrant.qdrant:6333"}}
 # The parts of a 30B model's budget, on a GPU that has 24 GB.
@@ -63,8 +65,91 @@ REFUSED: dict[str, tuple[dict[str, Any], str, str]] = {
     "a worker without work": ({"worker": {"enabled": True}}, "nothing to do", "config.ingestion.sources"),
     "a worker that follows requests": (
         {**WORK, "worker": {"enabled": True, "autoscaling": {"enabled": True, "type": "keda"}}},
-        "worker.autoscaling.type",
-        "it follows cpu",
+        "worker.autoscaling.type is keda",
+        "or take cpu",
+    ),
+    "a worker that CPU is to wake": (
+        {**WORK, "worker": {"enabled": True, "autoscaling": {"enabled": True, "minReplicas": 0}}},
+        "worker.autoscaling.minReplicas is 0",
+        "or take keda",
+    ),
+    "documents that nobody would keep": (
+        {
+            **STATE,
+            "config": {**WORK["config"], "worker": {"queues": ["ingest", "answers"]}},
+            "worker": {"enabled": True, "autoscaling": {"enabled": True, "type": "keda", "minReplicas": 0}},
+        },
+        "the workers keep config.ingestion.sources",
+        "take ingest out of config.worker.queues",
+    ),
+    "jobs that nobody would answer": (
+        {"config": {"worker": {"queues": ["answers"]}}},
+        "worker.enabled is false",
+        "set it to true",
+    ),
+    "answers without a queue": (
+        {"config": {"worker": {"queues": ["answers"]}}, "worker": {"enabled": True}},
+        "config.worker.queues has answers",
+        "existingSecrets.state",
+    ),
+    "answers to jobs that nobody takes": (
+        {
+            **STATE,
+            "config": {"worker": {"queues": ["batches"]}, "jobs": {"enabled": False}},
+            "worker": {"enabled": True},
+        },
+        "config.jobs.enabled is false",
+        "take them out",
+    ),
+    "a worker that answers without a model": (
+        {
+            **STATE,
+            "config": {"worker": {"queues": ["answers"]}},
+            "worker": {"enabled": True},
+            "gateway": {"enabled": False},
+            "predictor": {"enabled": False},
+        },
+        "There is no model",
+        "predictor.external.url",
+    ),
+    "a worker's store behind a wall": (
+        {
+            **STATE,
+            "networkPolicy": {"enabled": True, "extraEgress": {"gateway": [EGRESS]}},
+            "config": {"worker": {"queues": ["answers"]}},
+            "worker": {"enabled": True},
+        },
+        "existingSecrets.state",
+        "networkPolicy.extraEgress.worker",
+    ),
+    "less time to end than a worker's answers take": (
+        {
+            **STATE,
+            "config": {"worker": {"queues": ["answers"]}},
+            "worker": {"enabled": True, "terminationGracePeriodSeconds": 127},
+        },
+        "worker.terminationGracePeriodSeconds is 127, but a pod may drain for 130",
+        "give more",
+    ),
+    "batches that are kept nowhere": ({"batch": {"enabled": True}}, "batch.enabled", "existingSecrets.state"),
+    "batches that nobody looks after": (
+        {**STATE, "batch": {"enabled": True}, "gateway": {"enabled": False}},
+        "nobody would make the Jobs",
+        "set gateway.enabled to true",
+    ),
+    "rights for every pod of a namespace": (
+        {**STATE, "batch": {"enabled": True}, "serviceAccount": {"create": False}},
+        "`default` is that of all pods",
+        "serviceAccount.name",
+    ),
+    "less time to end than a batch's answers take": (
+        {
+            **STATE,
+            "batch": {"enabled": True, "terminationGracePeriodSeconds": 60},
+            "serviceAccount": {"create": True},
+        },
+        "batch.terminationGracePeriodSeconds is 60",
+        "give more",
     ),
     "a worker without a place for documents": (
         {**WORK, "worker": {"enabled": True}, "gateway": {"enabled": False}, "retriever": {"enabled": False}},

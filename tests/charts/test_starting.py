@@ -25,6 +25,7 @@ _SECRETS = {
     "TANDEM_STATE__URL": "postgresql://tandem:secret@sql:5432/tandem",
     "OTEL_EXPORTER_OTLP_HEADERS": "authorization=from-a-secret",
     "TANDEM_PRIVACY__USER_KEY": "from-a-secret-that-is-long",
+    "TANDEM_JOBS__WEBHOOKS__SECRET": "from-a-secret-that-is-long",
 }
 
 
@@ -66,7 +67,12 @@ def test_every_workload_starts(case: Case, tmp_path: Path, monkeypatch: pytest.M
         assert settings.server.drain_delay_s > 0
     if "worker" in made:
         assert made["worker"].retriever.url or made["worker"].vectors.url
-        assert made["worker"].ingestion.sources and made["worker"].worker.peers
+        assert made["worker"].worker.peers
+        if made["worker"].worker.queues == {"ingest"}:
+            assert made["worker"].ingestion.sources
+        else:
+            assert made["worker"].state.url == made["gateway"].state.url
+            assert made["worker"].predictor == made["gateway"].predictor
     gateway = made["gateway"]
     assert gateway.pools or gateway.predictor.url
     assert all(endpoint.url for pool in gateway.pools for endpoint in pool.endpoints)

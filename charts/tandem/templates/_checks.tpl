@@ -5,6 +5,8 @@
 {{- range (include "tandem.workloads" . | fromYaml).names }}
 {{- include "tandem.check.workload" (dict "root" $ "component" .) }}
 {{- end }}
+{{- include "tandem.check.answers" . }}
+{{- include "tandem.check.batch" . }}
 {{- include "tandem.check.spool" . }}
 {{- include "tandem.check.schedules" .Values }}
 {{- include "tandem.check.apis" . }}
@@ -52,7 +54,8 @@
 {{- fail "predictor.external.model is empty: a server that speaks OpenAI's protocol wants the name of its model." }}
 {{- end }}
 {{- end }}
-{{- if and .Values.gateway.enabled (not $predictor) (not $config.pools) (not ($config.predictor).url) }}
+{{- $answers := or .Values.gateway.enabled (and .Values.worker.enabled (include "tandem.answers" (dict "root" . "component" "worker"))) }}
+{{- if and $answers (not $predictor) (not $config.pools) (not ($config.predictor).url) }}
 {{- fail "There is no model: set predictor.enabled to true, predictor.external.url, or config.pools." }}
 {{- end }}
 {{- range $name, $_ := .Values.existingSecrets.pools }}
@@ -62,9 +65,14 @@
 {{- fail (printf "existingSecrets.pools names %q, which is no pool of config.pools." $name) }}
 {{- end }}
 {{- end }}
-{{- range list "quotas" "state" }}
-{{- if and $.Values.networkPolicy.enabled (get $.Values.existingSecrets .).name (not $.Values.networkPolicy.extraEgress.gateway) }}
-{{- fail (printf "existingSecrets.%s holds an address that the chart can't see: say in networkPolicy.extraEgress.gateway where the store is." .) }}
+{{- $workers := or .Values.batch.enabled (and .Values.worker.enabled (include "tandem.answers" (dict "root" . "component" "worker"))) }}
+{{- range $secret := list "quotas" "state" }}
+{{- if and $.Values.networkPolicy.enabled (get $.Values.existingSecrets $secret).name }}
+{{- range $who := concat (ternary (list "gateway") list $.Values.gateway.enabled) (ternary (list "worker") list (not (empty $workers))) }}
+{{- if not (get $.Values.networkPolicy.extraEgress $who) }}
+{{- fail (printf "existingSecrets.%s holds an address that the chart can't see: say in networkPolicy.extraEgress.%s where the store is." $secret $who) }}
+{{- end }}
+{{- end }}
 {{- end }}
 {{- end }}
 {{- end }}
@@ -74,7 +82,7 @@
 {{- $values := .root.Values }}
 {{- with get $values $name }}
 {{- if eq $name "worker" }}
-{{- include "tandem.check.worker" $values }}
+{{- include "tandem.check.worker" $.root }}
 {{- end }}
 {{- with .autoscaling }}
 {{- if and .enabled (gt (int .minReplicas) (int .maxReplicas)) }}
@@ -99,27 +107,36 @@
 {{- fail (printf "%s.disruption: give one of minAvailable and maxUnavailable, and leave the other empty." $name) }}
 {{- end }}
 {{- end }}
-{{- $server := $values.config.server | default dict }}
-{{- $monitor := $values.config.monitor | default dict }}
-{{- /* After the last answer its record is written, and sent where there is time. */}}
-{{- $after := ternary ($monitor.drain_timeout_s | default 5) 0 (eq $name "gateway") }}
-{{- $drain := addf ($server.drain_delay_s | default 0) ($server.drain_timeout_s | default 30) $after }}
-{{- if lt (float64 .terminationGracePeriodSeconds) $drain }}
-{{- fail (printf "%s.terminationGracePeriodSeconds is %d, but a pod may drain for %v: give more, or lower config.server.drain_timeout_s." $name (int .terminationGracePeriodSeconds) $drain) }}
+{{- include "tandem.check.drain" $ }}
 {{- end }}
+{{- end }}
+
+{{- define "tandem.check.drain" -}}
+{{- $given := int (get .root.Values .component).terminationGracePeriodSeconds }}
+{{- $server := .root.Values.config.server | default dict }}
+{{- $monitor := .root.Values.config.monitor | default dict }}
+{{- /* After the last answer its record is written, and sent where there is time. */}}
+{{- $after := ternary ($monitor.drain_timeout_s | default 5) 0 (ne (include "tandem.answers" .) "") }}
+{{- $drain := addf ($server.drain_delay_s | default 0) ($server.drain_timeout_s | default 30) $after }}
+{{- if lt (float64 $given) $drain }}
+{{- fail (printf "%s.terminationGracePeriodSeconds is %d, but a pod may drain for %v: give more, or lower config.server.drain_timeout_s." .component $given $drain) }}
 {{- end }}
 {{- end }}
 
 {{/* Records that outgrow the volume would have the pod evicted, and lose all of them instead of the oldest. */}}
 {{- define "tandem.check.spool" -}}
 {{- $monitor := .Values.config.monitor | default dict }}
-{{- if and .Values.gateway.enabled (ne (toString $monitor.enabled) "false") }}
-{{- $inside := .Values.gateway.persistence.enabled }}
-{{- $key := ternary "gateway.persistence.size" "spool.size" $inside }}
-{{- $size := ternary .Values.gateway.persistence.size .Values.spool.size $inside }}
 {{- $most := ($monitor.spool).max_bytes | default 1e9 | float64 }}
-{{- if and (not .Values.gateway.persistence.existingClaim) (lt (float64 (include "tandem.bytes" $size)) (mulf 1.1 $most)) }}
+{{- if ne (toString $monitor.enabled) "false" }}
+{{- range $name := append (include "tandem.workloads" . | fromYaml).names (ternary "batch" "" .Values.batch.enabled) }}
+{{- if include "tandem.answers" (dict "root" $ "component" $name) }}
+{{- $own := (get $.Values $name).persistence | default dict }}
+{{- $key := ternary (printf "%s.persistence.size" $name) "spool.size" ($own.enabled | default false) }}
+{{- $size := ternary $own.size $.Values.spool.size ($own.enabled | default false) }}
+{{- if and (not $own.existingClaim) (lt (float64 (include "tandem.bytes" $size)) (mulf 1.1 $most)) }}
 {{- fail (printf "%s is %v, but records of answers may take %.0f MB and a tenth more for what is put aside: enlarge it, or lower config.monitor.spool.max_bytes." $key $size (divf $most 1e6)) }}
+{{- end }}
+{{- end }}
 {{- end }}
 {{- end }}
 {{- end }}
@@ -151,14 +168,59 @@
 {{- end }}
 
 {{- define "tandem.check.worker" -}}
-{{- if not (.config.ingestion).sources }}
-{{- fail "worker.enabled: a worker has nothing to do: list places in config.ingestion.sources, or set worker.enabled to false." }}
+{{- $answers := (include "tandem.worker.answers" . | fromYaml).names }}
+{{- $keeps := and (has "ingest" (include "tandem.worker.queues" . | fromYaml).names) (.Values.config.ingestion).sources }}
+{{- with .Values }}
+{{- if not (or $answers $keeps) }}
+{{- fail "worker.enabled: a worker has nothing to do: list places in config.ingestion.sources, or answers in config.worker.queues, or set worker.enabled to false." }}
 {{- end }}
 {{- if and (not .retriever.enabled) (not (.config.retriever).url) (not (.config.vectors).url) }}
 {{- fail "A worker needs a place for documents: set retriever.enabled to true, or config.vectors.url to a Qdrant server." }}
 {{- end }}
-{{- if and .worker.autoscaling.enabled (ne .worker.autoscaling.type "cpu") }}
-{{- fail "worker.autoscaling.type: nobody sends requests to a worker; it follows cpu." }}
+{{- if .worker.autoscaling.enabled }}
+{{- $least := int .worker.autoscaling.minReplicas }}
+{{- if and (eq .worker.autoscaling.type "keda") (not $answers) }}
+{{- fail "worker.autoscaling.type is keda, which follows open jobs, but the workers only ingest: list answers or batches in config.worker.queues, or take cpu." }}
+{{- end }}
+{{- if and (eq .worker.autoscaling.type "cpu") (lt $least 1) }}
+{{- fail "worker.autoscaling.minReplicas is 0: no CPU is used by a pod that is not there, so none would come; give at least 1, or take keda." }}
+{{- end }}
+{{- if and (lt $least 1) $keeps }}
+{{- fail "worker.autoscaling.minReplicas is 0, but the workers keep config.ingestion.sources: with none of them nobody would; give at least 1, or take ingest out of config.worker.queues." }}
+{{- end }}
+{{- end }}
+{{- end }}
+{{- end }}
+
+{{/* Work that nobody does, or that is found nowhere. */}}
+{{- define "tandem.check.answers" -}}
+{{- $answers := (include "tandem.worker.answers" . | fromYaml).names }}
+{{- if $answers }}
+{{- $queues := join " and " $answers }}
+{{- if not .Values.worker.enabled }}
+{{- fail (printf "config.worker.queues leaves %s to workers, but worker.enabled is false: nobody would answer them; set it to true, or take them out." $queues) }}
+{{- end }}
+{{- if not .Values.existingSecrets.state.name }}
+{{- fail (printf "config.worker.queues has %s, which wait in PostgreSQL: name the Secret with its address in existingSecrets.state." $queues) }}
+{{- end }}
+{{- if eq (toString (.Values.config.jobs).enabled) "false" }}
+{{- fail (printf "config.worker.queues has %s, but config.jobs.enabled is false: leave it out, or take them out." $queues) }}
+{{- end }}
+{{- end }}
+{{- end }}
+
+{{- define "tandem.check.batch" -}}
+{{- if .Values.batch.enabled }}
+{{- if not (get .Values (include "tandem.batch.maker" .)).enabled }}
+{{- fail "batch.enabled: nobody would make the Jobs; set gateway.enabled to true, or list batches in the config.worker.queues of workers." }}
+{{- end }}
+{{- if not .Values.existingSecrets.state.name }}
+{{- fail "batch.enabled: batches and their lines are kept in PostgreSQL: name the Secret with its address in existingSecrets.state." }}
+{{- end }}
+{{- if eq (include "tandem.serviceAccountName" .) "default" }}
+{{- fail "batch.enabled gives an account the right to make Jobs, and `default` is that of all pods: set serviceAccount.create to true, or serviceAccount.name." }}
+{{- end }}
+{{- include "tandem.check.drain" (dict "root" . "component" "batch") }}
 {{- end }}
 {{- end }}
 

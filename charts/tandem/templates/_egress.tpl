@@ -37,13 +37,17 @@
 {{- end }}
 {{- end }}
 {{- end }}
-{{- if eq .component "gateway" }}
+{{- if include "tandem.answers" . }}
 {{- $urls = concat $urls (list .root.Values.predictor.external.url ($config.predictor).url ((($config.auth).jwt).jwks_url) (($config.monitor).otlp).endpoint) }}
 {{- with (($config.monitor).parquet).url }}
 {{- if regexMatch "^[a-z0-9]+://" . }}
 {{- /* Whatever the store is called, it is outside the cluster; one within is for extraEgress. */}}
 {{- $urls = append $urls "https://any.object.store" }}
 {{- end }}
+{{- end }}
+{{- if and .root.Values.existingSecrets.webhooks.name (ne .component "batch") }}
+{{- /* Callers say where; one within the cluster is for extraEgress. */}}
+{{- $urls = append $urls "https://any.webhook.receiver" }}
 {{- end }}
 {{- range $config.pools }}
 {{- range .endpoints }}
@@ -108,7 +112,7 @@ the cluster leads to no policy can know: it opens its port to public addresses. 
 {{- if .root.Values.retriever.enabled }}
 {{ include "tandem.egress.own" (dict "root" .root "component" "retriever" "port" 8000) }}
 {{- end }}
-{{- if and (eq .component "gateway") (include "tandem.predictor.deployed" .root) }}
+{{- if and (include "tandem.answers" .) (include "tandem.predictor.deployed" .root) }}
 - to:
     - podSelector:
         matchLabels:
@@ -121,7 +125,10 @@ the cluster leads to no policy can know: it opens its port to public addresses. 
 {{- range (include "tandem.egress.urls" . | fromYaml).urls }}
 {{- include "tandem.egress.url" (dict "root" $.root "url" .) }}
 {{- end }}
-{{- with get .root.Values.networkPolicy.extraEgress (ternary "worker" .component (eq .component "ingest")) }}
+{{- if include "tandem.batch.makes" . }}
+{{ toYaml .root.Values.networkPolicy.apiServer }}
+{{- end }}
+{{- with get .root.Values.networkPolicy.extraEgress (ternary "worker" .component (has .component (list "ingest" "batch"))) }}
 {{ toYaml . }}
 {{- end }}
 {{- end }}

@@ -41,7 +41,7 @@
     fieldRef:
       fieldPath: status.podIP
 {{- end }}
-{{- if eq .component "gateway" }}
+{{- if include "tandem.answers" . }}
 {{- with include "tandem.predictor.env" .root | trim }}
 {{ . }}
 {{- end }}
@@ -49,7 +49,14 @@
 {{- include "tandem.secretEnv" (list "TANDEM_QUOTAS__STORE_URL" $values.existingSecrets.quotas) }}
 {{- include "tandem.poolsEnv" $values }}
 {{- include "tandem.secretEnv" (list "TANDEM_STATE__URL" $values.existingSecrets.state) }}
+{{- if ne .component "batch" }}
+{{- include "tandem.secretEnv" (list "TANDEM_JOBS__WEBHOOKS__SECRET" $values.existingSecrets.webhooks) }}
+{{- end }}
 {{- include "tandem.secretEnv" (list "TANDEM_PRIVACY__USER_KEY" $values.existingSecrets.userKey) }}
+{{- if include "tandem.batch.makes" . }}
+- name: TANDEM_BATCHES__RUN
+  value: job
+{{- end }}
 {{- if include "tandem.receiptsApart" .root }}
 # Each gateway would keep receipts of its own, which the others don't find.
 - name: TANDEM_MONITOR__RECEIPTS__ENABLED

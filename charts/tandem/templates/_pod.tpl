@@ -93,8 +93,13 @@ containers:
       {{- if eq .component "worker" }}
       {{- include "tandem.pod.documentsMount" .root | nindent 6 }}
       {{- end }}
+      {{- if include "tandem.batch.makes" . }}
+      - name: kubernetes
+        mountPath: /var/run/secrets/kubernetes.io/serviceaccount
+        readOnly: true
+      {{- end }}
 volumes:
-  {{- include "tandem.pod.configVolume" .root | nindent 2 }}
+  {{- include "tandem.pod.configVolume" . | nindent 2 }}
   - name: tmp
     emptyDir:
       sizeLimit: 1Gi
@@ -118,19 +123,37 @@ volumes:
         - key: {{ .key | quote }}
           path: keys.yaml
   {{- end }}
+  {{- if include "tandem.batch.makes" . }}
+  # What Kubernetes would mount by itself, in this container alone.
+  - name: kubernetes
+    projected:
+      sources:
+        - serviceAccountToken:
+            path: token
+            expirationSeconds: 3600
+        - configMap:
+            name: kube-root-ca.crt
+            items:
+              - key: ca.crt
+                path: ca.crt
+  {{- end }}
 {{- end }}
 
-{{/* tandem.yaml and templates. Takes the root. */}}
+{{/* tandem.yaml and templates, and what makes Jobs finds theirs there. */}}
 {{- define "tandem.pod.configVolume" -}}
 - name: config
   configMap:
-    name: {{ include "tandem.fullname" . }}-config
+    name: {{ include "tandem.fullname" .root }}-config
     items:
       - key: tandem.yaml
         path: tandem.yaml
-      {{- range $name, $_ := .Values.prompts }}
+      {{- range $name, $_ := .root.Values.prompts }}
       - key: {{ include "tandem.promptKey" $name }}
         path: prompts/{{ $name }}.jinja
+      {{- end }}
+      {{- if include "tandem.batch.makes" . }}
+      - key: batch-job.yaml
+        path: batch-job.yaml
       {{- end }}
 {{- end }}
 
@@ -181,11 +204,13 @@ capabilities:
 
 {{/* Not empty where records of answers get a volume of their own: they must not lie in the way of anything else. */}}
 {{- define "tandem.pod.spool" -}}
-{{- if and (eq .component "gateway") (not .root.Values.gateway.persistence.enabled) }}true{{ end }}
+{{- $own := (get .root.Values .component | default dict).persistence | default dict -}}
+{{- if and (include "tandem.answers" .) (not $own.enabled) }}true{{ end }}
 {{- end }}
 
+{{/* Not empty where the pods bring the schema of PostgreSQL up to date before they start. */}}
 {{- define "tandem.pod.state" -}}
-{{- if and (eq .component "gateway") .root.Values.existingSecrets.state.name }}true{{ end }}
+{{- if and (include "tandem.answers" .) .root.Values.existingSecrets.state.name }}true{{ end }}
 {{- end }}
 
 {{/* The volume at /var/lib/tandem; empty where a StatefulSet makes the claim. */}}
@@ -202,6 +227,9 @@ capabilities:
 {{- define "tandem.pod.annotations" -}}
 # New configuration, new pods: nothing is read again while a process runs.
 checksum/config: {{ list (include "tandem.config" .root) .root.Values.prompts | toJson | sha256sum }}
+{{- if include "tandem.batch.makes" . }}
+checksum/batch: {{ include "tandem.batch.job" .root | sha256sum }}
+{{- end }}
 {{- if .root.Values.monitoring.annotations }}
 prometheus.io/scrape: "true"
 prometheus.io/port: "8000"
