@@ -322,6 +322,9 @@ async def test_the_depth_tells_what_can_run_waits_and_runs(queue: Queue) -> None
         Depth("answers", "acme", Priority.normal, ready=2, later=1, running=1),
         Depth("answers", "other", Priority.low, ready=1),
     )
+    # Where nobody claims, nobody finds out that a job's time has come; who looks at the depth has to.
+    queue.clock.advance(9)
+    assert (await queue.jobs.depth())[0] == Depth("answers", "acme", Priority.normal, ready=3, running=1)
 
 
 async def test_it_tells_who_has_jobs_to_run(queue: Queue) -> None:

@@ -206,7 +206,7 @@ class ScriptedJobs:
             known = counts.get(key, Depth(*key))
             if job.status == "running":
                 counts[key] = replace(known, running=known.running + 1)
-            elif held.turn is not None:
+            elif held.turn is not None or (held.wake_at is not None and held.wake_at <= self._clock.epoch_s()):
                 counts[key] = replace(known, ready=known.ready + 1)
             elif held.wake_at is not None:
                 counts[key] = replace(known, later=known.later + 1)

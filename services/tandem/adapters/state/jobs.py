@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 from uuid import uuid4
 
-from sqlalchemy import ColumnElement, Connection, Row, delete, func, select, tuple_, update
+from sqlalchemy import ColumnElement, Connection, Row, case, delete, func, select, tuple_, update
 
 from tandem.adapters.state.database import Database
 from tandem.adapters.state.job_claiming import Claim, look
@@ -179,9 +179,10 @@ class StoredJobs:
         return await self._database.read(work)
 
     async def depth(self) -> tuple[Depth, ...]:
-        """Counted over those that have not ended."""
-        flow = _COLUMNS.queue, _COLUMNS.tenant, _COLUMNS.priority
-        counts = func.count(_COLUMNS.turn), func.count(_COLUMNS.wake_at), func.count(_COLUMNS.lease_until)
+        """Counted over those that have not ended. What is due waits for no more than the next claim."""
+        flow, wakes, now = (_COLUMNS.queue, _COLUMNS.tenant, _COLUMNS.priority), _COLUMNS.wake_at, self._clock.epoch_s()
+        due, later = (func.count(case((when, 1))) for when in (wakes <= now, wakes > now))
+        counts = func.count(_COLUMNS.turn) + due, later, func.count(_COLUMNS.lease_until)
         query = select(*flow, *counts).where(_COLUMNS.ended_at.is_(None)).group_by(*flow).order_by(*flow)
         rows = await self._database.read(lambda connection: connection.execute(query).all())
         return tuple(Depth(queue, tenant, Priority(priority), *many) for queue, tenant, priority, *many in rows)
