@@ -1,0 +1,1 @@
+"""The Kubernetes API, as a pod of the cluster asks it."""
