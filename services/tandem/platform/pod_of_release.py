@@ -16,15 +16,21 @@ _KINDS = (
     ("statefulsets", "gateway"),
     ("statefulsets", "worker"),
 )
-# What serves requests or generates is none of an ingestion's business, and neither are the secrets for it.
+# What serves requests, generates or keeps answers is none of an ingestion's business, and neither are the secrets for it.
 _NOT_ITS_BUSINESS = (
     "TANDEM_AUTH__",
     "TANDEM_PREDICTOR__",
     "TANDEM_POOLS",
     "TANDEM_QUOTAS__",
     "TANDEM_WORKER__",
+    "TANDEM_STATE__",
+    "TANDEM_JOBS__",
+    "TANDEM_BATCHES__",
+    "TANDEM_PRIVACY__",
     "POOL_",
 )
+# Callers' keys, records of answers, and the token that makes Jobs.
+_VOLUMES_OF_OTHERS = frozenset({"keys", "spool", "kubernetes"})
 _KEPT_OF_THE_POD = ("imagePullSecrets", "priorityClassName", "nodeSelector", "tolerations", "affinity")
 _RESOURCES = {"requests": {"cpu": "500m", "memory": "768Mi"}, "limits": {"memory": "2Gi"}}
 _VALUES = frozenset(
@@ -112,7 +118,7 @@ def _container(
     theirs: Object, arguments: Sequence[str], image: str | None, values: Mapping[str, Any]
 ) -> dict[str, Any]:
     env = [each for each in theirs.get("env") or () if not str(each["name"]).startswith(_NOT_ITS_BUSINESS)]
-    mounts = [each for each in theirs.get("volumeMounts") or () if each["name"] != "keys"]
+    mounts = [each for each in theirs.get("volumeMounts") or () if each["name"] not in _VOLUMES_OF_OTHERS]
     return {
         "name": "ingest",
         "image": image or theirs["image"],
@@ -139,7 +145,7 @@ def _pod_rights(spec: Object) -> dict[str, Any]:
 
 def _volumes(spec: Object) -> list[Any]:
     """Configuration, and empty places for what is written: a release's own volumes stay with its own pods."""
-    found = [each for each in spec.get("volumes") or () if each["name"] not in {"keys", "data"}]
+    found = [each for each in spec.get("volumes") or () if each["name"] not in {*_VOLUMES_OF_OTHERS, "data"}]
     return [*found, {"name": "data", "emptyDir": {"sizeLimit": "1Gi"}}]
 
 

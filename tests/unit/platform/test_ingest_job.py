@@ -39,11 +39,17 @@ POD: dict[str, Any] = {
                     {"name": "POOL_0_API_KEY", "valueFrom": {"secretKeyRef": {"name": "c", "key": "k"}}},
                     {"name": "TANDEM_POOLS", "value": "[]"},
                     {"name": "TANDEM_QUOTAS__STORE_URL", "valueFrom": {"secretKeyRef": {"name": "q", "key": "k"}}},
+                    {"name": "TANDEM_STATE__URL", "valueFrom": {"secretKeyRef": {"name": "s", "key": "k"}}},
+                    {"name": "TANDEM_JOBS__WEBHOOKS__SECRET", "valueFrom": {"secretKeyRef": {"name": "w", "key": "k"}}},
+                    {"name": "TANDEM_PRIVACY__USER_KEY", "valueFrom": {"secretKeyRef": {"name": "u", "key": "k"}}},
+                    {"name": "TANDEM_BATCHES__RUN", "value": "job"},
                 ],
                 "volumeMounts": [
                     {"name": "config", "mountPath": "/etc/tandem"},
                     {"name": "data", "mountPath": "/var/lib/tandem"},
                     {"name": "keys", "mountPath": "/etc/tandem-keys"},
+                    {"name": "spool", "mountPath": "/var/lib/tandem/monitor"},
+                    {"name": "kubernetes", "mountPath": "/var/run/secrets/kubernetes.io/serviceaccount"},
                 ],
             }
         ],
@@ -51,6 +57,8 @@ POD: dict[str, Any] = {
             {"name": "config", "configMap": {"name": "rag-tandem-config"}},
             {"name": "data", "persistentVolumeClaim": {"claimName": "theirs"}},
             {"name": "keys", "secret": {"secretName": "keys"}},
+            {"name": "spool", "emptyDir": {}},
+            {"name": "kubernetes", "projected": {"sources": [{"serviceAccountToken": {"path": "token"}}]}},
         ],
     }
 }
@@ -82,7 +90,10 @@ def test_each_pod_takes_the_shard_of_its_index() -> None:
 def test_it_has_its_stores_key_and_nobody_elses() -> None:
     told = json.dumps(job())
     assert "TANDEM_RETRIEVER__API_KEY" in told
-    for other in ("PREDICTOR", "QUOTAS", "POOL", "KEYS_FILE", "tandem-keys", '"keys"', "theirs"):
+    for other in (
+        "PREDICTOR", "QUOTAS", "POOL", "KEYS_FILE", "tandem-keys", '"keys"', "theirs",
+        "STATE", "WEBHOOKS", "USER_KEY", "BATCHES", "spool", "serviceaccount/", "serviceAccountToken", '"kubernetes"',
+    ):  # fmt: skip
         assert other not in told
     assert {"name": "TANDEM_AUTH__MODE", "value": "none"} in container(job())["env"]
 
