@@ -4,7 +4,7 @@ import os
 import random
 import socket
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from typing import Any
 from uuid import uuid4
@@ -13,7 +13,7 @@ import orjson
 from fastapi import APIRouter
 
 from tandem.app.answerers import Answerers
-from tandem.app.batched import batch_routers, moving_on
+from tandem.app.batched import batch_pods, batch_routers, moving_on
 from tandem.app.beside import beside
 from tandem.app.clock import SystemClock
 from tandem.app.jobs import secret_of
@@ -78,12 +78,13 @@ async def queued(
         # Asked for, they say what is missing.
         yield routers
         return
-    async with _webhooks(settings) as webhooks:
+    async with _webhooks(settings) as webhooks, AsyncExitStack() as stack:
         works: list[Work] = [following.run(), watch_depth(stores.jobs, metrics)]
         if queues:
             works.append(runner.run())
         if BATCHES in queues:
-            works.append(moving_on(settings, stores, runner.ring))
+            pods = await stack.enter_async_context(batch_pods(settings))
+            works.append(moving_on(settings, stores, runner.ring, pods))
         if webhooks is not None:
             works.append(_delivering(settings, stores, webhooks).run())
         async with beside(works):

@@ -9,6 +9,7 @@ import orjson
 import pytest
 
 from fakes.batches import DAY_S, BatchStores
+from tandem.adapters.scripted.batch_pods import ScriptedBatchPods
 from tandem.adapters.scripted.batches import ScriptedBatches
 from tandem.adapters.scripted.files import ScriptedFiles
 from tandem.adapters.scripted.jobs import ScriptedJobs
@@ -17,6 +18,7 @@ from tandem.domain.batch_line import BatchLine
 from tandem.domain.errors import UpstreamUnavailable
 from tandem.domain.job import Job, Outcome
 from tandem.http.wire.batches import line_job, written_line
+from tandem.pipeline.batches.staffing import Staffing
 from tandem.pipeline.batches.supervising import BatchRules, Supervising, written_lines
 
 AWAY = UpstreamUnavailable("The store is away.")
@@ -42,6 +44,7 @@ class Scene:
         assert isinstance(self.stores.files, ScriptedFiles)
         assert isinstance(self.stores.batches, ScriptedBatches)
         self.jobs, self.files, self.batches = self.stores.jobs, self.stores.files, self.stores.batches
+        self.pods = ScriptedBatchPods()
         self.rung = 0
         self.one = self.supervisor()
 
@@ -53,7 +56,15 @@ class Scene:
             return line_job(read, batch, collection, self.clock.epoch_s(), alias="tandem")
 
         return Supervising(
-            self.batches, self.files, self.jobs, self.clock, self.rules, prepare, written_line, self._ring
+            self.batches,
+            self.files,
+            self.jobs,
+            self.clock,
+            self.rules,
+            prepare,
+            written_line,
+            Staffing(self.pods),
+            self._ring,
         )
 
     async def begun(self, *data: bytes, **more: Any) -> Batch:
@@ -120,6 +131,33 @@ async def test_a_batch_is_read_answered_and_ended(scene: Scene) -> None:
     assert file.expires_at == scene.clock.epoch_s() + scene.rules.keep_s
     scene.clock.advance(9 * DAY_S)
     assert not await scene.one.round()
+
+
+async def test_a_batch_whose_lines_wait_apart_has_pods_until_it_is_over(scene: Scene) -> None:
+    batch = await scene.begun(line("a"), line("b"), queue="batches/batch_1")
+    await scene.round()
+    assert scene.pods.working == {}, "none before its lines are there"
+    await scene.round()
+    assert scene.pods.working == {batch.id: 2}
+    scene.pods.end(batch.id)
+    scene.pods.fault = UpstreamUnavailable("The API server is away.")
+    assert (await scene.later()).status == "in_progress", "to have no pods now fails nothing"
+    scene.pods.fault = None
+    await scene.later()
+    assert scene.pods.starts == [batch.id, batch.id]
+    await scene.batches.cancel("acme", batch.id)
+    assert (await scene.later()).status == "cancelled"
+    assert scene.pods.working == {}
+
+
+async def test_pods_of_a_batch_that_is_done_end_by_themselves(scene: Scene) -> None:
+    batch = await scene.begun(line("a"), queue="batches/batch_1")
+    await scene.round()
+    await scene.round()
+    (lease,) = await scene.jobs.claim("pod", 9, 30, [batch.queue])
+    await scene.jobs.finish(lease, Outcome("succeeded", b"{}", receipt_id="rcpt-1"))
+    assert (await scene.later()).status == "completed"
+    assert scene.pods.working == {batch.id: 1}
 
 
 async def test_what_is_wrong_with_a_line_is_that_lines_alone(scene: Scene) -> None:

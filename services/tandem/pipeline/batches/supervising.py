@@ -11,6 +11,7 @@ from tandem.domain.batch_line import BatchLine
 from tandem.domain.errors import IdempotencyConflict, TandemError
 from tandem.domain.job import Job
 from tandem.pipeline.batches.lines import LineReader
+from tandem.pipeline.batches.staffing import Staffing
 from tandem.ports.batches import Batches
 from tandem.ports.clock import Clock
 from tandem.ports.files import Files
@@ -52,7 +53,7 @@ class BatchRules:
 @dataclass(frozen=True, slots=True)
 class Supervising:
     """`prepare` makes a line's job, one that has failed already where there is nothing to run; `render` writes what came of it.
-    `ring` says that there may be new jobs.
+    `ring` says that there may be new jobs, `staffing` is for batches whose lines wait apart.
     """
 
     batches: Batches
@@ -62,6 +63,7 @@ class Supervising:
     rules: BatchRules
     prepare: Callable[[BatchLine, Batch], Job]
     render: Callable[[Job], bytes]
+    staffing: Staffing
     ring: Callable[[], None] = lambda: None
 
     async def run(self) -> None:
@@ -105,7 +107,9 @@ class Supervising:
             case _:
                 now = self.clock.epoch_s()
                 look_again_s = self.rules.look_again_s(now - (batch.in_progress_at or now))
-                if not await self.batches.any_open(batch):
+                if await self.batches.any_open(batch):
+                    await self.staffing.staff(batch)
+                else:
                     await self._finish(lease, batch)
         # Of one that is over, or another's by now, this tells nothing.
         await self.batches.release(lease, look_again_s)
@@ -205,7 +209,8 @@ class Supervising:
             output_file_id=ids.get("output"),
             error_file_id=ids.get("errors"),
         )
-        await self.batches.end(lease, over, written)
+        if await self.batches.end(lease, over, written):
+            await self.staffing.let_go(over)
 
     def _written(self, batch: Batch, side: Side, size: int, now: float) -> StoredFile:
         return StoredFile(

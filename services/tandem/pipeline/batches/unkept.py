@@ -5,8 +5,9 @@
 from collections.abc import AsyncIterator, Sequence
 
 from tandem.domain.batch import Batch, BatchLease, Purpose, Side, StoredFile, Tally
-from tandem.domain.errors import NotServed
+from tandem.domain.errors import NotServed, UpstreamFailed
 from tandem.domain.job import Job
+from tandem.ports.batch_pods import BatchPods
 from tandem.ports.batches import Batches, BatchPage
 from tandem.ports.files import FilePage, Files
 
@@ -120,6 +121,19 @@ class _UnkeptBatches:
         return 0
 
 
+class _NoPods:
+    async def start(self, batch_id: str, lines: int) -> None:
+        """Raises `UpstreamFailed`."""
+        raise UpstreamFailed("This process makes no pods for batches.", hint="Set batches.run to job.")
+
+    async def stop(self, batch_id: str) -> None:
+        """There is none."""
+
+    async def alive(self, batch_id: str) -> bool:
+        """There is none."""
+        return False
+
+
 def _refusal() -> NotServed:
     return NotServed(
         "There is no place for batches here: these processes share no database.",
@@ -129,3 +143,4 @@ def _refusal() -> NotServed:
 
 UNKEPT_FILES: Files = _UnkeptFiles()
 UNKEPT_BATCHES: Batches = _UnkeptBatches()
+NO_PODS: BatchPods = _NoPods()
