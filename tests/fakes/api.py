@@ -8,10 +8,14 @@ from starlette.testclient import TestClient
 
 from fakes.answers import OneModel, OneRetrieval, ScriptedAnswers
 from tandem.adapters.quotas.memory import MemoryQuotas
+from tandem.adapters.scripted.batches import ScriptedBatches
+from tandem.adapters.scripted.deliveries import ScriptedDeliveries
 from tandem.adapters.scripted.embedder import HashingEmbedder
 from tandem.adapters.scripted.feedback import ScriptedFeedback
+from tandem.adapters.scripted.files import ScriptedFiles
 from tandem.adapters.scripted.forgotten import ScriptedForgotten
 from tandem.adapters.scripted.ingestor import ScriptedIngestor
+from tandem.adapters.scripted.jobs import ScriptedJobs
 from tandem.adapters.scripted.receipts import ScriptedReceipts
 from tandem.admission.identity import Identity
 from tandem.admission.keys import Key
@@ -21,11 +25,14 @@ from tandem.app.clock import SystemClock
 from tandem.domain.tenants import Tenants
 from tandem.http.lifecycle import Lifecycle
 from tandem.http.middleware.shedding import Refusal
+from tandem.http.routers.batches import batches_router
 from tandem.http.routers.chat import chat_router
 from tandem.http.routers.collections import collections_router
 from tandem.http.routers.documents import documents_router
 from tandem.http.routers.embeddings import embeddings_router
 from tandem.http.routers.feedback import feedback_router
+from tandem.http.routers.files import files_router
+from tandem.http.routers.jobs import jobs_router
 from tandem.http.routers.models import models_router
 from tandem.http.routers.operations import operations_router
 from tandem.http.routers.peer_feedback import peer_feedback_router
@@ -36,11 +43,14 @@ from tandem.http.routers.retrieval import retrieval_router
 from tandem.http.routers.syncing import syncing_router
 from tandem.http.routers.versions import versions_router
 from tandem.http.web import web_app
+from tandem.http.wire.batches import written_line
 from tandem.observe.metrics import Metrics
 from tandem.observe.privacy import PrivacyMetrics
+from tandem.pipeline.batches.desk import BatchDesk, BatchDeskRules
 from tandem.pipeline.feedback.giving import GivingFeedback
 from tandem.pipeline.feedback.rated import RatedAnswers
 from tandem.pipeline.in_flight import InFlight
+from tandem.pipeline.jobs.desk import DeskRules, JobDesk
 from tandem.pipeline.privacy.capture import Privacy
 from tandem.pipeline.privacy.personal import PersonalData, Places
 from tandem.pipeline.privacy.standard import redaction
@@ -88,6 +98,11 @@ class Api:
         forgettable = Forgettable(self.forgotten, lambda _: None, self.clock)
         served = model or OneModel()
         quotas = None if tenants is None else self._quotas(tenants)
+        self.jobs, self.files = ScriptedJobs(self.clock), ScriptedFiles()
+        self.batches = ScriptedBatches(self.jobs, self.files, self.clock)
+        deliveries = ScriptedDeliveries(self.jobs, self.clock)
+        jobs = JobDesk(self.jobs, deliveries, self.clock, DeskRules(100), lambda _: 1.0)
+        batches = BatchDesk(self.files, self.batches, BatchDeskRules(), lambda _: 1.0, written_line)
         self.app = web_app(
             [
                 chat_router(
@@ -112,6 +127,9 @@ class Api:
                 ),
                 peer_feedback_router(self.feedback, self.forgotten),
                 personal_router(PersonalData(places, users, forgettable, self.clock, meter)),
+                jobs_router(jobs, collection="docs", alias="tandem", clock=self.clock),
+                files_router(batches, clock=self.clock, keep_s=60.0),
+                batches_router(batches, clock=self.clock),
                 operations_router(self.lifecycle, self.metrics.registry, version="0.0.0", target="test"),
             ],
             version="0.0.0",
@@ -123,6 +141,7 @@ class Api:
             refusal=refusal,
             max_body_bytes=max_body_bytes,
             max_document_bytes=max_document_bytes,
+            max_file_bytes=100_000,
             request_timeout_s=request_timeout_s,
             local_only=local_only,
         )

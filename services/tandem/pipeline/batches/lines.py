@@ -74,6 +74,10 @@ class LineReader:
         *whole, rest = piece.split(b"\n")
         lines = []
         for part in whole:
+            if not part and not self._held:
+                # A file may be nothing else.
+                self._number += 1
+                continue
             self._hold(part)
             line = self._take()
             if line is not None:
