@@ -106,8 +106,8 @@ async def test_the_three_modes_differ_in_nothing_but_their_time(http: aiohttp.Cl
         receipts = {mode: await receipt(http, answers[number]) for mode, answers in modes.items()}
         assert [each["mode"] for each in receipts.values()] == list(receipts)
         first = receipts["online"]
-        assert first["retrieval"]["passages"], body
-        assert first["prompt"]["messages"] or first["answer"]["chars"] == len("I don't know from these documents.")
+        if first["outcome"] == "answered":
+            assert first["retrieval"]["passages"] and first["prompt"]["messages"], body
         for mode in ("async", "batch"):
             ours, theirs = said(modes[mode][number]), said(modes["online"][number])
             assert {name for name in ours.keys() | theirs.keys() if ours.get(name) != theirs.get(name)} == set(), mode

@@ -153,7 +153,7 @@ class StoredBatches:
         await self._database.write(lambda connection: connection.execute(statement))
 
     async def tally(self, batch: Batch) -> Tally:
-        """Over the index of its lines."""
+        """Over an index that has all of it."""
         late = func.sum(case((_LINES.failure_code == "expired", 1), else_=0))
         query = select(_LINES.status, func.count(), late).where(*_of(batch)).group_by(_LINES.status)
         rows = await self._database.read(lambda connection: connection.execute(query).all())

@@ -111,6 +111,7 @@ JOBS = Table(
     Index("jobs_newest", "tenant", "created_at", "id"),
     Index("jobs_keyed", "tenant", "idempotency_key", unique=True, **_where("idempotency_key IS NOT NULL")),
     Index("jobs_batch", "tenant", "batch_id", "line", **_where("batch_id IS NOT NULL")),
+    Index("jobs_batch_status", "tenant", "batch_id", "status", "failure_code", **_where("batch_id IS NOT NULL")),
     Index("jobs_batch_open", "batch_id", "status", **_where("batch_id IS NOT NULL AND ended_at IS NULL")),
 )
 # How far the turns of a queue have come.
