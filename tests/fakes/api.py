@@ -51,6 +51,7 @@ from tandem.pipeline.feedback.giving import GivingFeedback
 from tandem.pipeline.feedback.rated import RatedAnswers
 from tandem.pipeline.in_flight import InFlight
 from tandem.pipeline.jobs.desk import DeskRules, JobDesk
+from tandem.pipeline.jobs.following import Following
 from tandem.pipeline.privacy.capture import Privacy
 from tandem.pipeline.privacy.personal import PersonalData, Places
 from tandem.pipeline.privacy.standard import redaction
@@ -101,7 +102,7 @@ class Api:
         self.jobs, self.files = ScriptedJobs(self.clock), ScriptedFiles()
         self.batches = ScriptedBatches(self.jobs, self.files, self.clock)
         deliveries = ScriptedDeliveries(self.jobs, self.clock)
-        jobs = JobDesk(self.jobs, deliveries, self.clock, DeskRules(100), lambda _: 1.0)
+        jobs = JobDesk(self.jobs, deliveries, self.clock, DeskRules(100), lambda _: 1.0, Following(self.jobs))
         batches = BatchDesk(self.files, self.batches, BatchDeskRules(), lambda _: 1.0, written_line)
         self.app = web_app(
             [
