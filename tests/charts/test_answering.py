@@ -124,7 +124,9 @@ def test_workers_come_from_nothing_and_go_when_nothing_is_open() -> None:
 def test_keda_asks_the_store_with_an_address_from_a_secret() -> None:
     (trigger,) = _triggers(**HERE)
     assert trigger["type"] == "postgresql"
-    assert "queue IN ('answers', 'batches')" in trigger["metadata"]["query"]
+    assert "split_part(queue, '/', 1) IN ('answers', 'batches')" in trigger["metadata"]["query"]
+    # A batch whose lines are not there yet has to wake somebody, too.
+    assert "FROM batches WHERE ended_at IS NULL" in trigger["metadata"]["query"]
     assert trigger["metadata"]["targetQueryValue"] == "64"
     # Else KEDA would not go to zero at all.
     assert trigger["metadata"]["activationTargetQueryValue"] == "0"
@@ -144,14 +146,16 @@ def test_or_prometheus_where_several_that_tell_the_same_count_once() -> None:
     assert query.startswith("sum(max by (queue, state) (tandem_jobs_queued{")
     assert 'queue=~"answers|batches",state=~"ready|running"' in query
     assert 'pod=~"tandem-(gateway|worker)-.+"' in query
+    assert "or max by (status) (tandem_batches_open{" in query
     kinds = {one["kind"] for one in objects(VALUES, values={"worker": {"autoscaling": {"trigger": "prometheus"}}})}
     assert "TriggerAuthentication" not in kinds
 
 
 def test_lines_that_jobs_answer_ask_for_one_worker_at_most() -> None:
     jobs, batches = _triggers()
-    assert "queue IN ('answers')" in jobs["metadata"]["query"]
-    assert "queue IN ('batches')" in batches["metadata"]["query"]
+    assert "FROM batches" not in jobs["metadata"]["query"]
+    assert "split_part(queue, '/', 1) IN ('answers')" in jobs["metadata"]["query"]
+    assert "split_part(queue, '/', 1) IN ('batches')" in batches["metadata"]["query"]
     assert int(batches["metadata"]["targetQueryValue"]) >= 1_000_000
 
 

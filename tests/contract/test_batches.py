@@ -58,6 +58,9 @@ async def test_pages_are_newest_first_and_go_on_behind_a_batch(stores: BatchStor
     for unknown in ("batch_none", "batch_x"):
         assert await listed(stores, after=unknown) == []
     assert await stores.batches.open("acme") == 5
+    assert await stores.batches.going() == {"validating": 6}
+    await stores.batches.cancel("acme", "batch_3")
+    assert await stores.batches.going() == {"validating": 5, "cancelling": 1}
 
 
 async def test_one_moves_it_on_until_its_lease_is_over(stores: BatchStores) -> None:

@@ -224,6 +224,12 @@ capabilities:
 {{- end }}
 {{- end }}
 
+{{- define "tandem.pod.scraped" -}}
+prometheus.io/scrape: "true"
+prometheus.io/port: "8000"
+prometheus.io/path: /metrics
+{{- end }}
+
 {{- define "tandem.pod.annotations" -}}
 # New configuration, new pods: nothing is read again while a process runs.
 checksum/config: {{ list (include "tandem.config" .root) .root.Values.prompts | toJson | sha256sum }}
@@ -231,9 +237,7 @@ checksum/config: {{ list (include "tandem.config" .root) .root.Values.prompts | 
 checksum/batch: {{ include "tandem.batch.job" .root | sha256sum }}
 {{- end }}
 {{- if .root.Values.monitoring.annotations }}
-prometheus.io/scrape: "true"
-prometheus.io/port: "8000"
-prometheus.io/path: /metrics
+{{ include "tandem.pod.scraped" . }}
 {{- end }}
 {{- with (get .root.Values .component).podAnnotations }}
 {{ toYaml . }}

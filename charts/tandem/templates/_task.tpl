@@ -3,7 +3,7 @@
 {{/*
 The spec of such a Job. Takes `root`, `component`, `settings` (the block of values with the pods' resources and places),
 `args` (what tandem is called with, as a YAML list), `completions`, `parallelism` and `keepSeconds`; `documents`: what they
-ingest is mounted.
+ingest is mounted; `port`: where they tell their metrics.
 */}}
 {{- define "tandem.task" -}}
 completionMode: Indexed
@@ -33,9 +33,15 @@ template:
       {{- with .settings.podLabels }}
       {{- toYaml . | nindent 6 }}
       {{- end }}
-    {{- with .settings.podAnnotations }}
+    {{- $told := and .port .root.Values.monitoring.annotations }}
+    {{- if or $told .settings.podAnnotations }}
     annotations:
+      {{- if $told }}
+      {{- include "tandem.pod.scraped" . | nindent 6 }}
+      {{- end }}
+      {{- with .settings.podAnnotations }}
       {{- toYaml . | nindent 6 }}
+      {{- end }}
     {{- end }}
   spec:
     {{- include "tandem.task.pod" . | nindent 4 }}
@@ -71,6 +77,11 @@ containers:
       {{- with .settings.extraEnv }}
       {{- toYaml . | nindent 6 }}
       {{- end }}
+    {{- with .port }}
+    ports:
+      - name: http
+        containerPort: {{ . }}
+    {{- end }}
     resources:
       {{- toYaml .settings.resources | nindent 6 }}
     securityContext:

@@ -8,10 +8,10 @@ from collections.abc import Callable
 from tandem.app.answerers import answerers
 from tandem.app.clock import SystemClock
 from tandem.app.queued import runner_of
-from tandem.app.serve import told_to_leave
+from tandem.app.serve import beside_work, told_to_leave
 from tandem.app.settings import Settings
 from tandem.app.surface import surface
-from tandem.app.targets import check_answering_worker
+from tandem.app.targets import TARGETS, check_answering_worker
 from tandem.domain.batch import Batch, own_queue
 from tandem.domain.errors import TandemError, UnknownBatch
 from tandem.http.lifecycle import Lifecycle
@@ -28,8 +28,12 @@ async def work_on(settings: Settings, batch_id: str, say: Callable[[str], None])
     Raises `ConfigurationError` for a configuration without a shared queue or a model, `UnknownBatch`.
     """
     check_answering_worker(settings, [own_queue(batch_id)])
-    leave = asyncio.Event()
-    async with surface(settings, Lifecycle(), "worker") as back, answerers(settings, back) as behind:
+    leave, lifecycle = asyncio.Event(), Lifecycle()
+    async with (
+        surface(settings, lifecycle, "worker") as back,
+        answerers(settings, back) as behind,
+        beside_work(settings, back.operations(), lifecycle, TARGETS["worker"].port),
+    ):
         batches = behind.keeping.stores.batches
         if await batches.anybodys(batch_id) is None:
             raise UnknownBatch(f"There is no batch {batch_id}.", hint="Was it deleted?", param="id")

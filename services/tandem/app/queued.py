@@ -79,7 +79,7 @@ async def queued(
         yield routers
         return
     async with _webhooks(settings) as webhooks, AsyncExitStack() as stack:
-        works: list[Work] = [following.run(), watch_depth(stores.jobs, metrics)]
+        works: list[Work] = [following.run(), watch_depth(stores.jobs, stores.batches, metrics)]
         if queues:
             works.append(runner.run())
         if BATCHES in queues:

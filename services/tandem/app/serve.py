@@ -8,12 +8,14 @@ import asyncio
 import gc
 import signal
 import socket
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Protocol
+
+from starlette.types import ASGIApp
 
 from tandem.app import parts
 from tandem.app.files import connections_within, file_limit
@@ -84,7 +86,7 @@ class Serving:
                 with ExitStack() as notes:
                     if target.owns_store:
                         notes.enter_context(serving_note(self.settings.data_dir, self.target, url_of(listener)))
-                    await self._serve(self._server(opened, lifecycle), listener, opened, lifecycle)
+                    await self._serve(server_of(self.settings, opened.app, lifecycle), listener, opened, lifecycle)
 
     def _check(self, target: Target) -> None:
         if target.public and self.settings.public_without_keys():
@@ -95,21 +97,6 @@ class Serving:
             )
         if self.ingest and not target.ingests:
             raise ConfigurationError(f"The {self.target} target takes no documents.", hint="Leave out --ingest.")
-
-    def _server(self, opened: Opened, lifecycle: Lifecycle) -> Server:
-        chosen = self.settings.server
-        limits = Limits(
-            max_connections=connections_within(file_limit(), chosen.max_connections),
-            header_timeout_s=chosen.header_timeout_s,
-            max_header_bytes=chosen.max_header_bytes,
-            write_timeout_s=chosen.write_timeout_s,
-        )
-        return Server(
-            opened.app,
-            Door(limits, lifecycle, lifecycle.census),
-            drain_delay_s=chosen.drain_delay_s,
-            drain_timeout_s=chosen.drain_timeout_s,
-        )
 
     async def _serve(self, server: Server, listener: socket.socket, opened: Opened, lifecycle: Lifecycle) -> None:
         try:
@@ -150,6 +137,39 @@ class Serving:
                 # The next version is built from them.
                 await ingestor.versions.came_from(collection, [Place(each.place) for each in places], context)
         self.announce.ingested(report)
+
+
+def server_of(settings: Settings, app: ASGIApp, lifecycle: Lifecycle) -> Server:
+    """What serves an application within the configured limits."""
+    chosen = settings.server
+    limits = Limits(
+        max_connections=connections_within(file_limit(), chosen.max_connections),
+        header_timeout_s=chosen.header_timeout_s,
+        max_header_bytes=chosen.max_header_bytes,
+        write_timeout_s=chosen.write_timeout_s,
+    )
+    return Server(
+        app,
+        Door(limits, lifecycle, lifecycle.census),
+        drain_delay_s=chosen.drain_delay_s,
+        drain_timeout_s=chosen.drain_timeout_s,
+    )
+
+
+@asynccontextmanager
+async def beside_work(settings: Settings, app: ASGIApp, lifecycle: Lifecycle, port: int) -> AsyncIterator[None]:
+    """Probes and metrics of a process that ends by itself, while the context is open."""
+    chosen = settings.server
+    with bind(chosen.host, port if chosen.port is None else chosen.port) as listener:
+        server = server_of(settings, app, lifecycle)
+        serving = asyncio.create_task(server.serve(sockets=[listener]))
+        try:
+            await server.listening.wait()
+            lifecycle.ready()
+            yield
+        finally:
+            server.should_exit = server.force_exit = True
+            await serving
 
 
 def settle() -> None:

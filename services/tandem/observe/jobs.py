@@ -6,6 +6,7 @@ from collections import Counter
 from tandem.domain.errors import TandemError
 from tandem.domain.job import ANSWERS
 from tandem.observe.metrics import Metrics
+from tandem.ports.batches import Batches
 from tandem.ports.jobs import Jobs
 
 _LOOK_S = 15.0
@@ -30,8 +31,8 @@ class JobMetrics:
         self._metrics.job_wait.observe(seconds)
 
 
-async def watch_depth(jobs: Jobs, metrics: Metrics) -> None:
-    """How many wait and run, looked up now and then: every process that shares the queue tells the same."""
+async def watch_depth(jobs: Jobs, batches: Batches, metrics: Metrics) -> None:
+    """How many wait and run, looked up now and then: every process that shares the store tells the same."""
     while True:
         try:
             counts: Counter[tuple[str, str]] = Counter({(ANSWERS, state): 0 for state in ("ready", "later", "running")})
@@ -44,7 +45,12 @@ async def watch_depth(jobs: Jobs, metrics: Metrics) -> None:
             metrics.jobs_queued.clear()
             for (queue, state), count in counts.items():
                 metrics.jobs_queued.labels(queue, state).set(count)
+            going = await batches.going()
+            metrics.batches_open.clear()
+            for status, count in going.items():
+                metrics.batches_open.labels(status).set(count)
         except TandemError:
             # What it was is no longer true, and what it is nobody knows.
             metrics.jobs_queued.clear()
+            metrics.batches_open.clear()
         await asyncio.sleep(_LOOK_S)

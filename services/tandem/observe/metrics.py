@@ -244,6 +244,12 @@ class Metrics(Reports):
             ["queue", "state"],
             registry=self.registry,
         )
+        self.batches_open = Gauge(
+            "tandem_batches_open",
+            "Batches in the store that are not over; each process that shares it tells all.",
+            ["status"],
+            registry=self.registry,
+        )
         self.stream_questions = self._counter(
             "tandem_stream_questions",
             "Questions of a stream that are done: answered, or the code of the error.",

@@ -1,10 +1,10 @@
 """Batches, and the lines of theirs among the jobs."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from tandem.domain.batch import Batch, BatchLease, Side, StoredFile, Tally
+from tandem.domain.batch import Batch, BatchLease, BatchStatus, Side, StoredFile, Tally
 from tandem.domain.job import Job
 
 MAX_PAGE = 100
@@ -44,6 +44,10 @@ class Batches(Protocol):
 
     async def open(self, tenant: str) -> int:
         """How many of the tenant's are not over."""
+        ...
+
+    async def going(self) -> Mapping[BatchStatus, int]:
+        """How many of all tenants' are not over, by status, where there is any."""
         ...
 
     async def cancel(self, tenant: str, batch_id: str) -> Batch | None:

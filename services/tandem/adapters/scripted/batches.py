@@ -1,11 +1,12 @@
 """Batches in memory, over the jobs and files of other doubles."""
 
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from tandem.adapters.scripted.files import ScriptedFiles
 from tandem.adapters.scripted.jobs import Held, ScriptedJobs
-from tandem.domain.batch import Batch, BatchLease, Side, StoredFile, Tally
+from tandem.domain.batch import Batch, BatchLease, BatchStatus, Side, StoredFile, Tally
 from tandem.domain.job import Job
 from tandem.domain.job_events import CANCELLED
 from tandem.ports.batches import MAX_PAGE, BatchPage
@@ -65,6 +66,11 @@ class ScriptedBatches:
         """See the port."""
         self._check()
         return sum(not batch.over for batch in self._of(tenant))
+
+    async def going(self) -> Mapping[BatchStatus, int]:
+        """See the port."""
+        self._check()
+        return Counter(held.batch.status for held in self.held.values() if not held.batch.over)
 
     async def cancel(self, tenant: str, batch_id: str) -> Batch | None:
         """See the port."""

@@ -29,7 +29,7 @@ from tandem.adapters.state.job_rows import job_of
 from tandem.adapters.state.plain import plain, plain_or_none
 from tandem.adapters.state.tables import BATCHES, FILES, JOB_TURNS, JOBS
 from tandem.adapters.state.tenants import tenants_of
-from tandem.domain.batch import Batch, BatchLease, Side, StoredFile, Tally
+from tandem.domain.batch import Batch, BatchLease, BatchStatus, Side, StoredFile, Tally
 from tandem.domain.errors import UpstreamFailed
 from tandem.domain.job import BATCHES as SHARED_QUEUE
 from tandem.domain.job import Job
@@ -81,6 +81,12 @@ class StoredBatches:
         """Counted over the index of its batches."""
         query = select(func.count()).where(_COLUMNS.tenant == plain(tenant), _COLUMNS.ended_at.is_(None))
         return int(await self._database.read(lambda connection: connection.execute(query).scalar_one()))
+
+    async def going(self) -> dict[BatchStatus, int]:
+        """By the index over those alone."""
+        query = select(_COLUMNS.status, func.count()).where(_COLUMNS.due_at.is_not(None)).group_by(_COLUMNS.status)
+        rows = await self._database.read(lambda connection: connection.execute(query).all())
+        return {status: int(count) for status, count in rows}
 
     async def cancel(self, tenant: str, batch_id: str) -> Batch | None:
         """In one transaction."""

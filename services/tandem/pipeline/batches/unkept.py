@@ -2,9 +2,9 @@
 
 # ruff: noqa: ARG002 - it has its ports' signatures, and looks at nothing
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 
-from tandem.domain.batch import Batch, BatchLease, Purpose, Side, StoredFile, Tally
+from tandem.domain.batch import Batch, BatchLease, BatchStatus, Purpose, Side, StoredFile, Tally
 from tandem.domain.errors import NotServed, UpstreamFailed
 from tandem.domain.job import Job
 from tandem.ports.batch_pods import BatchPods
@@ -71,6 +71,10 @@ class _UnkeptBatches:
     async def open(self, tenant: str) -> int:
         """There is none."""
         return 0
+
+    async def going(self) -> Mapping[BatchStatus, int]:
+        """There is none."""
+        return {}
 
     async def cancel(self, tenant: str, batch_id: str) -> Batch | None:
         """Raises `NotServed`."""
