@@ -180,8 +180,8 @@ async def test_windows_may_be_as_long_as_a_week(ai: openai.AsyncOpenAI) -> None:
 
 
 async def test_others_cannot_tell_it_from_what_is_not_there(ai: openai.AsyncOpenAI, process: Process) -> None:
-    ann = client(process.url, "ann-secret")
-    done = await until(ann, await begun(ann, [line("a")]))
+    async with client(process.url, "ann-secret") as ann:
+        done = await until(ann, await begun(ann, [line("a")]))
     ours, theirs = (done.input_file_id, done.output_file_id or "", done.id), ("file-none", "file-none", "batch_none")
     paths = ("/v1/files/{0}", "/v1/files/{0}/content", "/v1/files/{1}", "/v1/files/{1}/content", "/v1/batches/{2}")
     calls = [("GET", path) for path in paths]
@@ -205,7 +205,8 @@ async def test_others_cannot_tell_it_from_what_is_not_there(ai: openai.AsyncOpen
                     listed = [each["id"] for each in (await reply.json())["data"]]
                 assert not set(ours) & set(listed), who
     assert (await ai.batches.retrieve(done.id)).id == done.id, "an admin sees it"
-    assert (await ann.files.content(ours[0])).content == line("a")
+    async with client(process.url, "ann-secret") as ann:
+        assert (await ann.files.content(ours[0])).content == line("a")
 
 
 async def test_what_a_user_asked_goes_with_the_user(process: Process, ai: openai.AsyncOpenAI) -> None:

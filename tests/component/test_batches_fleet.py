@@ -30,7 +30,7 @@ def postgres() -> Iterator[PostgresServer]:
 
 
 class Model:
-    """Each answer takes `pause_s`; who asked is told by the process's own pool name."""
+    """Each answer takes `pause_s`; `asked` tells how often which question was put."""
 
     def __init__(self) -> None:
         self.pause_s = 0.2
@@ -58,7 +58,7 @@ async def shared(postgres: PostgresServer) -> AsyncIterator[tuple[Model, dict[st
             model,
             {
                 "predictor__url": url, "predictor__protocol": "openai", "predictor__model": "steady",
-                "retrieval__enabled": "false", "state__url": postgres.url, "jobs__lease_s": 1, "jobs__concurrency": 4,
+                "retrieval__enabled": "false", "vectors__url": "http://127.0.0.1:9", "state__url": postgres.url, "jobs__lease_s": 1, "jobs__concurrency": 4,
             },
         )  # fmt: skip
 
