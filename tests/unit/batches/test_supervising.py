@@ -456,6 +456,15 @@ async def test_lines_of_many_bytes_are_submitted_fewer_at_a_time(scene: Scene) -
     assert many == [5, 5]
 
 
+async def test_what_it_wrote_is_read_some_lines_at_a_time(scene: Scene) -> None:
+    await scene.begun(*(line(f"q-{number}") for number in range(450)))
+    await scene.round()
+    await scene.stores.answered(450)
+    batch = await scene.later()
+    pieces = [piece async for piece in written_lines(scene.batches, batch, "output", written_line)]
+    assert [piece.count(b"\n") for piece in pieces] == [200, 200, 50]
+
+
 async def test_a_person_asks_for_each_line_that_does_not_say_who(scene: Scene) -> None:
     await scene.begun(line("a"), line("b", user="u-9"), line("c", safety_identifier="u-8"), user="u-1")
     await scene.round()
