@@ -20,7 +20,7 @@ from typing import Any
 ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT / "tests"))
 
-from fakes.virtual_time import LoopClock, at_once  # noqa: E402
+from tandem.adapters.scripted.virtual_time import LoopClock, at_once  # noqa: E402
 from tandem.admission.claim import Claim  # noqa: E402
 from tandem.admission.limit import AdaptiveLimit  # noqa: E402
 from tandem.admission.turnstile import Turnstile  # noqa: E402

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fakes.virtual_time import LoopClock, at_once
+from tandem.adapters.scripted.virtual_time import LoopClock, at_once
 from tandem.admission.claim import Claim
 from tandem.admission.limit import AdaptiveLimit
 from tandem.admission.slot import Slot

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from fakes.virtual_time import LoopClock, at_once
+from tandem.adapters.scripted.virtual_time import LoopClock, at_once
 from tandem.admission.limit import AdaptiveLimit
 from tandem.admission.turnstile import Claim, Slot, Turnstile
 from tandem.domain.context import RequestContext

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Iterable
 
-from fakes.virtual_time import LoopClock, at_once
+from tandem.adapters.scripted.virtual_time import LoopClock, at_once
 from tandem.adapters.workers.named import NamedCrew
 from tandem.domain.document import IngestOutcome
 from tandem.domain.errors import TandemError, UpstreamUnavailable

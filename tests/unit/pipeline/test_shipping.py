@@ -4,8 +4,8 @@ import asyncio
 from collections.abc import Callable, Sequence
 
 from fakes.records import answer_record
-from fakes.virtual_time import at_once
 from tandem.adapters.scripted.spool import ScriptedSpool
+from tandem.adapters.scripted.virtual_time import at_once
 from tandem.app.guarded import Guarded, kept_going
 from tandem.domain.errors import DocumentRejected, Overloaded, UpstreamUnavailable
 from tandem.domain.record import AnswerRecord
