@@ -1,0 +1,364 @@
+"""A few minutes of traffic in virtual time, through the gateway's own dispatch: limits, queues, spill rules and retries are
+the shipped ones, only the models and the clock are not.
+"""
+
+import asyncio
+import random
+from collections import Counter
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from tandem.adapters.scripted.virtual_time import LoopClock, at_once
+from tandem.admission.limit import AdaptiveLimit
+from tandem.admission.turnstile import Turnstile
+from tandem.domain.context import RequestContext
+from tandem.domain.errors import DeadlineExceeded, Overloaded, ResidencyRefused, UpstreamFailed, UpstreamUnavailable
+from tandem.domain.generation import Finished, GenerationEvent, ModelCard, Prompt, Token, Usage
+from tandem.domain.question import Sampling
+from tandem.domain.tenants import Tenants
+from tandem.generation.breaker import Breaker
+from tandem.generation.endpoints import Endpoint, Endpoints
+from tandem.generation.pools import PoolPolicy
+from tandem.generation.retries import RetryBudget
+from tandem.generation.waking import Waking
+from tandem.pipeline.dispatching import Asked, Dispatch
+from tandem.pipeline.pool import Pool, Trying
+from tandem.platform.plan.engines import ServiceTimes
+from tandem.platform.plan.prices import Api
+from tandem.platform.plan.replica import Job, Replica
+from tandem.platform.plan.traffic import Floats, Traffic
+
+_PROMPT = Prompt((), "plan@1")
+_TOKEN = Token("")
+_SAMPLING = Sampling()
+# The defaults of tandem.yaml's `resilience` and `admission`.
+_RETRY_SHARE, _ATTEMPTS, _BACKOFF_S = 0.1, 3, 0.05
+_BREAKER_FAILURES, _BREAKER_OPEN_S = 5, 5.0
+MAX_WAITING, MAX_WAIT_S, MOST_AT_ONCE = 256, 10.0, 512
+_CPU_SPREAD = 0.3
+_ROUND_S = 1e-6
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A pool in a window: so many replicas of an engine, or a provider's endpoint. `most` requests of one gateway at a time."""
+
+    policy: PoolPolicy
+    initial: int
+    most: int = MOST_AT_ONCE
+    replicas: int = 0
+    times: ServiceTimes | None = None
+    api: Api | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """What is simulated: an even rate on a deployment that does not change meanwhile.
+
+    `together`: each gateway has the replica of its own machine and no other, and its business logic holds that one up.
+    """
+
+    traffic: Traffic
+    rate: float
+    gateways: int
+    places: tuple[Place, ...]
+    together: bool = False
+    requests: int = 1500
+    seed: int = 1
+
+
+@dataclass(slots=True)
+class Outcome:
+    """Of what arrived after the warm-up; every request is in one of the counts. `at` is by pool; seconds are arrays.
+
+    `busy` and `used` are shares of the replicas' time: anything ran, and what would have taken it with all slots taken.
+    """
+
+    asked: int = 0
+    refused: int = 0
+    late: int = 0
+    forbidden: int = 0
+    failed: int = 0
+    first_s: list[float] = field(default_factory=list)
+    whole_s: list[float] = field(default_factory=list)
+    at: Counter[str] = field(default_factory=Counter)
+    busy: float = 0.0
+    used: float = 0.0
+    demand: float = 0.0
+    duration_s: float = 0.0
+
+    @property
+    def answered(self) -> int:
+        """Whole answers in time."""
+        return len(self.whole_s)
+
+    @property
+    def refused_share(self) -> float:
+        """Whoever got no answer in time, of all whom residency lets ask."""
+        asked = self.asked - self.forbidden
+        return 1 - self.answered / asked if asked else 0.0
+
+
+@dataclass(slots=True)
+class _Arrivals:
+    """Drawn before anything runs, so that two deployments are asked the same."""
+
+    at_s: Floats
+    prompts: Floats
+    answers: Floats
+    tenants: list[str]
+    cpu_s: Floats
+    gateways: Floats
+
+
+class _Unmetered:
+    """`TrafficMeter` that nobody reads."""
+
+    def entered(self, pool: str, reason: str, waited_s: float) -> None:
+        """Not counted."""
+
+    def refused(self, pool: str, reason: str) -> None:
+        """Not counted."""
+
+    def forbidden(self) -> None:
+        """Not counted."""
+
+    def retried(self, pool: str, reason: str) -> None:
+        """Not counted."""
+
+    def spent(self, tenant: str, usage: Usage, cost: float) -> None:
+        """Not counted."""
+
+
+class _Servers:
+    """`Server` over replicas behind one address, which spreads connections by chance; or over a provider's endpoint."""
+
+    def __init__(self, place: Place, replicas: list[Replica], arrivals: _Arrivals, chance: random.Random) -> None:
+        self._place = place
+        self._replicas = replicas
+        self._arrivals = arrivals
+        self._chance = chance
+        self._loop = asyncio.get_running_loop()
+
+    async def card(self) -> ModelCard:
+        """Declared."""
+        return ModelCard("plan", "plan", 1)
+
+    async def probe(self) -> None:
+        """Always up."""
+
+    @asynccontextmanager
+    async def stream(
+        self, prompt: Prompt, sampling: Sampling, context: RequestContext
+    ) -> AsyncIterator[AsyncIterator[GenerationEvent]]:
+        """One event for the first token, one for the end."""
+        number = int(context.request_id)
+        prompt_tokens, answer_tokens = float(self._arrivals.prompts[number]), float(self._arrivals.answers[number])
+        if self._place.api is not None:
+            yield self._from_api(self._place.api, prompt_tokens, answer_tokens, context)
+            return
+        replica = self._chance.choice(self._replicas) if len(self._replicas) > 1 else self._replicas[0]
+        if replica.full and replica.times.sheds:
+            raise Overloaded("The model is full.")
+        job = Job(prompt_tokens, answer_tokens, self._loop.create_future(), self._loop.create_future())
+        replica.take(job)
+        yield self._events(job, context)
+
+    async def _events(self, job: Job, context: RequestContext) -> AsyncIterator[GenerationEvent]:
+        await job.first
+        self._in_time(context)
+        yield _TOKEN
+        await job.last
+        self._in_time(context)
+        yield Finished("stop", Usage(int(job.prompt_tokens), int(job.answer_tokens)))
+
+    async def _from_api(
+        self, api: Api, prompt_tokens: float, answer_tokens: float, context: RequestContext
+    ) -> AsyncIterator[GenerationEvent]:
+        factor, pace = (self._chance.lognormvariate(-api.spread**2 / 2, api.spread) for _ in range(2))
+        await asyncio.sleep(api.first_token_s * factor)
+        yield _TOKEN
+        await asyncio.sleep((answer_tokens - 1) / api.tokens_per_s * pace)
+        self._in_time(context)
+        yield Finished("stop", Usage(int(prompt_tokens), int(answer_tokens)))
+
+    def _in_time(self, context: RequestContext) -> None:
+        if context.deadline_s is not None and self._loop.time() > context.deadline_s:
+            raise DeadlineExceeded("generation")
+
+
+class _Gateway:
+    """One gateway process: its dispatch, and its CPU, which does one request's business logic at a time."""
+
+    def __init__(self, dispatch: Dispatch, window: Window, beside: Replica | None) -> None:
+        self.dispatch = dispatch
+        self._loop = asyncio.get_running_loop()
+        self._free_s = 0.0
+        self._latency_s = window.traffic.gateway.latency_s
+        self._blocking = window.traffic.gateway.blocking
+        self._beside = beside
+
+    async def work(self, cpu_s: float) -> None:
+        """Retrieval and prompt: the CPU in turn, then what others are waited for."""
+        now_s = self._loop.time()
+        begins_s = max(now_s, self._free_s)
+        self._free_s = begins_s + cpu_s
+        if self._beside is not None and self._blocking and cpu_s:
+            self._loop.call_at(begins_s, self._beside.hold, self._blocking)
+            self._loop.call_at(self._free_s, self._beside.release, self._blocking)
+        await asyncio.sleep(self._free_s - now_s + self._latency_s)
+
+
+def simulate(window: Window) -> Outcome:
+    """What becomes of its requests. The same window gives the same outcome."""
+    return at_once(_simulated(window))
+
+
+async def _simulated(window: Window) -> Outcome:
+    loop, arrivals = asyncio.get_running_loop(), _drawn(window)
+    chance = random.Random(window.seed)  # noqa: S311 - a simulation
+    pools = {
+        place.policy.name: [Replica(place.times, loop) for _ in range(place.replicas)] if place.times else []
+        for place in window.places
+    }
+    gateways = [_gateway(window, number, pools, arrivals, chance) for number in range(window.gateways)]
+    everybody = [replica for replicas in pools.values() for replica in replicas]
+    ends_s = float(arrivals.at_s[-1])
+    # Long enough for limits and batches to settle.
+    counts_from_s = ends_s / 3
+    outcome = Outcome(duration_s=ends_s - counts_from_s)
+    marks: list[tuple[float, float]] = []
+    present = _Present(loop)
+
+    def mark() -> None:
+        for replica in everybody:
+            replica.turn()
+        marks.append((sum(one.use.busy_s for one in everybody), sum(one.use.used_s for one in everybody)))
+        present.mark()
+
+    loop.call_at(counts_from_s, mark)
+    loop.call_at(ends_s, mark)
+    async with asyncio.TaskGroup() as tasks:
+        for number in range(len(arrivals.at_s)):
+            await asyncio.sleep(float(arrivals.at_s[number]) - loop.time())
+            counted = outcome if arrivals.at_s[number] >= counts_from_s else Outcome()
+            gateway = gateways[int(arrivals.gateways[number] * len(gateways))]
+            tasks.create_task(_asked(gateway, number, arrivals, window.traffic.timeout_s, counted, present))
+        await asyncio.sleep(max(0.0, ends_s - loop.time()) + _ROUND_S)
+    if everybody:
+        paid_s = outcome.duration_s * len(everybody)
+        outcome.busy, outcome.used = ((marks[1][index] - marks[0][index]) / paid_s for index in (0, 1))
+    outcome.demand = present.mean
+    return outcome
+
+
+class _Present:
+    """How many requests are there, on average between the two marks."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._count = 0
+        self._area = self._at_s = 0.0
+        self._marks: list[tuple[float, float]] = []
+
+    def add(self, count: int) -> None:
+        """So many more, or fewer."""
+        now_s = self._loop.time()
+        self._area += self._count * (now_s - self._at_s)
+        self._at_s = now_s
+        self._count += count
+
+    def mark(self) -> None:
+        """The mean begins or ends here."""
+        self.add(0)
+        self._marks.append((self._at_s, self._area))
+
+    @property
+    def mean(self) -> float:
+        """Between the marks."""
+        (from_s, before), (to_s, after) = self._marks
+        return (after - before) / (to_s - from_s) if to_s > from_s else 0.0
+
+
+async def _asked(
+    gateway: _Gateway, number: int, arrivals: _Arrivals, timeout_s: float, outcome: Outcome, present: _Present
+) -> None:
+    loop = asyncio.get_running_loop()
+    arrived_s = loop.time()
+    context = RequestContext(str(number), arrivals.tenants[number], arrived_s + timeout_s)
+    asked = Asked("docs", int(arrivals.prompts[number]), int(arrivals.answers[number]))
+    outcome.asked += 1
+    present.add(1)
+    try:
+        async with gateway.dispatch.admit(asked, context) as admitted:
+            await gateway.work(float(arrivals.cpu_s[number]))
+            async with admitted.stream(_PROMPT, _SAMPLING) as events:
+                first_s = 0.0
+                async for event in events:
+                    if isinstance(event, Finished):
+                        admitted.used(event.usage)
+                    else:
+                        first_s = loop.time() - arrived_s
+            pool = admitted.route.pool
+    except ResidencyRefused:
+        outcome.forbidden += 1
+    except Overloaded:
+        outcome.refused += 1
+    except DeadlineExceeded:
+        outcome.late += 1
+    except (UpstreamUnavailable, UpstreamFailed):
+        outcome.failed += 1
+    else:
+        outcome.first_s.append(first_s)
+        outcome.whole_s.append(loop.time() - arrived_s)
+        outcome.at[pool] += 1
+    finally:
+        present.add(-1)
+
+
+def _drawn(window: Window) -> _Arrivals:
+    # Each in a stream of its own, so that a longer window begins as a shorter one does.
+    streams = [np.random.default_rng((window.seed, index)) for index in range(6)]
+    count, traffic = window.requests, window.traffic
+    tenants = [(tenant.name, share) for tenant, share in traffic.shares()]
+    odds = np.array([share for _, share in tenants])
+    chosen = streams[3].choice(len(tenants), size=count, p=odds / odds.sum())
+    cpu_s = traffic.gateway.cpu_s
+    return _Arrivals(
+        np.cumsum(streams[0].exponential(1.0, count)) / window.rate,
+        traffic.prompt_tokens.drawn(streams[1], count),
+        traffic.answer_tokens.drawn(streams[2], count),
+        [tenants[index][0] for index in chosen],
+        cpu_s * streams[4].lognormal(-(_CPU_SPREAD**2) / 2, _CPU_SPREAD, count),
+        streams[5].random(count),
+    )
+
+
+def _gateway(
+    window: Window, number: int, pools: dict[str, list[Replica]], arrivals: _Arrivals, chance: random.Random
+) -> _Gateway:
+    clock = LoopClock()
+    own = next(iter(pools.values()))[number] if window.together else None
+    made = []
+    for place in window.places:
+        replicas = [own] if own is not None else pools[place.policy.name]
+        made.append(_pool(place, _Servers(place, replicas, arrivals, chance), clock))
+    trying = Trying(RetryBudget(_RETRY_SHARE, clock), _ATTEMPTS, _BACKOFF_S, None, chance.random)
+    tenants = Tenants({tenant.name: tenant for tenant, _ in window.traffic.shares()})
+    return _Gateway(Dispatch(made, clock, _Unmetered(), trying, tenants=tenants), window, own)
+
+
+def _pool(place: Place, servers: _Servers, clock: LoopClock) -> Pool:
+    limit = AdaptiveLimit(initial=min(place.initial, place.most), least=1, most=place.most, clock=clock)
+    breaker = Breaker(failures=_BREAKER_FAILURES, open_s=_BREAKER_OPEN_S, clock=clock)
+    endpoints = Endpoints([Endpoint(servers, breaker, servers.probe)])
+    return Pool(
+        place.policy,
+        endpoints,
+        Turnstile(limit, max_waiting=MAX_WAITING, max_wait_s=MAX_WAIT_S, clock=clock),
+        Waking(most=0, hold_s=1, probe_s=1, probe=endpoints.probe, clock=clock),
+    )
+
