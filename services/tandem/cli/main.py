@@ -18,6 +18,7 @@ from tandem.cli import (
     health,
     ingest,
     jobs,
+    plan,
     privacy,
     receipts,
     search,
@@ -51,6 +52,7 @@ app.add_typer(config.app, name="config")
 app.command("conformance")(conformance.conformance)
 app.add_typer(db.app, name="db")
 app.add_typer(spool.app, name="spool")
+app.command("plan")(plan.plan)
 app.command("doctor")(doctor.doctor)
 app.add_typer(jobs.app, name="jobs")
 batch.app.command("work")(batch_work.work)

@@ -50,7 +50,7 @@ def bars(title: str, groups: Sequence[Group]) -> str:
     top = 6.0
     for group in groups:
         middle = top + len(group.marks) * _BAR / 2
-        parts.append(_text(_LABELS - 8, middle + 4, group.label, "label", anchor="end"))
+        parts.append(text(_LABELS - 8, middle + 4, group.label, "label", anchor="end"))
         for mark in group.marks:
             y, width = top, plot * min(max(mark.value, 0.0), 1.0)
             told = f"{group.label}, {mark.series}: {mark.value:.4f} (95 % CI {mark.low:.4f} to {mark.high:.4f})"
@@ -59,16 +59,16 @@ def bars(title: str, groups: Sequence[Group]) -> str:
                 f'<rect class="bar" x="{_LABELS}" y="{y + 1:.1f}" width="{width:.1f}" height="{_BAR - 2}" rx="2"/>'
                 f"{_whisker(_LABELS + plot * mark.low, _LABELS + plot * mark.high, y + _BAR / 2)}</g>"
             )
-            parts.append(_text(_WIDTH - _VALUES + 8, y + _BAR - 3, f"{mark.value:.3f}", "value"))
+            parts.append(text(_WIDTH - _VALUES + 8, y + _BAR - 3, f"{mark.value:.3f}", "value"))
             top += _BAR
         top += _GAP
     axis = "".join(
         f'<line class="grid" x1="{x:.1f}" y1="0" x2="{x:.1f}" y2="{top:.1f}"/>'
-        f"{_text(x, top + 12, f'{share:g}', 'tick', anchor='middle')}"
+        f"{text(x, top + 12, f'{share:g}', 'tick', anchor='middle')}"
         for share in (0, 0.25, 0.5, 0.75, 1)
         for x in (_LABELS + plot * share,)
     )
-    return _svg(title, _WIDTH, top + 18, axis + "".join(parts))
+    return svg(title, _WIDTH, top + 18, axis + "".join(parts))
 
 
 def counts(title: str, found: Sequence[tuple[str, int]]) -> str:
@@ -78,14 +78,14 @@ def counts(title: str, found: Sequence[tuple[str, int]]) -> str:
     parts: list[str] = []
     top = 4.0
     for label, count in found:
-        parts.append(_text(_LABELS - 8, top + _BAR - 3, label, "label", anchor="end"))
+        parts.append(text(_LABELS - 8, top + _BAR - 3, label, "label", anchor="end"))
         parts.append(
             f'<g class="lost"><title>{escape(label)}: {count}</title><rect class="bar" x="{_LABELS}" y="{top + 1:.1f}" '
             f'width="{plot * count / most:.1f}" height="{_BAR - 2}" rx="2"/></g>'
         )
-        parts.append(_text(_LABELS + plot * count / most + 6, top + _BAR - 3, str(count), "value"))
+        parts.append(text(_LABELS + plot * count / most + 6, top + _BAR - 3, str(count), "value"))
         top += _BAR + _GAP
-    return _svg(title, _WIDTH, top, "".join(parts))
+    return svg(title, _WIDTH, top, "".join(parts))
 
 
 def differences(title: str, groups: Sequence[Group]) -> str:
@@ -102,21 +102,21 @@ def differences(title: str, groups: Sequence[Group]) -> str:
 
     for group in groups:
         y = top + 9
-        parts.append(_text(left - 8, y + 4, group.label, "label", anchor="end"))
+        parts.append(text(left - 8, y + 4, group.label, "label", anchor="end"))
         for mark in group.marks:
             told = f"{group.label}: {mark.value:+.4f} (95 % CI {mark.low:+.4f} to {mark.high:+.4f})"
             parts.append(
                 f'<g class="{mark.series}"><title>{escape(told)}</title>{_whisker(at(mark.low), at(mark.high), y)}'
                 f'<circle class="dot" cx="{at(mark.value):.1f}" cy="{y:.1f}" r="4.5"/></g>'
             )
-            parts.append(_text(left + plot + 10, y + 4, _signed(mark.value), "value"))
+            parts.append(text(left + plot + 10, y + 4, _signed(mark.value), "value"))
         top += 22
     zero = f'<line class="zero" x1="{at(0):.1f}" y1="0" x2="{at(0):.1f}" y2="{top:.1f}"/>'
     ticks = "".join(
-        _text(at(value), top + 12, _signed(value) if value else "0", "tick", anchor="middle")
+        text(at(value), top + 12, _signed(value) if value else "0", "tick", anchor="middle")
         for value in (-reach / 1.1, 0.0, reach / 1.1)
     )
-    return _svg(title, _WIDTH * 2, top + 18, zero + ticks + "".join(parts))
+    return svg(title, _WIDTH * 2, top + 18, zero + ticks + "".join(parts))
 
 
 def line(title: str, points: Sequence[Point]) -> str:
@@ -139,14 +139,14 @@ def line(title: str, points: Sequence[Point]) -> str:
         for point, (x, y) in zip(points, path, strict=True)
     )
     ends = "".join(
-        _text(at(index, least)[0], height - 12, points[index].label, "tick", anchor=anchor)
+        text(at(index, least)[0], height - 12, points[index].label, "tick", anchor=anchor)
         for index, anchor in ((0, "start"), (len(points) - 1, "end"))
     )
     body = (
-        f'{grid}<g class="a"><polygon class="band" points="{_points([*upper, *lower])}"/>'
-        f'<polyline class="line" points="{_points(path)}"/>{dots}</g>{ends}'
+        f'{grid}<g class="a"><polygon class="band" points="{joined([*upper, *lower])}"/>'
+        f'<polyline class="line" points="{joined(path)}"/>{dots}</g>{ends}'
     )
-    return _svg(title, width, height, body)
+    return svg(title, width, height, body)
 
 
 def _levels(least: float, most: float) -> Iterator[float]:
@@ -157,7 +157,7 @@ def _levels(least: float, most: float) -> Iterator[float]:
 def _level(y: float, left: float, right: float, value: float) -> str:
     return (
         f'<line class="grid" x1="{left}" y1="{y:.1f}" x2="{right}" y2="{y:.1f}"/>'
-        f"{_text(left - 6, y + 4, f'{value:.2f}', 'tick', anchor='end')}"
+        f"{text(left - 6, y + 4, f'{value:.2f}', 'tick', anchor='end')}"
     )
 
 
@@ -170,15 +170,18 @@ def _signed(value: float) -> str:
     return f"{value:+.3f}".replace("-", "−")
 
 
-def _points(found: Sequence[tuple[float, float]]) -> str:
+def joined(found: Sequence[tuple[float, float]]) -> str:
+    """A polyline's points."""
     return " ".join(f"{x:.1f},{y:.1f}" for x, y in found)
 
 
-def _text(x: float, y: float, told: str, kind: str, *, anchor: str = "start") -> str:
+def text(x: float, y: float, told: str, kind: str, *, anchor: str = "start") -> str:
+    """One line of text, escaped."""
     return f'<text class="{kind}" x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}">{escape(told)}</text>'
 
 
-def _svg(title: str, width: float, height: float, body: str) -> str:
+def svg(title: str, width: float, height: float, body: str) -> str:
+    """A drawing with a name."""
     return (
         f'<svg viewBox="0 0 {width:.0f} {height:.0f}" role="img" aria-label="{escape(title, quote=True)}">{body}</svg>'
     )

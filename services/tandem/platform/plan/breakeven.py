@@ -60,7 +60,9 @@ def crossings(found: list[Curve], peak: float) -> list[BreakEven]:
             continue
         at = int(changes[-1])
         low, high = differences[at], differences[at + 1]
-        rate = float(np.exp(np.interp(0.0, sorted((low, high)), np.log(one.rates[at : at + 2])[:: 1 if low < high else -1])))
+        rate = float(
+            np.exp(np.interp(0.0, sorted((low, high)), np.log(one.rates[at : at + 2])[:: 1 if low < high else -1]))
+        )
         below, above = (one.name, other.name) if high > 0 else (other.name, one.name)
         points.append(BreakEven(below, above, rate, rate / peak))
     return sorted(points, key=lambda point: point.requests_per_second)

@@ -1,13 +1,13 @@
 """From traffic, prices and service times to the shape that is recommended, and why."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
-from tandem.domain.errors import InvalidRequest
+from tandem.domain.errors import ConfigurationError, InvalidRequest
 from tandem.platform.plan.breakeven import BreakEven, Curve, crossings, curves
 from tandem.platform.plan.engines import Fit, fitted
 from tandem.platform.plan.prices import Book
-from tandem.platform.plan.shapes import HYBRID, Ground, Shape, shapes
+from tandem.platform.plan.shapes import HYBRID, SHAPES, Ground, Shape, shapes
 from tandem.platform.plan.traffic import Traffic
 from tandem.platform.plan.windows import REQUESTS, Lab
 
@@ -50,6 +50,7 @@ def plan(
     traffic: Traffic,
     book: Book,
     *,
+    wanted: Collection[str] = SHAPES,
     requests: int = REQUESTS,
     seed: int = 1,
     tell: Callable[[str], None] = lambda _name: None,
@@ -58,7 +59,12 @@ def plan(
     fit = fitted(book, traffic)
     lab = Lab(traffic, requests, seed)
     ground = Ground(book, traffic, fit, lab)
-    found = sorted(shapes(ground, tell), key=lambda shape: (shape.unfit is not None, shape.cost.total))
+    found = sorted(shapes(ground, wanted, tell), key=lambda shape: (shape.unfit is not None, shape.cost.total))
+    if not found:
+        raise ConfigurationError(
+            f"The price book has no provider of {traffic.model}.",
+            hint=f"Give models.{traffic.model}.api with --prices.",
+        )
     if found[0].unfit is not None:
         raise _unmet(found)
     named = curves(ground, [shape.name for shape in found])

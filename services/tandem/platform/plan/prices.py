@@ -1,9 +1,10 @@
 """The price book: what GPUs, CPUs, memory and answers cost, what hardware and models are, and where each figure is from."""
 
+from collections.abc import Mapping
 from datetime import date
 from importlib import resources
 from pathlib import Path
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Self, TypeVar
 
 import yaml
 from pydantic import Field, field_validator, model_validator
@@ -27,6 +28,7 @@ _UNITS = {
     "million-tokens": ("million-tokens", 1.0),
     "thousand-tokens": ("million-tokens", 1000.0),
 }
+T = TypeVar("T")
 Positive = Annotated[float, Field(gt=0)]
 Share = Annotated[float, Field(gt=0, le=1)]
 
@@ -113,7 +115,7 @@ class Model(Sourced):
     layers: int = Field(ge=1)
     kv_bytes_per_token: int = Field(ge=1)
     context_tokens: int = Field(ge=1)
-    uris: dict[str, str] = {}
+    uris: dict[str, str] = Field(default_factory=dict)
     api: TokenPrice | None = None
 
 
@@ -256,12 +258,17 @@ def load_book(own: Path | None = None) -> Book:
 def _with_origin(base: Any, own: dict[str, Any], file: Path) -> dict[str, Any]:
     """Own figures name their file where they name no source: the book's would be wrong for them."""
     found = {key: _with_origin(base.get(key) if isinstance(base, dict) else None, value, file) if isinstance(value, dict) else value for key, value in own.items()}  # fmt: skip
-    if isinstance(base, dict) and "source" in base and "source" not in own and {"price", "input", "output"} & own.keys():
+    if (
+        isinstance(base, dict)
+        and "source" in base
+        and "source" not in own
+        and {"price", "input", "output"} & own.keys()
+    ):
         found["source"] = str(file)
     return found
 
 
-def _known(entries: dict[str, Any], name: str, what: str) -> Any:
+def _known(entries: Mapping[str, T], name: str, what: str) -> T:
     if name not in entries:
         raise ConfigurationError(
             f"There is no {what} {name!r} in the price book.",

@@ -90,8 +90,7 @@ class Replica:
         self.use.busy_s += passed_s * max(0.0, 1 - self.held)
         times = self.times
         self.use.used_s += passed_s * (
-            self._read_rate / times.read_tokens_per_s
-            + self._write_rate * len(self._writing) / times.full_tokens_per_s
+            self._read_rate / times.read_tokens_per_s + self._write_rate * len(self._writing) / times.full_tokens_per_s
         )
 
     def _plan(self) -> None:

@@ -77,7 +77,8 @@ def _wanted(demand: float, there: int, rule: Rule) -> int:
 def gateways_by_minute(traffic: Traffic, least: int) -> Floats:
     """Pods by the request rate: there within seconds, gone late."""
     pods = np.maximum(least, np.ceil(traffic.minutes() / traffic.gateway.requests_per_second))
-    return np.max([np.roll(pods, minute) for minute in range(GATEWAY_DOWN_S // 60 + 1)], axis=0)
+    found: Floats = np.max([np.roll(pods, minute) for minute in range(GATEWAY_DOWN_S // 60 + 1)], axis=0)
+    return found
 
 
 @dataclass(frozen=True, slots=True)

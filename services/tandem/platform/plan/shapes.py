@@ -1,6 +1,6 @@
 """The five shapes of a deployment over a day: what serves at each minute, how it answers, what it costs."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -19,7 +19,7 @@ from tandem.platform.plan.scaling import (
 )
 from tandem.platform.plan.simulate import MOST_AT_ONCE, Outcome, Place
 from tandem.platform.plan.sizing import Capacity, capacity, engines, gateways_for, gpu_place
-from tandem.platform.plan.traffic import Floats, Traffic
+from tandem.platform.plan.traffic import HOURS, Floats, Traffic
 from tandem.platform.plan.windows import Deployment, Lab, Stretch, stretches
 
 MONOLITH, MICROSERVICES, ONPREM, CLOUD, HYBRID = "monolith", "microservices", "on-prem", "cloud", "hybrid"
@@ -28,6 +28,7 @@ LEAST_GATEWAYS = 2
 _API_AT_ONCE = 128
 _TRIES = 4
 _RATIO = 4
+MINUTES = HOURS * 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,8 +84,8 @@ class Ground:
         return self.traffic.prompt_tokens.mean * prices[0] + self.traffic.answer_tokens.mean * prices[1]
 
 
-def shapes(ground: Ground, tell: Callable[[str], None]) -> list[Shape]:
-    """All that can be reckoned: without a provider's price there is neither cloud nor hybrid."""
+def shapes(ground: Ground, wanted: Collection[str], tell: Callable[[str], None]) -> list[Shape]:
+    """Those that are wanted and can be reckoned: without a provider's price there is neither cloud nor hybrid."""
     made: Mapping[str, Callable[[Ground], Shape]] = {
         MONOLITH: lambda one: _rented(one, together=True),
         MICROSERVICES: lambda one: _rented(one, together=False),
@@ -93,6 +94,8 @@ def shapes(ground: Ground, tell: Callable[[str], None]) -> list[Shape]:
     }
     found = []
     for name, make in made.items():
+        if name not in wanted:
+            continue
         tell(name)
         found.append(make(ground))
     return found
@@ -123,7 +126,9 @@ def _rented(ground: Ground, *, together: bool) -> Shape:
         share *= 0.8
     gpus = float(paid.mean()) * fit.gpus
     cost = cost_of(ground.book, traffic, figures.used, gpus=gpus, gateways=0.0 if together else float(gateways.mean()))
-    told = "gateway and model on each GPU machine" if together else "CPU pool and GPU pool, each scaled by its own signal"
+    told = (
+        "gateway and model on each GPU machine" if together else "CPU pool and GPU pool, each scaled by its own signal"
+    )
     return Shape(name, told, figures, cost, ready, gateways, demand=demand, unfit=unfit)
 
 
@@ -132,21 +137,10 @@ def _onprem(ground: Ground) -> Shape:
     traffic, fit = ground.traffic, ground.fit
     able = ground.capacity(together=False)
     policy = PoolPolicy("default", region=traffic.regions.onprem)
-    count = max(1, int(np.ceil(traffic.peak / able.rate))) if able.rate else int(np.ceil(traffic.peak / able.most))
-    gateways = np.full(len(traffic.minutes()), float(gateways_for(traffic, traffic.peak, least=LEAST_GATEWAYS)))
-    for _ in range(_TRIES):
-        replicas = np.full(len(gateways), float(count))
-        found = _played(ground, replicas, gateways, lambda r, g: engines(fit, r, g, policy))
-        figures = merged(found)
-        unfit = _unfit(ground, figures, traffic.regions.onprem)
-        if unfit is None or not able.rate:
-            break
-        count += max(1, count // 10)
-    cost = cost_of(
-        ground.book, traffic, figures.used, owned_gpus=count * fit.gpus, gateways=float(gateways[0]), owned=True
-    )
+    count = max(1, int(np.ceil(traffic.peak / (able.rate or able.most))))
+    found = _grown(ground, count, lambda r, g: engines(fit, r, g, policy), (traffic.regions.onprem,))
     told = "own machines, as many as the busiest hour takes"
-    return Shape(ONPREM, told, figures, cost, replicas, gateways, owned=count, unfit=unfit)
+    return _owning(ground, ONPREM, told, found)
 
 
 def _cloud(ground: Ground) -> Shape:
@@ -158,7 +152,11 @@ def _cloud(ground: Ground) -> Shape:
     found = _played(ground, none, gateways, lambda _, g: Deployment(g, (place,)))
     figures = merged(found, place.policy.name)
     cost = cost_of(
-        ground.book, traffic, 1.0, gateways=float(gateways.mean()), api=(ground.token_cost() or 0.0) * _answered(figures)
+        ground.book,
+        traffic,
+        1.0,
+        gateways=float(gateways.mean()),
+        api=(ground.token_cost() or 0.0) * _answered(figures),
     )
     told = "gateways on rented CPUs, answers from a provider by the token"
     unfit = _unfit(ground, figures, traffic.regions.api)
@@ -168,44 +166,75 @@ def _cloud(ground: Ground) -> Shape:
 def _hybrid(ground: Ground) -> Shape:
     """Own machines for what is always there, a provider for what spills."""
     traffic, fit = ground.traffic, ground.fit
-    able = ground.capacity(together=False)
-    gateways = np.full(len(traffic.minutes()), float(gateways_for(traffic, traffic.peak, least=LEAST_GATEWAYS)))
-    count = baseline(ground, traffic)
     wait_s, back_s = ground.spill()
     near = PoolPolicy("onprem", region=traffic.regions.onprem, spill_wait_s=wait_s, return_wait_s=back_s)
     far = _api_place(ground)
-    each = _demand_per_replica(traffic, fit, able, 1.0)
-    for _ in range(_TRIES):
-        replicas = np.full(len(gateways), float(count))
-        found = _played(
-            ground, replicas, gateways, lambda r, g: Deployment(g, (gpu_place(fit, r, g, near, each=each), far))
-        )
-        figures = merged(found, far.policy.name)
-        unfit = _unfit(ground, figures, traffic.regions.onprem, traffic.regions.api)
-        if unfit is None or not able.rate:
-            break
+    each = _demand_per_replica(traffic, fit, ground.capacity(together=False), 1.0)
+    found = _grown(
+        ground,
+        baseline(ground, traffic),
+        lambda r, g: Deployment(g, (gpu_place(fit, r, g, near, each=each), far)),
+        (traffic.regions.onprem, traffic.regions.api),
+        far.policy.name,
+    )
+    told = "own machines for the baseline, a provider for what spills"
+    return _owning(ground, HYBRID, told, found, demand=each)
+
+
+@dataclass(frozen=True, slots=True)
+class _Grown:
+    """As many own replicas as it took, or as were tried."""
+
+    count: int
+    gateways: int
+    figures: Figures
+    unfit: str | None
+
+
+def _grown(
+    ground: Ground,
+    count: int,
+    deployed: Callable[[int, int], Deployment],
+    regions: tuple[str, ...],
+    overflow: str | None = None,
+) -> _Grown:
+    """A tenth more of them as long as answers are late, a few times."""
+    traffic = ground.traffic
+    gateways = gateways_for(traffic, traffic.peak, least=LEAST_GATEWAYS)
+    tries = _TRIES if ground.capacity(together=False).rate else 1
+    while True:
+        minutes = np.ones(MINUTES)
+        figures = merged(_played(ground, minutes * count, minutes * gateways, deployed), overflow)
+        unfit = _unfit(ground, figures, *regions)
+        tries -= 1
+        if unfit is None or not tries:
+            return _Grown(count, gateways, figures, unfit)
         count += max(1, count // 10)
+
+
+def _owning(ground: Ground, name: str, told: str, found: _Grown, *, demand: int | None = None) -> Shape:
+    figures, minutes = found.figures, np.ones(MINUTES)
     api = (ground.token_cost() or 0.0) * figures.overflow_share * _answered(figures)
+    owned = float(found.count * ground.fit.gpus)
     cost = cost_of(
         ground.book,
-        traffic,
+        ground.traffic,
         figures.used,
-        owned_gpus=count * fit.gpus,
-        gateways=float(gateways[0]),
+        owned_gpus=owned,
+        gateways=float(found.gateways),
         api=api,
         owned=True,
     )
-    told = "own machines for the baseline, a provider for what spills"
     return Shape(
-        HYBRID,
+        name,
         told,
         figures,
         cost,
-        replicas,
-        gateways,
-        owned=count,
-        demand=each,
-        unfit=unfit,
+        minutes * found.count,
+        minutes * found.gateways,
+        owned=found.count,
+        demand=demand,
+        unfit=found.unfit,
         api_share=figures.overflow_share,
     )
 
@@ -262,9 +291,7 @@ def _unfit(ground: Ground, figures: Figures, *regions: str) -> str | None:
     """Residency first: what may not be done is no matter of size."""
     traffic, slo = ground.traffic, ground.traffic.slo
     stranded = 1 - sum(
-        share
-        for tenant, share in traffic.shares()
-        if tenant.regions is None or not tenant.regions.isdisjoint(regions)
+        share for tenant, share in traffic.shares() if tenant.regions is None or not tenant.regions.isdisjoint(regions)
     )
     if stranded > 1e-9:
         return f"residency: {stranded:.0%} of the requests may not be answered in {' or '.join(sorted(set(regions)))}"

@@ -152,7 +152,10 @@ class _Servers:
 
     @asynccontextmanager
     async def stream(
-        self, prompt: Prompt, sampling: Sampling, context: RequestContext
+        self,
+        prompt: Prompt,  # noqa: ARG002 - the port's
+        sampling: Sampling,  # noqa: ARG002
+        context: RequestContext,
     ) -> AsyncIterator[AsyncIterator[GenerationEvent]]:
         """One event for the first token, one for the end."""
         number = int(context.request_id)
@@ -178,7 +181,7 @@ class _Servers:
     async def _from_api(
         self, api: Api, prompt_tokens: float, answer_tokens: float, context: RequestContext
     ) -> AsyncIterator[GenerationEvent]:
-        factor, pace = (self._chance.lognormvariate(-api.spread**2 / 2, api.spread) for _ in range(2))
+        factor, pace = (self._chance.lognormvariate(-(api.spread**2) / 2, api.spread) for _ in range(2))
         await asyncio.sleep(api.first_token_s * factor)
         yield _TOKEN
         await asyncio.sleep((answer_tokens - 1) / api.tokens_per_s * pace)
@@ -361,4 +364,3 @@ def _pool(place: Place, servers: _Servers, clock: LoopClock) -> Pool:
         Turnstile(limit, max_waiting=MAX_WAITING, max_wait_s=MAX_WAIT_S, clock=clock),
         Waking(most=0, hold_s=1, probe_s=1, probe=endpoints.probe, clock=clock),
     )
-

@@ -95,7 +95,7 @@ class Traffic(Part):
     prompt_tokens: Tokens = Tokens(mean=1200)
     answer_tokens: Tokens = Tokens(mean=250)
     documents: int = Field(default=100_000, ge=0)
-    tenants: dict[Region, TenantTraffic] = {}
+    tenants: dict[Region, TenantTraffic] = Field(default_factory=dict)
     regions: Regions = Regions()
     slo: Objectives = Objectives()
     gateway: Gateway = Gateway()
@@ -136,7 +136,8 @@ class Traffic(Part):
         """The rate at each minute: between the middles of hours it changes evenly, around midnight too."""
         middles = np.arange(-1, HOURS + 1) * 60.0 + 30.0
         rates = np.array([self.requests_per_second[-1], *self.requests_per_second, self.requests_per_second[0]])
-        return np.interp(np.arange(HOURS * 60) + 0.5, middles, rates)
+        found: Floats = np.interp(np.arange(HOURS * 60) + 0.5, middles, rates)
+        return found
 
     def shares(self) -> list[tuple[Tenant, float]]:
         """Who asks, and how much of it; what no tenant is named for is `default`'s."""
@@ -159,7 +160,9 @@ def load_traffic(file: Path | None, given: Mapping[str, Any], *, day: str) -> Tr
     data = overlaid(data, given)
     where = "traffic" if file is None else f"traffic file {file}"
     if "requests_per_second" not in data:
-        raise ConfigurationError("How much is asked is not said.", hint="Give --rps, or a file with requests_per_second.")
+        raise ConfigurationError(
+            "How much is asked is not said.", hint="Give --rps, or a file with requests_per_second."
+        )
     data["requests_per_second"] = _hours(data["requests_per_second"], day, where)
     return validated(Traffic, data, where)
 

@@ -63,19 +63,20 @@ class Lab:
 
     def at(self, rate: float, deployment: Deployment) -> Outcome:
         """What becomes of an even rate."""
-        window = self._window(rate, scaled(rate, deployment))
+        window = self._window(*scaled(rate, deployment))
         key = (round(window.rate, 6), window.gateways, window.places, window.together, window.requests)
         if key not in self._known:
             self.runs += 1
             self._known[key] = simulate(window)
         return self._known[key]
 
-    def _window(self, rate: float, small: tuple[float, Deployment]) -> Window:
-        asked, deployment = small
+    def _window(self, asked: float, deployment: Deployment) -> Window:
         # Batches turn over a few times, whatever their size.
         slots = sum(place.replicas * place.times.slots for place in deployment.places if place.times)
         count = max(self.requests, min(5 * self.requests, 4 * slots))
-        return Window(self.traffic, asked, deployment.gateways, deployment.places, deployment.together, count, self.seed)
+        return Window(
+            self.traffic, asked, deployment.gateways, deployment.places, deployment.together, count, self.seed
+        )
 
 
 def scaled(rate: float, deployment: Deployment) -> tuple[float, Deployment]:
@@ -126,5 +127,7 @@ def stretches(traffic: Traffic, replicas: Floats, gateways: Floats) -> list[Stre
             rate = float(load[alike].mean() * many)
             # As much is asked as in truth, although the mean replica is a whole one.
             minutes = len(alike)
-            found.append(Stretch(minutes, rate, many if replicas[alike].any() else 0, round(float(gateways[alike].mean())) or 1))
+            found.append(
+                Stretch(minutes, rate, many if replicas[alike].any() else 0, round(float(gateways[alike].mean())) or 1)
+            )
     return found
