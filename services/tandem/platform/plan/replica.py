@@ -8,7 +8,8 @@ from itertools import count
 
 from tandem.platform.plan.engines import ServiceTimes
 
-_ROUNDING = 1e-9
+# Seconds: what is due by then is due now, however long the clock has run.
+_ROUNDING_S = 1e-6
 
 
 @dataclass(eq=False, slots=True)
@@ -127,12 +128,12 @@ class Replica:
     def _ring(self) -> None:
         self._timer = None
         self.turn()
-        if self._reading is not None and self._unread <= _ROUNDING * max(1.0, self._read_rate):
+        if self._reading is not None and self._unread <= _ROUNDING_S * self._read_rate:
             job, self._reading = self._reading, None
             _tell(job.first)
             # The first token came with the prompt's last step.
             heapq.heappush(self._writing, (self._written + job.answer_tokens - 1, next(self._order), job))
-        while self._writing and self._writing[0][0] - self._written <= _ROUNDING * max(1.0, self._written):
+        while self._writing and self._writing[0][0] - self._written <= _ROUNDING_S * self._write_rate:
             _tell(heapq.heappop(self._writing)[2].last)
         if not self._writing:
             self._written = 0.0

@@ -17,7 +17,8 @@ from tandem.platform.plan.scaling import (
     replicas_by_minute,
     sleeping,
 )
-from tandem.platform.plan.simulate import MOST_AT_ONCE, Outcome, Place
+from tandem.platform.plan.servers import MOST_AT_ONCE, Place
+from tandem.platform.plan.simulate import Outcome
 from tandem.platform.plan.sizing import Capacity, capacity, engines, gateways_for, gpu_place
 from tandem.platform.plan.traffic import HOURS, Floats, Traffic
 from tandem.platform.plan.windows import Deployment, Lab, Stretch, stretches
@@ -28,6 +29,8 @@ LEAST_GATEWAYS = 2
 _API_AT_ONCE = 128
 _TRIES = 4
 _RATIO = 4
+# Numbers of own replicas that are looked at.
+_BASELINES = 40
 MINUTES = HOURS * 60
 
 
@@ -247,7 +250,7 @@ def baseline(ground: Ground, traffic: Traffic) -> int:
     most = max(1, int(np.ceil(traffic.peak / rate)))
     staying = 1 - traffic.allowed(traffic.regions.api)
     least = max(1, min(most, int(np.ceil(staying * traffic.peak / rate))))
-    counts = np.arange(least, most + 1)
+    counts = np.unique(np.linspace(least, most, min(_BASELINES, most - least + 1)).round().astype(int))
     spilled = np.array([np.maximum(0.0, rates - count * rate).mean() for count in counts])
     owned = np.array([fleet_cost(ground.book, traffic, int(count) * ground.fit.gpus, owned=True) for count in counts])
     costs = owned + spilled * MONTH_S * (ground.token_cost() or 0.0)

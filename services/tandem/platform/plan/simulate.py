@@ -5,53 +5,34 @@ the shipped ones, only the models and the clock are not.
 import asyncio
 import random
 from collections import Counter
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-
-import numpy as np
 
 from tandem.adapters.scripted.virtual_time import LoopClock, at_once
 from tandem.admission.limit import AdaptiveLimit
 from tandem.admission.turnstile import Turnstile
 from tandem.domain.context import RequestContext
 from tandem.domain.errors import DeadlineExceeded, Overloaded, ResidencyRefused, UpstreamFailed, UpstreamUnavailable
-from tandem.domain.generation import Finished, GenerationEvent, ModelCard, Prompt, Token, Usage
+from tandem.domain.generation import Finished, Prompt, Usage
 from tandem.domain.question import Sampling
 from tandem.domain.tenants import Tenants
 from tandem.generation.breaker import Breaker
 from tandem.generation.endpoints import Endpoint, Endpoints
-from tandem.generation.pools import PoolPolicy
 from tandem.generation.retries import RetryBudget
 from tandem.generation.waking import Waking
 from tandem.pipeline.dispatching import Asked, Dispatch
 from tandem.pipeline.pool import Pool, Trying
-from tandem.platform.plan.engines import ServiceTimes
-from tandem.platform.plan.prices import Api
-from tandem.platform.plan.replica import Job, Replica
-from tandem.platform.plan.traffic import Floats, Traffic
+from tandem.platform.plan.arrivals import Arrivals, drawn
+from tandem.platform.plan.replica import Replica
+from tandem.platform.plan.servers import Place, Servers
+from tandem.platform.plan.traffic import Traffic
 
 _PROMPT = Prompt((), "plan@1")
-_TOKEN = Token("")
 _SAMPLING = Sampling()
 # The defaults of tandem.yaml's `resilience` and `admission`.
 _RETRY_SHARE, _ATTEMPTS, _BACKOFF_S = 0.1, 3, 0.05
 _BREAKER_FAILURES, _BREAKER_OPEN_S = 5, 5.0
-MAX_WAITING, MAX_WAIT_S, MOST_AT_ONCE = 256, 10.0, 512
-_CPU_SPREAD = 0.3
+MAX_WAITING, MAX_WAIT_S = 256, 10.0
 _ROUND_S = 1e-6
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """A pool in a window: so many replicas of an engine, or a provider's endpoint. `most` requests of one gateway at a time."""
-
-    policy: PoolPolicy
-    initial: int
-    most: int = MOST_AT_ONCE
-    replicas: int = 0
-    times: ServiceTimes | None = None
-    api: Api | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,18 +83,6 @@ class Outcome:
         return 1 - self.answered / asked if asked else 0.0
 
 
-@dataclass(slots=True)
-class _Arrivals:
-    """Drawn before anything runs, so that two deployments are asked the same."""
-
-    at_s: Floats
-    prompts: Floats
-    answers: Floats
-    tenants: list[str]
-    cpu_s: Floats
-    gateways: Floats
-
-
 class _Unmetered:
     """`TrafficMeter` that nobody reads."""
 
@@ -131,66 +100,6 @@ class _Unmetered:
 
     def spent(self, tenant: str, usage: Usage, cost: float) -> None:
         """Not counted."""
-
-
-class _Servers:
-    """`Server` over replicas behind one address, which spreads connections by chance; or over a provider's endpoint."""
-
-    def __init__(self, place: Place, replicas: list[Replica], arrivals: _Arrivals, chance: random.Random) -> None:
-        self._place = place
-        self._replicas = replicas
-        self._arrivals = arrivals
-        self._chance = chance
-        self._loop = asyncio.get_running_loop()
-
-    async def card(self) -> ModelCard:
-        """Declared."""
-        return ModelCard("plan", "plan", 1)
-
-    async def probe(self) -> None:
-        """Always up."""
-
-    @asynccontextmanager
-    async def stream(
-        self,
-        prompt: Prompt,  # noqa: ARG002 - the port's
-        sampling: Sampling,  # noqa: ARG002
-        context: RequestContext,
-    ) -> AsyncIterator[AsyncIterator[GenerationEvent]]:
-        """One event for the first token, one for the end."""
-        number = int(context.request_id)
-        prompt_tokens, answer_tokens = float(self._arrivals.prompts[number]), float(self._arrivals.answers[number])
-        if self._place.api is not None:
-            yield self._from_api(self._place.api, prompt_tokens, answer_tokens, context)
-            return
-        replica = self._chance.choice(self._replicas) if len(self._replicas) > 1 else self._replicas[0]
-        if replica.full and replica.times.sheds:
-            raise Overloaded("The model is full.")
-        job = Job(prompt_tokens, answer_tokens, self._loop.create_future(), self._loop.create_future())
-        replica.take(job)
-        yield self._events(job, context)
-
-    async def _events(self, job: Job, context: RequestContext) -> AsyncIterator[GenerationEvent]:
-        await job.first
-        self._in_time(context)
-        yield _TOKEN
-        await job.last
-        self._in_time(context)
-        yield Finished("stop", Usage(int(job.prompt_tokens), int(job.answer_tokens)))
-
-    async def _from_api(
-        self, api: Api, prompt_tokens: float, answer_tokens: float, context: RequestContext
-    ) -> AsyncIterator[GenerationEvent]:
-        factor, pace = (self._chance.lognormvariate(-(api.spread**2) / 2, api.spread) for _ in range(2))
-        await asyncio.sleep(api.first_token_s * factor)
-        yield _TOKEN
-        await asyncio.sleep((answer_tokens - 1) / api.tokens_per_s * pace)
-        self._in_time(context)
-        yield Finished("stop", Usage(int(prompt_tokens), int(answer_tokens)))
-
-    def _in_time(self, context: RequestContext) -> None:
-        if context.deadline_s is not None and self._loop.time() > context.deadline_s:
-            raise DeadlineExceeded("generation")
 
 
 class _Gateway:
@@ -221,7 +130,7 @@ def simulate(window: Window) -> Outcome:
 
 
 async def _simulated(window: Window) -> Outcome:
-    loop, arrivals = asyncio.get_running_loop(), _drawn(window)
+    loop, arrivals = asyncio.get_running_loop(), drawn(window.traffic, window.rate, window.requests, window.seed)
     chance = random.Random(window.seed)  # noqa: S311 - a simulation
     pools = {
         place.policy.name: [Replica(place.times, loop) for _ in range(place.replicas)] if place.times else []
@@ -287,7 +196,7 @@ class _Present:
 
 
 async def _asked(
-    gateway: _Gateway, number: int, arrivals: _Arrivals, timeout_s: float, outcome: Outcome, present: _Present
+    gateway: _Gateway, number: int, arrivals: Arrivals, timeout_s: float, outcome: Outcome, present: _Present
 ) -> None:
     loop = asyncio.get_running_loop()
     arrived_s = loop.time()
@@ -322,39 +231,21 @@ async def _asked(
         present.add(-1)
 
 
-def _drawn(window: Window) -> _Arrivals:
-    # Each in a stream of its own, so that a longer window begins as a shorter one does.
-    streams = [np.random.default_rng((window.seed, index)) for index in range(6)]
-    count, traffic = window.requests, window.traffic
-    tenants = [(tenant.name, share) for tenant, share in traffic.shares()]
-    odds = np.array([share for _, share in tenants])
-    chosen = streams[3].choice(len(tenants), size=count, p=odds / odds.sum())
-    cpu_s = traffic.gateway.cpu_s
-    return _Arrivals(
-        np.cumsum(streams[0].exponential(1.0, count)) / window.rate,
-        traffic.prompt_tokens.drawn(streams[1], count),
-        traffic.answer_tokens.drawn(streams[2], count),
-        [tenants[index][0] for index in chosen],
-        cpu_s * streams[4].lognormal(-(_CPU_SPREAD**2) / 2, _CPU_SPREAD, count),
-        streams[5].random(count),
-    )
-
-
 def _gateway(
-    window: Window, number: int, pools: dict[str, list[Replica]], arrivals: _Arrivals, chance: random.Random
+    window: Window, number: int, pools: dict[str, list[Replica]], arrivals: Arrivals, chance: random.Random
 ) -> _Gateway:
     clock = LoopClock()
     own = next(iter(pools.values()))[number] if window.together else None
     made = []
     for place in window.places:
         replicas = [own] if own is not None else pools[place.policy.name]
-        made.append(_pool(place, _Servers(place, replicas, arrivals, chance), clock))
+        made.append(_pool(place, Servers(place, replicas, arrivals, chance), clock))
     trying = Trying(RetryBudget(_RETRY_SHARE, clock), _ATTEMPTS, _BACKOFF_S, None, chance.random)
     tenants = Tenants({tenant.name: tenant for tenant, _ in window.traffic.shares()})
     return _Gateway(Dispatch(made, clock, _Unmetered(), trying, tenants=tenants), window, own)
 
 
-def _pool(place: Place, servers: _Servers, clock: LoopClock) -> Pool:
+def _pool(place: Place, servers: Servers, clock: LoopClock) -> Pool:
     limit = AdaptiveLimit(initial=min(place.initial, place.most), least=1, most=place.most, clock=clock)
     breaker = Breaker(failures=_BREAKER_FAILURES, open_s=_BREAKER_OPEN_S, clock=clock)
     endpoints = Endpoints([Endpoint(servers, breaker, servers.probe)])

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from tandem.generation.pools import PoolPolicy
 from tandem.platform.plan.engines import Fit
 from tandem.platform.plan.figures import percentile
-from tandem.platform.plan.simulate import MOST_AT_ONCE, Outcome, Place
+from tandem.platform.plan.servers import MOST_AT_ONCE, Place
+from tandem.platform.plan.simulate import Outcome
 from tandem.platform.plan.traffic import Objectives, Traffic
 from tandem.platform.plan.windows import Deployment, Lab
 

@@ -8,8 +8,8 @@ import yaml
 from tandem.domain.errors import ConfigurationError
 from tandem.platform.plan.costs import vcpus_of_gateway
 from tandem.platform.plan.planning import Plan
+from tandem.platform.plan.servers import MOST_AT_ONCE
 from tandem.platform.plan.shapes import CLOUD, HYBRID, MONOLITH, ONPREM, Shape
-from tandem.platform.plan.simulate import MOST_AT_ONCE
 from tandem.platform.plan.sizing import initial_limit
 
 _RELEASE = "tandem"

@@ -10,11 +10,12 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from tandem.platform.plan.simulate import Outcome, Place, Window, simulate
+from tandem.platform.plan.servers import Place
+from tandem.platform.plan.simulate import Outcome, Window, simulate
 from tandem.platform.plan.traffic import Floats, Traffic
 
 _REPLICAS = 8
-_GATEWAYS = 4
+_GATEWAYS = 2
 # What a provider's endpoint is asked at most, in one window.
 _API_RATE = 20.0
 _GROUPS = 4

@@ -1,0 +1,95 @@
+"""One engine against what queueing theory knows of it."""
+
+import asyncio
+
+import numpy as np
+import pytest
+
+from tandem.adapters.scripted.virtual_time import at_once
+from tandem.platform.plan.engines import ServiceTimes
+from tandem.platform.plan.replica import Job, Replica
+
+
+async def _mean_s(times: ServiceTimes, rate: float, prompts: list[float], answers: list[float], seed: int) -> float:
+    loop = asyncio.get_running_loop()
+    replica = Replica(times, loop)
+    gaps = np.random.default_rng(seed).exponential(1 / rate, len(answers))
+    took: list[float] = []
+
+    async def ask(prompt: float, answer: float) -> None:
+        began_s = loop.time()
+        job = Job(prompt, answer, loop.create_future(), loop.create_future())
+        replica.take(job)
+        await job.last
+        took.append(loop.time() - began_s)
+
+    async with asyncio.TaskGroup() as tasks:
+        for gap, prompt, answer in zip(gaps, prompts, answers, strict=True):
+            await asyncio.sleep(gap)
+            tasks.create_task(ask(prompt, answer))
+    assert len(took) == len(answers)
+    return float(np.mean(took))
+
+
+def exponential(mean: float, count: int, seed: int = 7) -> list[float]:
+    return list(np.random.default_rng(seed).exponential(mean, count))
+
+
+def mean_s(times: ServiceTimes, rate: float, prompts: list[float], answers: list[float]) -> float:
+    return at_once(_mean_s(times, rate, prompts, answers, 3))
+
+
+def test_one_slot_is_a_queue_with_one_server() -> None:
+    # M/M/1: prompts of one second on average, answers of the one token that comes with them; 1 / (1 - 0.6) = 2.5.
+    times = ServiceTimes(1000.0, 1e-9, 0.0, 0.0, slots=1)
+    prompts = exponential(1000, 20_000)
+    assert mean_s(times, 0.6, prompts, [1.0] * len(prompts)) == pytest.approx(2.5, rel=0.12)
+
+
+def test_answers_that_slow_each_other_share_a_processor() -> None:
+    # M/M/1 with processor sharing: a step is all the answers' own; 1 s of work at 60 % takes 2.5 s.
+    times = ServiceTimes(1e12, 1e-12, 0.01, 0.0, slots=1000)
+    answers = [1 + one for one in exponential(100, 20_000)]
+    assert mean_s(times, 0.6, [1.0] * len(answers), answers) == pytest.approx(2.5, rel=0.12)
+
+
+def test_answers_that_do_not_slow_each_other_take_their_own_time() -> None:
+    times = ServiceTimes(1e12, 0.01, 0.0, 0.0, slots=1000)
+    answers = [1 + one for one in exponential(100, 3000)]
+    assert mean_s(times, 5.0, [1.0] * len(answers), answers) == pytest.approx(0.01 * (np.mean(answers) - 1), rel=0.01)
+
+
+def test_a_first_token_takes_its_overhead_and_its_prompt_then_a_step_for_each_other_one() -> None:
+    times = ServiceTimes(1000.0, 0.02, 0.005, 0.1, slots=4)
+    assert mean_s(times, 1.0, [500.0], [11.0]) == pytest.approx(0.1 + 0.5 + 10 * 0.025)
+
+
+def test_reading_a_prompt_slows_those_who_write() -> None:
+    async def told() -> tuple[float, float]:
+        loop = asyncio.get_running_loop()
+        replica = Replica(ServiceTimes(1000.0, 0.01, 0.0, 0.0, slots=4, chunk_tokens=100), loop)
+        first, second = (Job(p, a, loop.create_future(), loop.create_future()) for p, a in ((1.0, 101.0), (500.0, 1.0)))
+        replica.take(first)
+        await first.first
+        began_s = loop.time()
+        replica.take(second)
+        await first.last
+        return loop.time() - began_s, replica.use.busy_s
+
+    took_s, busy_s = at_once(told())
+    # Half a second of reading, in chunks of a tenth: five tokens; the other 95 at full speed.
+    assert took_s == pytest.approx(0.5 + 0.95) and busy_s == pytest.approx(took_s + 0.001)
+
+
+def test_business_logic_in_the_same_process_stops_it() -> None:
+    async def told() -> tuple[float, float]:
+        loop = asyncio.get_running_loop()
+        replica = Replica(ServiceTimes(1000.0, 0.01, 0.0, 0.0, slots=4), loop)
+        job = Job(100.0, 1.0, loop.create_future(), loop.create_future())
+        loop.call_later(0.05, replica.hold, 1.0)
+        loop.call_later(0.25, replica.release, 1.0)
+        replica.take(job)
+        await job.last
+        return loop.time(), replica.use.busy_s
+
+    assert at_once(told()) == pytest.approx((0.3, 0.1))
