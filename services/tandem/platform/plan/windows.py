@@ -18,6 +18,8 @@ _REPLICAS = 8
 _GATEWAYS = 2
 # What a provider's endpoint is asked at most, in one window.
 _API_RATE = 20.0
+# Below that nobody meets anybody, and the clock would run for years.
+_LEAST_RATE = 1e-3
 _GROUPS = 4
 _TIGHTEST = 0.02
 REQUESTS = 1200
@@ -75,9 +77,8 @@ class Lab:
         # Batches turn over a few times, whatever their size.
         slots = sum(place.replicas * place.times.slots for place in deployment.places if place.times)
         count = max(self.requests, min(5 * self.requests, 4 * slots))
-        return Window(
-            self.traffic, asked, deployment.gateways, deployment.places, deployment.together, count, self.seed
-        )
+        rate = max(asked, _LEAST_RATE)
+        return Window(self.traffic, rate, deployment.gateways, deployment.places, deployment.together, count, self.seed)
 
 
 def scaled(rate: float, deployment: Deployment) -> tuple[float, Deployment]:

@@ -107,7 +107,7 @@ def test_no_shape_sends_away_what_has_to_stay() -> None:
 
 
 def test_objectives_that_nothing_can_hold_say_what_comes_nearest() -> None:
-    with pytest.raises(InvalidRequest, match="No shape holds to the objectives; .* comes nearest") as raised:
+    with pytest.raises(InvalidRequest, match=r"No shape holds to the objectives; .* comes nearest") as raised:
         plan(traffic(slo={"first_token_p99_s": 0.05}), BOOK, wanted=(ONPREM, CLOUD), requests=200)
     assert "--slo-first-token" in (raised.value.hint or "")
 

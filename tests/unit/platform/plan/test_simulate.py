@@ -117,8 +117,12 @@ def test_a_model_beside_the_gateway_waits_for_its_business_logic() -> None:
         simulate(
             Window(
                 traffic(gateway={"cpu_s": 0.05, "latency_s": 0.0, "blocking": blocking}),
-                0.4 * MOST * 2, 2, (place,), together=True, requests=900,
-            )  # fmt: skip
+                0.4 * MOST * 2,
+                2,
+                (place,),
+                together=True,
+                requests=900,
+            )
         )
         for blocking in (0.0, 1.0)
     ]

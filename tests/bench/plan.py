@@ -1,0 +1,227 @@
+"""What `tandem plan` foretells against what is measured: latencies and throughput of a real predictor at six loads.
+
+The predictor is Tandem's own with SmolLM2-135M through llama.cpp, behind a real gateway. It is measured with one, two and as
+many requests at a time as it writes side by side; `tandem plan --fit`'s fit of that trace is all that the simulation knows of
+it. Then arrivals come by chance, open loop, at parts of what the fit says that it is able to do. A value is the relative
+error of what was foretold. It loads both of a small machine's cores: on one that is busy with other things it tells nothing.
+"""
+
+import argparse
+import asyncio
+import json
+import random
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import numpy as np
+
+ROOT = Path(__file__).parents[2]
+sys.path.insert(0, str(ROOT / "tests"))
+
+from bench._tandem import tandem  # noqa: E402
+from component.deployments import start, stop  # noqa: E402
+from tandem.generation.pools import PoolPolicy  # noqa: E402
+from tandem.platform.plan.engines import ServiceTimes  # noqa: E402
+from tandem.platform.plan.figures import percentile  # noqa: E402
+from tandem.platform.plan.prices import Measured, load_book  # noqa: E402
+from tandem.platform.plan.servers import Place  # noqa: E402
+from tandem.platform.plan.simulate import Outcome, Window, simulate  # noqa: E402
+from tandem.platform.plan.trace import Line, fit_trace  # noqa: E402
+from tandem.platform.plan.traffic import Traffic, load_traffic  # noqa: E402
+
+LOADS = (0.2, 0.35, 0.5, 0.65, 0.8, 0.95)
+PARALLEL = 4
+ANSWER_TOKENS = 48
+# What llama.cpp is given of a prompt at a time, in adapters/small/gguf.py.
+CHUNK = 128
+WORDS = "cloud river stone paper garden engine window silver market winter harbour letter mirror bridge forest candle".split()
+GOALS = {"p50": 0.15, "p99": 0.30, "throughput": 0.15}
+
+
+@dataclass(slots=True)
+class Told:
+    """One answer, in seconds from its being asked; nothing of one that was refused."""
+
+    prompt_tokens: int = 0
+    answer_tokens: int = 0
+    first_s: float = 0.0
+    whole_s: float = 0.0
+    status: int = 0
+
+
+async def ask(session: aiohttp.ClientSession, url: str, chance: random.Random) -> Told:
+    """A prompt that no other has begun with, so that no cache helps."""
+    words = " ".join(chance.choices(WORDS, k=chance.randint(30, 160)))
+    body = {
+        "model": "tandem",
+        "stream": True,
+        "stream_options": {"include_usage": True},
+        "max_tokens": ANSWER_TOKENS,
+        "messages": [{"role": "user", "content": f"{chance.random()} Tell a long story with these words: {words}"}],
+    }
+    told, began_s = Told(), time.perf_counter()
+    async with session.post(f"{url}/v1/chat/completions", json=body) as reply:
+        told.status = reply.status
+        async for line in reply.content:
+            if not line.startswith(b"data: {"):
+                continue
+            event = json.loads(line[6:])
+            if not told.first_s and event.get("choices") and event["choices"][0]["delta"].get("content"):
+                told.first_s = time.perf_counter() - began_s
+            if usage := event.get("usage"):
+                told.prompt_tokens, told.answer_tokens = usage["prompt_tokens"], usage["completion_tokens"]
+    told.whole_s = time.perf_counter() - began_s
+    return told
+
+
+async def calibrated(session: aiohttp.ClientSession, url: str, each: int) -> list[Line]:
+    """A trace at one, two and all slots, closed loop."""
+    lines: list[Line] = []
+    chance = random.Random(1)
+    for at_once in (1, 2, PARALLEL):
+
+        async def client(at_once: int = at_once) -> None:
+            for _ in range(each):
+                told = await ask(session, url, chance)
+                if told.status == 200 and told.answer_tokens > 1 and told.first_s:
+                    lines.append(
+                        Line(
+                            arrival=time.perf_counter(), prompt_tokens=told.prompt_tokens, answer_tokens=told.answer_tokens,
+                            first_token_s=told.first_s, total_s=told.whole_s, concurrency=at_once,
+                        )
+                    )  # fmt: skip
+
+        await asyncio.gather(*(client() for _ in range(at_once)))
+    return lines
+
+
+async def offered(session: aiohttp.ClientSession, url: str, rate: float, duration_s: float) -> list[Told]:
+    """Arrivals by chance, whether or not others were answered."""
+    chance = random.Random(2)
+    loop = asyncio.get_running_loop()
+    ends_s, due_s = loop.time() + duration_s, loop.time()
+    tasks: list[asyncio.Task[Told]] = []
+    while (due_s := due_s + chance.expovariate(rate)) < ends_s:
+        await asyncio.sleep(max(0.0, due_s - loop.time()))
+        tasks.append(asyncio.create_task(ask(session, url, chance)))
+    return list(await asyncio.gather(*tasks))
+
+
+def traffic_of(lines: list[Line]) -> Traffic:
+    """Prompts and answers as long as those of the trace. The gateway's own time is in the trace's first tokens."""
+
+    def length(values: list[int]) -> dict[str, float]:
+        return {"mean": float(np.mean(values)), "spread": float(min(2.0, np.std(np.log(values))))}
+
+    given = {
+        "requests_per_second": 1.0,
+        "prompt_tokens": length([line.prompt_tokens for line in lines]),
+        "answer_tokens": length([line.answer_tokens for line in lines]),
+        "gateway": {"cpu_s": 0.0, "latency_s": 0.0},
+    }
+    return load_traffic(None, given, day="flat")
+
+
+def foretold(times: ServiceTimes, traffic: Traffic, rate: float) -> Outcome:
+    """The same deployment, simulated for longer."""
+    place = Place(PoolPolicy("default"), 16, 512, 1, times)
+    return simulate(Window(traffic, rate, 1, (place,), requests=3000))
+
+
+def times_of(measured: Measured) -> ServiceTimes:
+    return ServiceTimes(
+        measured.read_tokens_per_s, measured.step_s, measured.step_per_answer_s, measured.first_s, PARALLEL, CHUNK
+    )
+
+
+def rows(load: float, measured: list[Told], duration_s: float, expected: Outcome) -> list[dict[str, Any]]:
+    whole = [one.whole_s for one in measured if one.status == 200 and one.answer_tokens]
+    rate = (
+        expected.answered / expected.duration_s * (len(measured) / duration_s) / (expected.asked / expected.duration_s)
+    )
+    pairs = {
+        "p50": (percentile(expected.whole_s, 0.5), percentile(whole, 0.5)),
+        "p99": (percentile(expected.whole_s, 0.99), percentile(whole, 0.99)),
+        "throughput": (rate, len(whole) / duration_s),
+    }
+    sys.stderr.write(
+        f"load {load:g}: {len(measured)} asked, {len(whole)} answered; "
+        + ", ".join(f"{name} {a:.3f} foretold, {b:.3f} measured" for name, (a, b) in pairs.items())
+        + "\n"
+    )
+    found = []
+    for name, (said, seen) in pairs.items():
+        error = abs(said / seen - 1) if seen else float("inf")
+        found.append(
+            {
+                "name": f"{name}_error_{load:g}",
+                "value": round(error, 3),
+                "goal": GOALS[name],
+                "ok": error <= GOALS[name],
+            }
+        )
+    return found
+
+
+@dataclass(slots=True)
+class Seen:
+    """What was measured: the trace's times and traffic, and what was told at each load."""
+
+    times: ServiceTimes
+    traffic: Traffic
+    most: float
+    loads: dict[float, list[Told]]
+
+
+async def measure(url: str, duration_s: float, each: int) -> Seen:
+    async with aiohttp.ClientSession(
+        connector=aiohttp.TCPConnector(limit=0), timeout=aiohttp.ClientTimeout(total=300)
+    ) as session:
+        await calibrated(session, url, 2)
+        lines = await calibrated(session, url, each)
+        traffic = traffic_of(lines)
+        measured = fit_trace(lines, book=load_book(), traffic=traffic, quantisation="fp16", source="this run")
+        times = times_of(measured)
+        most = times.most(traffic.prompt_tokens.mean, traffic.answer_tokens.mean)
+        sys.stderr.write(f"{times}\nmost {most:.2f} requests/s\n")
+        loads = {load: await offered(session, url, load * most, duration_s) for load in LOADS}
+    return Seen(times, traffic, most, loads)
+
+
+def main() -> None:
+    """Print one JSON object per figure; exit 1 when a goal is missed."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--json", action="store_true", help="accepted for symmetry: output is JSON lines")
+    parser.add_argument("--seconds", type=float, default=60, help="of each load")
+    parser.add_argument("--each", type=int, default=12, help="requests of each client of the calibration")
+    flags = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        env = {
+            "TANDEM_PREDICTOR__MODEL": "smollm2",
+            "TANDEM_PREDICTOR__PARALLEL": str(PARALLEL),
+            "TANDEM_LOG__LEVEL": "warning",
+        }
+        predictor = start("predictor", Path(folder), env)
+        try:
+            with tandem(predictor.url, predictor__protocol="tgi", predictor__model="tgi") as gateway:
+                seen = asyncio.run(measure(gateway.url, flags.seconds, flags.each))
+        finally:
+            stop(predictor)
+    # Beside the measuring the simulation would take a core from it.
+    found = [
+        row
+        for load, told in seen.loads.items()
+        for row in rows(load, told, flags.seconds, foretold(seen.times, seen.traffic, load * seen.most))
+    ]
+    for row in found:
+        sys.stdout.write(json.dumps(row) + "\n")
+    sys.exit(0 if all(row["ok"] for row in found) else 1)
+
+
+if __name__ == "__main__":
+    main()
