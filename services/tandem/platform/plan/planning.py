@@ -7,7 +7,7 @@ from tandem.domain.errors import ConfigurationError, InvalidRequest
 from tandem.platform.plan.breakeven import BreakEven, Curve, crossings, curves
 from tandem.platform.plan.engines import Fit, fitted
 from tandem.platform.plan.prices import Book
-from tandem.platform.plan.shapes import HYBRID, SHAPES, Ground, Shape, shapes
+from tandem.platform.plan.shapes import HYBRID, RESIDENCY, SHAPES, Ground, Shape, shapes
 from tandem.platform.plan.traffic import Traffic
 from tandem.platform.plan.windows import REQUESTS, Lab
 
@@ -77,7 +77,7 @@ def _fits(found: list[Shape], name: str) -> bool:
 
 
 def _unmet(found: list[Shape]) -> InvalidRequest:
-    near = [shape for shape in found if shape.unfit is not None and not shape.unfit.startswith("residency")] or found
+    near = [shape for shape in found if shape.unfit is not None and not shape.unfit.startswith(RESIDENCY)] or found
     nearest = min(near, key=lambda shape: (shape.figures.refused_share, shape.figures.first_p99_s))
     return InvalidRequest(
         f"No shape holds to the objectives; {nearest.name} comes nearest: {nearest.unfit}.",

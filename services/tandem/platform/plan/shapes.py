@@ -26,6 +26,7 @@ from tandem.platform.plan.windows import Deployment, Lab, Stretch, stretches
 MONOLITH, MICROSERVICES, ONPREM, CLOUD, HYBRID = "monolith", "microservices", "on-prem", "cloud", "hybrid"
 SHAPES = (MONOLITH, MICROSERVICES, ONPREM, CLOUD, HYBRID)
 LEAST_GATEWAYS = 2
+RESIDENCY = "residency"
 _API_AT_ONCE = 128
 _TRIES = 4
 _RATIO = 4
@@ -124,7 +125,7 @@ def _rented(ground: Ground, *, together: bool) -> Shape:
             paid = np.where(ready <= 1, paid * sleeps.paid, paid)
         figures = merged(found)
         unfit = _unfit(ground, figures, region)
-        if unfit is None or share < 0.5 or not able.rate:
+        if unfit is None or unfit.startswith(RESIDENCY) or share < 0.5 or not able.rate:
             break
         share *= 0.8
     gpus = float(paid.mean()) * fit.gpus
@@ -210,7 +211,7 @@ def _grown(
         figures = merged(_played(ground, minutes * count, minutes * gateways, deployed), overflow)
         unfit = _unfit(ground, figures, *regions)
         tries -= 1
-        if unfit is None or not tries:
+        if unfit is None or unfit.startswith(RESIDENCY) or not tries:
             return _Grown(count, gateways, figures, unfit)
         count += max(1, count // 10)
 
@@ -297,7 +298,7 @@ def _unfit(ground: Ground, figures: Figures, *regions: str) -> str | None:
         share for tenant, share in traffic.shares() if tenant.regions is None or not tenant.regions.isdisjoint(regions)
     )
     if stranded > 1e-9:
-        return f"residency: {stranded:.0%} of the requests may not be answered in {' or '.join(sorted(set(regions)))}"
+        return f"{RESIDENCY}: {stranded:.0%} of the requests may not be answered in {' or '.join(sorted(set(regions)))}"
     if figures.refused_share > slo.refused_share:
         return f"{figures.refused_share:.1%} of the requests get no answer, {slo.refused_share:.1%} may"
     if figures.first_p99_s > slo.first_token_p99_s:

@@ -91,7 +91,7 @@ class Gateway(Part):
 class Traffic(Part):
     """A day of it. `requests_per_second`: a figure for each hour, or one for the busiest hour of a day of that shape."""
 
-    requests_per_second: tuple[Annotated[float, Field(ge=0)], ...]
+    requests_per_second: tuple[Annotated[float, Field(ge=0, le=1_000_000)], ...]
     prompt_tokens: Tokens = Tokens(mean=1200)
     answer_tokens: Tokens = Tokens(mean=250)
     documents: int = Field(default=100_000, ge=0)

@@ -9,11 +9,11 @@ from tandem.domain.errors import ConfigurationError
 from tandem.platform.plan.costs import vcpus_of_gateway
 from tandem.platform.plan.planning import Plan
 from tandem.platform.plan.servers import MOST_AT_ONCE
-from tandem.platform.plan.shapes import CLOUD, HYBRID, MONOLITH, ONPREM, Shape
+from tandem.platform.plan.shapes import CLOUD, HYBRID, MICROSERVICES, MONOLITH, ONPREM, Shape
 from tandem.platform.plan.sizing import initial_limit
 
 _RELEASE = "tandem"
-_KV_ROUNDED_GB = 2
+_DIGITS = 2
 # From there on a machine's GPU brings enough CPU and memory for the larger of the chart's profiles.
 _LARGE_VCPUS = 8
 _GPU_TAINT = {"key": "nvidia.com/gpu", "operator": "Exists", "effect": "NoSchedule"}
@@ -52,6 +52,11 @@ def values(plan: Plan) -> dict[str, Any]:
 def _config(plan: Plan, shape: Shape) -> dict[str, Any]:
     traffic = plan.traffic
     config: dict[str, Any] = {"server": {"request_timeout_s": traffic.timeout_s}}
+    if shape.name == MICROSERVICES and not traffic.least_replicas:
+        # Who wakes the model is held until it has started.
+        wake_s = math.ceil(1.5 * plan.fit.times.start_s)
+        config["resilience"] = {"wake_s": wake_s}
+        config["server"]["request_timeout_s"] = wake_s + traffic.timeout_s
     if traffic.tenants:
         config["tenants"] = {
             name: {"regions": sorted(one.regions)} for name, one in traffic.tenants.items() if one.regions is not None
@@ -152,8 +157,8 @@ def _predictor(plan: Plan, shape: Shape) -> dict[str, Any]:
             "gpuMemoryGB": gpu.memory_gb,
             "usableGB": fit.usable_gb,
             "gpus": fit.gpus,
-            "weightsGB": round(fit.weights_gb, _KV_ROUNDED_GB),
-            "overheadGB": round(fit.overhead_gb, _KV_ROUNDED_GB),
+            "weightsGB": round(fit.weights_gb, _DIGITS),
+            "overheadGB": round(fit.overhead_gb, _DIGITS),
             "kvBytesPerToken": fit.kv_bytes_per_token,
             "maxInputTokens": fit.input_tokens,
             "maxTotalTokens": fit.total_tokens,

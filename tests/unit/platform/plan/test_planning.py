@@ -122,9 +122,14 @@ def test_a_model_that_no_provider_has_is_planned_without_one() -> None:
 
 def test_gpus_that_may_sleep_cost_less_where_hardly_anybody_asks() -> None:
     given = {"requests_per_second": 0.0004, "slo": {"first_token_p99_s": 400.0}}
-    awake, asleep = (only(MICROSERVICES, least_replicas=least, **given).recommended for least in (1, 0))
+    plans = [only(MICROSERVICES, least_replicas=least, **given) for least in (1, 0)]
+    awake, asleep = (found.recommended for found in plans)
     assert asleep.cost.gpu < 0.7 * awake.cost.gpu
     assert asleep.figures.first_p99_s > 100 > awake.figures.first_p99_s
+    found = values(plans[1])
+    assert found["predictor"]["autoscaling"]["minReplicas"] == 0
+    wake_s = found["config"]["resilience"]["wake_s"]
+    assert plans[1].fit.times.start_s < wake_s < found["config"]["server"]["request_timeout_s"]
 
 
 @pytest.mark.parametrize("shape", SHAPES)
