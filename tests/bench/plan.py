@@ -55,8 +55,8 @@ class Told:
 
 
 async def ask(session: aiohttp.ClientSession, url: str, chance: random.Random) -> Told:
-    """A prompt that no other has begun with, so that no cache helps."""
-    words = " ".join(chance.choices(WORDS, k=chance.randint(5, 60)))
+    """A prompt that no other has begun with, so that no cache helps; its length is lognormal, as a plan takes lengths to be."""
+    words = " ".join(chance.choices(WORDS, k=min(90, max(3, round(chance.lognormvariate(3.2, 0.4))))))
     body = {
         "model": "tandem",
         "stream": True,
@@ -116,7 +116,8 @@ def traffic_of(lines: list[Line]) -> Traffic:
     """Prompts and answers as long as those of the trace. The gateway's own time is in the trace's first tokens."""
 
     def length(values: list[int]) -> dict[str, float]:
-        return {"mean": float(np.mean(values)), "spread": float(min(2.0, np.std(np.log(values))))}
+        lengths = np.array(values, dtype=np.float64)
+        return {"mean": float(lengths.mean()), "spread": min(2.0, float(np.log(lengths).std()))}
 
     given = {
         "requests_per_second": 1.0,

@@ -8,8 +8,9 @@ from itertools import count
 
 from tandem.platform.plan.engines import ServiceTimes
 
-# Seconds: what is due by then is due now, however long the clock has run.
-_ROUNDING_S = 1e-6
+# Tokens that are as good as none; and the shortest look ahead, so that a clock that has run for long still moves.
+_ROUNDING = 1e-6
+_LEAST_S = 1e-6
 
 
 @dataclass(eq=False, slots=True)
@@ -108,7 +109,7 @@ class Replica:
         if self._write_rate > 0 and self._writing:
             ends.append((self._writing[0][0] - self._written) / self._write_rate)
         if ends:
-            self._timer = self.loop.call_later(max(0.0, min(ends)), self._ring)
+            self._timer = self.loop.call_later(max(_LEAST_S, min(ends)), self._ring)
 
     def _pace(self) -> None:
         times, writing = self.times, len(self._writing)
@@ -128,12 +129,12 @@ class Replica:
     def _ring(self) -> None:
         self._timer = None
         self.turn()
-        if self._reading is not None and self._unread <= _ROUNDING_S * self._read_rate:
+        if self._reading is not None and self._unread <= _ROUNDING:
             job, self._reading = self._reading, None
             _tell(job.first)
             # The first token came with the prompt's last step.
             heapq.heappush(self._writing, (self._written + job.answer_tokens - 1, next(self._order), job))
-        while self._writing and self._writing[0][0] - self._written <= _ROUNDING_S * self._write_rate:
+        while self._writing and self._writing[0][0] - self._written <= _ROUNDING:
             _tell(heapq.heappop(self._writing)[2].last)
         if not self._writing:
             self._written = 0.0
