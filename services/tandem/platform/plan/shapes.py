@@ -30,6 +30,8 @@ RESIDENCY = "residency"
 _API_AT_ONCE = 128
 _TRIES = 4
 _RATIO = 4
+# The autoscaler is asked that much sooner while answers are late.
+_SOONER = 0.92
 # Numbers of own replicas that are looked at.
 _BASELINES = 40
 MINUTES = HOURS * 60
@@ -125,9 +127,9 @@ def _rented(ground: Ground, *, together: bool) -> Shape:
             paid = np.where(ready <= 1, paid * sleeps.paid, paid)
         figures = merged(found)
         unfit = _unfit(ground, figures, region)
-        if unfit is None or unfit.startswith(RESIDENCY) or share < 0.5 or not able.rate:
+        if unfit is None or unfit.startswith(RESIDENCY) or share < 0.6 or not able.rate:
             break
-        share *= 0.8
+        share *= _SOONER
     gpus = float(paid.mean()) * fit.gpus
     cost = cost_of(ground.book, traffic, figures.used, gpus=gpus, gateways=0.0 if together else float(gateways.mean()))
     told = (
