@@ -15,6 +15,7 @@ from tandem.platform.plan.reading import Part, validated
 from tandem.platform.plan.traffic import Floats, Traffic
 
 _FEWEST = 20
+_ALONE = 5
 # Prompts have to differ by that to tell what a token takes from what a request takes.
 _DIFFERENT = 0.1
 
@@ -97,7 +98,7 @@ def _writing(lines: Sequence[Line]) -> tuple[float, float]:
 
 def _reading(lines: Sequence[Line]) -> tuple[float, float]:
     """Seconds before a prompt is read, and tokens a second; from those that had the engine nearly to themselves."""
-    alone_up_to = max(1.0, float(np.quantile([line.concurrency for line in lines], 0.25)))
+    alone_up_to = sorted(line.concurrency for line in lines)[_ALONE - 1]
     alone = [line for line in lines if line.concurrency <= alone_up_to]
     tokens = np.array([line.prompt_tokens for line in alone], dtype=np.float64)
     firsts = np.array([line.first_token_s for line in alone])
