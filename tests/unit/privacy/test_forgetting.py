@@ -1,5 +1,6 @@
 """What a user may ask for, and what goes by itself."""
 
+import asyncio
 import logging
 from collections.abc import Callable, Sequence
 from datetime import date
@@ -150,6 +151,21 @@ async def test_deleting_twice_is_deleting_once(house: House) -> None:
     again = await house.personal.delete("acme", "ann")
     assert set(again.deleted.values()) == {0}
     assert set((await house.personal.delete("acme", "nobody")).deleted.values()) == {0}
+
+
+async def test_a_round_that_comes_meanwhile_takes_nothing_from_what_is_told(house: House) -> None:
+    rounds: list[asyncio.Task[dict[str, int]]] = []
+    note = house.forgotten.note
+
+    async def noted(forgetting: Forgetting) -> None:
+        await note(forgetting)
+        rounds.append(asyncio.create_task(house.retention().round()))
+        await asyncio.sleep(0.01)
+
+    house.forgotten.note = noted  # type: ignore[method-assign]
+    done = await house.personal.delete("acme", "ann")
+    assert done.deleted == {"receipts": 2, "feedback": 3, "parquet": 2, "refused": 1}
+    assert await rounds[0] == {}
 
 
 async def test_everything_kept_of_a_user_is_handed_out(house: House) -> None:

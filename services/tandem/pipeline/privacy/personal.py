@@ -103,6 +103,10 @@ class PersonalData:
 
     async def delete(self, tenant: str, user: str) -> Deletion:
         """Idempotent: interrupted, it is done again. First nothing more may arrive, then what is there goes."""
+        async with self._forgettable.deleting:
+            return await self._deleted(tenant, user)
+
+    async def _deleted(self, tenant: str, user: str) -> Deletion:
         places = self._places
         names = self._users.known_as(tenant, user)
         await places.forgotten.note(Forgetting(tenant, names, self._clock.epoch_s()))

@@ -71,7 +71,9 @@ class Retention:
             ]
             for where, deleting in work:
                 await self._done(where, deleting, gone)
-        await self._arrived_late(gone)
+        # Else it would count for its age what is being deleted for its user.
+        async with self._forgettable.deleting:
+            await self._arrived_late(gone)
         for where, held in places.held.items():
             await self._done(where, held.forget(self._forgettable.gone), gone)
         if self._longest_days is not None:

@@ -1,5 +1,6 @@
 """Keeps what is to be gone from arriving: records that were still on their way when their user was forgotten, or too old."""
 
+import asyncio
 import logging
 from collections.abc import Callable, Sequence
 
@@ -20,7 +21,8 @@ KeptDays = Callable[[str], float | None]
 class Forgettable:
     """The list of the forgotten as far as it is known here, read again when it is older than a few seconds.
 
-    While the store is away the last list counts; without any, nothing is let through.
+    While the store is away the last list counts; without any, nothing is let through. Whoever deletes what the list names
+    holds `deleting`.
     """
 
     def __init__(self, forgotten: Forgotten, kept_days: KeptDays, clock: Clock) -> None:
@@ -29,6 +31,7 @@ class Forgettable:
         self._clock = clock
         self._known: dict[tuple[str, str], float] | None = None
         self._read_s = 0.0
+        self.deleting = asyncio.Lock()
 
     async def refresh(self, *, now: bool = False) -> None:
         """Raises `UpstreamUnavailable` when there is no list at all."""
