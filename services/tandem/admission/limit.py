@@ -89,6 +89,11 @@ class AdaptiveLimit:
         return int(self._limit)
 
     @property
+    def fixed(self) -> bool:
+        """True when it never changes."""
+        return self._least == self._most
+
+    @property
     def baseline_s(self) -> float | None:
         """What a first token takes with room, in seconds; None before the first window."""
         return self._baseline.latency_s
@@ -110,20 +115,20 @@ class AdaptiveLimit:
         if ticket != self._number:
             return
         threshold_s = _UNKNOWN_S if self._baseline.latency_s is None else self._baseline.threshold_s
-        if after_s <= threshold_s or self._least == self._most:
+        if after_s <= threshold_s or self.fixed:
             self._window.drop()
             return
         self._take(self._window.give_up(after_s))
 
     def first_token(self, ticket: int, latency_s: float) -> None:
         """The first token came, `latency_s` after it was asked for."""
-        if ticket != self._number or self._least == self._most:
+        if ticket != self._number or self.fixed:
             return
         self._take(self._window.add(latency_s))
 
     def pushed_back(self, ticket: int) -> None:
         """The pool had no room for the request of this ticket."""
-        if abs(ticket) != self._number or self._least == self._most:
+        if abs(ticket) != self._number or self.fixed:
             return
         if self._probe is not None:
             self._limit, self._probe = self._probe.limit, None

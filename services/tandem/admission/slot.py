@@ -21,24 +21,25 @@ class Gate(Protocol):
         """It is over."""
         ...
 
-    def first_token(self, asked_s: float, now_s: float) -> None:
-        """The first token came of what was asked then."""
+    def first_token(self, slot: "Slot", now_s: float) -> None:
+        """Its first token came."""
         ...
 
 
 class Slot:
-    """The right to ask the pool, told how it went. `waited_s`: how long it took to come.
+    """The right to ask the pool, told how it went. `waited_s`: how long it took to come, `among`: how many there were with it.
 
     One that was taken in the background may be `recalled`: it is wanted by somebody who waits.
     """
 
     __slots__ = (
-        "_asked_s",
         "_clock",
         "_gate",
         "_limit",
         "_tell",
         "_ticket",
+        "among",
+        "asked_s",
         "claim",
         "recalled",
         "taken_s",
@@ -46,17 +47,25 @@ class Slot:
     )
 
     def __init__(
-        self, gate: Gate, limit: AdaptiveLimit, clock: Clock, claim: Claim, taken_s: float, waited_s: float
+        self,
+        gate: Gate,
+        limit: AdaptiveLimit,
+        clock: Clock,
+        claim: Claim,
+        taken_s: float,
+        waited_s: float,
+        among: int = 1,
     ) -> None:
         self._gate = gate
         self._limit = limit
         self._clock = clock
         self._tell: Callable[[], None] = _nobody
         self._ticket = NO_TICKET
-        self._asked_s = taken_s
+        self.asked_s = taken_s
         self.claim = claim
         self.taken_s = taken_s
         self.waited_s = waited_s
+        self.among = among
         self.recalled = False
 
     def when_recalled(self, tell: Callable[[], None]) -> None:
@@ -74,21 +83,21 @@ class Slot:
         """The request goes to the pool now, or once more."""
         self._lost()
         self._ticket = self._limit.asked()
-        self._asked_s = self._clock.monotonic_s()
+        self.asked_s = self._clock.monotonic_s()
 
     def first_token(self) -> None:
         """The first token came."""
         ticket, self._ticket = self._ticket, NO_TICKET
         now_s = self._clock.monotonic_s()
-        self._limit.first_token(ticket, now_s - self._asked_s)
-        self._gate.first_token(self._asked_s, now_s)
+        self._limit.first_token(ticket, now_s - self.asked_s)
+        self._gate.first_token(self, now_s)
 
     @property
     def silent(self) -> bool:
         """True when a first token should have come long ago."""
         usual_s = self._limit.baseline_s
         longest_s = _UNKNOWN_SILENCE_S if usual_s is None else max(_LEAST_SILENCE_S, _SILENCE * usual_s)
-        return self._clock.monotonic_s() - self._asked_s > longest_s
+        return self._clock.monotonic_s() - self.asked_s > longest_s
 
     def pushed_back(self) -> None:
         """The pool answered that it has no room."""
@@ -105,7 +114,7 @@ class Slot:
         ticket, self._ticket = self._ticket, NO_TICKET
         if ticket != NO_TICKET:
             # One that had to go has not told how long its first token would have taken.
-            after_s = 0.0 if self.recalled else self._clock.monotonic_s() - self._asked_s
+            after_s = 0.0 if self.recalled else self._clock.monotonic_s() - self.asked_s
             self._limit.lost(ticket, after_s)
 
 

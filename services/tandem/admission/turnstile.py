@@ -1,6 +1,7 @@
 """The way into a predictor pool: as many at a time as its limit says, the others wait their turn or are sent away."""
 
 import asyncio
+import math
 
 from tandem.admission.background import Background
 from tandem.admission.claim import Claim
@@ -35,8 +36,8 @@ class Turnstile:
     served stays: with a queue this short, last come first answered as many (2,424 of 16 slots in a minute at four times
     the load) with a p99 wait of 1.7 s instead of 0.4 s at twice the load, and refused after seconds, not at once.
 
-    Claims in the background have a queue of their own. They get what is left over while nobody else waits, and whoever
-    comes has as many of their slots called back as are in its way, the youngest first.
+    Claims in the background have a queue of their own. They get what is left over while nobody else waits, but for some
+    slots for who comes next, and whoever comes has as many of theirs called back as are in its way, the youngest first.
     """
 
     def __init__(self, limit: AdaptiveLimit, *, max_waiting: int, max_wait_s: float, clock: Clock) -> None:
@@ -48,6 +49,7 @@ class Turnstile:
         self._max_wait_s = max_wait_s
         self._clock = clock
         self._running = 0
+        self._most_wanted = self._elsewhere = 0
         self._drain = Drain(clock.monotonic_s())
         self._queued_since_s = self._emptied_s = clock.monotonic_s()
 
@@ -75,6 +77,22 @@ class Turnstile:
     def waiting_in_background(self) -> int:
         """Requests in the background that wait for a slot."""
         return len(self._background.queue)
+
+    @property
+    def background(self) -> bool:
+        """True while anything runs or waits in the background."""
+        return bool(self._background.running or self._background.queue)
+
+    def most_wanted(self) -> int:
+        """The most slots at a time that people held or waited for since this was asked last."""
+        most, self._most_wanted = self._most_wanted, self._wanted
+        return most
+
+    def wanted_elsewhere(self, slots: int) -> None:
+        """So many of the pool's slots people want in other processes; the background leaves them free."""
+        self._elsewhere = slots
+        self._recall()
+        self.fill()
 
     def expected_wait_s(self) -> float:
         """How long a new request of normal priority would wait; 0 when a slot is free, or would be given back for it."""
@@ -110,6 +128,7 @@ class Turnstile:
     def free(self, slot: Slot) -> None:
         """A slot is free again, unless it was taken away from its holder before."""
         held_s = (now_s := self._clock.monotonic_s()) - slot.taken_s
+        self._leftover.freed(slot, now_s)
         if not slot.claim.background:
             self._drain.freed(held_s, now_s)
             self._give_back(slot.claim, held_s)
@@ -120,9 +139,9 @@ class Turnstile:
             self._queued_since_s = now_s
             self._give_back(slot.claim, held_s)
 
-    def first_token(self, asked_s: float, now_s: float) -> None:
+    def first_token(self, slot: Slot, now_s: float) -> None:
         """One came: the limits follow, and may let somebody in."""
-        self._leftover.first_token(asked_s, now_s, beside=self._background.running > 0)
+        self._leftover.first_token(slot, now_s, beside=self._background.running > 0)
         self.fill()
 
     def fill(self) -> None:
@@ -130,15 +149,15 @@ class Turnstile:
         now_s = self._clock.monotonic_s()
         if self._queue:
             self._drop_late(now_s)
-            self._let_in(self._queue, now_s, self._limit.value)
+            self._let_in(self._queue, now_s)
             if not self._queue:
                 self._emptied_s = now_s
             self._recall()
         if not self._queue and self._background.queue:
-            self._let_in(self._background.queue, now_s, self._leftover.value)
+            self._let_in(self._background.queue, now_s)
 
-    def _let_in(self, queue: FairQueue, now_s: float, limit: int) -> None:
-        while queue and self._running < limit:
+    def _let_in(self, queue: FairQueue, now_s: float) -> None:
+        while queue and self._running < (self._limit.value if queue is self._queue else self._entry):
             waiter = queue.pop()
             # Cancelled ones are still here when their task has not run since.
             if waiter.granted.done() or self._is_too_late(waiter, now_s):
@@ -147,9 +166,11 @@ class Turnstile:
                 waiter.granted.set_result(self._start(waiter.claim, waiter.arrived_s, now_s))
 
     def _recall(self) -> None:
-        """As many slots of the background as those who wait need."""
+        """As many slots of the background as those who wait need. Whenever somebody has come."""
+        self._most_wanted = max(self._most_wanted, self._wanted)
         background = self._background
-        while background.lent and self._wanted + background.lent > self._leftover.value:
+        wanted = self._wanted + self._elsewhere
+        while background.lent and wanted + background.lent > self._leftover.value:
             background.recall(self.free)
 
     async def _wait(
@@ -195,13 +216,15 @@ class Turnstile:
         self._running += 1
         self._drain.taken(now_s)
         self._limit.running(self._running)
-        self._leftover.running(self._running)
-        slot = Slot(self, self._limit, self._clock, claim, now_s, now_s - arrived_s)
+        slot = Slot(
+            self, self._limit, self._clock, claim, now_s, now_s - arrived_s, among=self._running + self._elsewhere
+        )
+        self._leftover.taken(slot)
         if claim.background:
             if not self._background.running:
                 self._leftover.begin(now_s)
             self._background.lend(slot)
-        elif self._background.lent:
+        else:
             self._recall()
         return slot
 
@@ -213,10 +236,18 @@ class Turnstile:
         """Slots that others than the background hold or wait for."""
         return self._running - self._background.running + len(self._queue)
 
+    @property
+    def _entry(self) -> int:
+        """As many may run with the next one of the background. Half a standard deviation of those that people hold stays
+        free, unless more is being tried: to be called back is work for nothing.
+        """
+        spare = round(math.sqrt(self._wanted + self._elsewhere) / 2) if self._leftover.settled else 0
+        return self._leftover.entry - spare - self._elsewhere
+
     def _has_slot_for(self, claim: Claim) -> bool:
         if not claim.background:
             return self._has_slot()
-        return not self._queue and not self._background.queue and self._running < self._leftover.value
+        return not self._queue and not self._background.queue and self._running < self._entry
 
     def _room_for(self, claim: Claim, now_s: float) -> int:
         return self._max_waiting if claim.background else self._room(now_s)

@@ -189,6 +189,20 @@ def test_tenants_share_the_background() -> None:
     at_once(scene())
 
 
+def test_some_slots_stay_free_for_who_comes_next() -> None:
+    async def scene() -> None:
+        gate = turnstile(16)
+        async with held(gate, *[ONLINE] * 9):
+            holders = [Holder(gate) for _ in range(8)]
+            await asyncio.sleep(1)
+            assert sum(holder.holds for holder in holders) == 5, "two more than the nine may come"
+            async with held(gate, ONLINE, ONLINE):
+                assert not any(holder.wanted.is_set() for holder in holders)
+            await settled(*holders)
+
+    at_once(scene())
+
+
 def test_the_limit_does_not_fall_for_those_that_had_to_go() -> None:
     async def scene() -> tuple[int, int]:
         gate = turnstile(1, most=64, waiting=100, wait_s=1000)
