@@ -38,18 +38,22 @@ class Model:
         await (streaming(piece("Well, "), then="stall") if len(self.answers) == 1 else whole)(call)
 
 
+def one_slot(url: str) -> dict[str, Any]:
+    """A pool in which one is answered at a time."""
+    return {
+        "name": "base",
+        "endpoints": [{"url": url, "protocol": "openai", "model": "m"}],
+        "admission": {"initial": 1, "min": 1, "max": 1},
+        "model": {"id": "m", "engine": "openai", "context_tokens": 4096},
+    }
+
+
 @asynccontextmanager
 async def busy(folder: Path) -> AsyncIterator[tuple[Model, Process, aiohttp.ClientSession, dict[str, Any]]]:
     """A pool of one slot, and a job that holds it."""
     model, config = Model(), folder.with_suffix(".yaml")
     async with upstream(model.say) as model.upstream:
-        pool = {
-            "name": "base",
-            "endpoints": [{"url": model.upstream.url, "protocol": "openai", "model": "m"}],
-            "admission": {"initial": 1, "min": 1, "max": 1},
-            "model": {"id": "m", "engine": "openai", "context_tokens": 4096},
-        }
-        config.write_text(yaml.safe_dump({"pools": [pool], "retrieval": {"enabled": False}}))
+        config.write_text(yaml.safe_dump({"pools": [one_slot(model.upstream.url)], "retrieval": {"enabled": False}}))
         process = await asyncio.to_thread(start, "all", folder, {}, "--config", str(config))
         try:
             async with aiohttp.ClientSession(process.url) as http, http.post("/v1/jobs", json=ASKED) as reply:

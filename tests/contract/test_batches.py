@@ -125,6 +125,17 @@ async def test_one_that_nobody_moves_on_is_due_once_it_is_cancelled(stores: Batc
     assert await stores.batches.cancel("acme", "batch_none") is None
 
 
+async def test_one_that_is_cancelled_while_it_is_looked_at_is_due_as_soon_as_it_is_let_go(stores: BatchStores) -> None:
+    batch = await stores.created()
+    looking = await stores.claimed()
+    await stores.batches.cancel("acme", batch.id)
+    await stores.batches.release(looking, 900)
+    stopping = await stores.claimed()
+    assert stopping.batch.status == "cancelling"
+    await stores.batches.release(stopping, 5)
+    assert await stores.batches.claim(60) is None, "who knows of it says when"
+
+
 async def test_it_ends_with_its_files_or_not_at_all(stores: BatchStores) -> None:
     batch = await stores.created(caller="key-1", queue="batches/batch_1", lines=1)
     lease = await stores.claimed()
@@ -202,6 +213,17 @@ async def test_lines_are_stopped_some_at_a_time(stores: BatchStores) -> None:
     await stores.jobs.finish(running[0], Outcome("cancelled"))
     assert not await stores.batches.any_open(batch)
     assert await stores.batches.tally(other) == Tally(open=1)
+
+
+async def test_lines_whose_worker_is_gone_are_stopped_without_it(stores: BatchStores) -> None:
+    batch = await stores.created(lines=3, queue="batches/batch_1")
+    (gone,) = await stores.jobs.claim("w-1", 1, 30.0, [batch.queue])
+    (here,) = await stores.jobs.claim("w-2", 1, 90.0, [batch.queue])
+    stores.clock.advance(31)
+    assert await stores.batches.stop_lines(batch, 9) == 2
+    assert await stores.batches.tally(batch) == Tally(open=1, cancelled=2)
+    assert await stores.jobs.wanted_stopped("w-2") == {here.job.id}
+    assert not await stores.jobs.finish(gone, Outcome("succeeded", b"{}")), "it comes back too late"
 
 
 async def test_a_line_that_had_failed_before_it_was_submitted_is_nobodys_to_run(stores: BatchStores) -> None:

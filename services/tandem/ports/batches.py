@@ -69,7 +69,7 @@ class Batches(Protocol):
         ...
 
     async def release(self, lease: BatchLease, look_again_s: float) -> None:
-        """To be claimed again after so long."""
+        """To be claimed again after so long; at once when it was cancelled since it was claimed."""
         ...
 
     async def tally(self, batch: Batch) -> Tally:
@@ -85,7 +85,7 @@ class Batches(Protocol):
         ...
 
     async def stop_lines(self, batch: Batch, most: int) -> int:
-        """Cancel at most so many that wait, and ask those that run to stop. How many that wait were cancelled."""
+        """Cancel at most so many that wait, or whose lease has lapsed, and ask those that run to stop. How many were cancelled."""
         ...
 
     async def drop_lines(self, tenant: str, batch_id: str, side: Side) -> None:

@@ -117,7 +117,8 @@ class ScriptedBatches:
         """See the port."""
         held = self._held(lease)
         if held is not None:
-            held.token, held.due_at = None, self._clock.epoch_s() + look_again_s
+            called_off = held.batch.status == "cancelling" != lease.batch.status
+            held.token, held.due_at = None, self._clock.epoch_s() + (0.0 if called_off else look_again_s)
 
     async def tally(self, batch: Batch) -> Tally:
         """See the port."""
@@ -145,14 +146,14 @@ class ScriptedBatches:
     async def stop_lines(self, batch: Batch, most: int) -> int:
         """See the port."""
         self._check()
-        lines = list(self._lines(batch.tenant, batch.id))
-        waiting = [held for held in lines if held.job.status == "queued"][:most]
-        for held in waiting:
+        now, lines = self._clock.epoch_s(), list(self._lines(batch.tenant, batch.id))
+        idle = [held for held in lines if _idle(held, now)][:most]
+        for held in idle:
             self._jobs.end(held, CANCELLED)
         for held in lines:
             if held.job.status == "running":
                 held.job = replace(held.job, stopping=True)
-        return len(waiting)
+        return len(idle)
 
     async def drop_lines(self, tenant: str, batch_id: str, side: Side) -> None:
         """See the port."""
@@ -219,6 +220,11 @@ class ScriptedBatches:
 
 def _place(batch: Batch) -> tuple[float, str]:
     return batch.created_at, batch.id
+
+
+def _idle(held: Held, now: float) -> bool:
+    """It waits, or whoever ran it was not heard of for too long."""
+    return held.job.status == "queued" or (held.job.status == "running" and held.until <= now)
 
 
 def _on(job: Job, side: Side) -> bool:

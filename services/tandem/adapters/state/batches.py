@@ -5,8 +5,6 @@ from dataclasses import replace
 from typing import Any
 from uuid import uuid4
 
-import orjson
-from pydantic import TypeAdapter, ValidationError
 from sqlalchemy import (
     ColumnElement,
     Connection,
@@ -15,22 +13,24 @@ from sqlalchemy import (
     case,
     delete,
     exists,
+    false,
     func,
     insert,
+    or_,
     select,
     tuple_,
     update,
 )
 
+from tandem.adapters.state.batch_rows import batch_of, row_of
 from tandem.adapters.state.database import Database
 from tandem.adapters.state.files import row_of as file_row
 from tandem.adapters.state.job_ending import end
 from tandem.adapters.state.job_rows import job_of
-from tandem.adapters.state.plain import plain, plain_or_none
+from tandem.adapters.state.plain import plain
 from tandem.adapters.state.tables import BATCHES, FILES, JOB_TURNS, JOBS
 from tandem.adapters.state.tenants import tenants_of
 from tandem.domain.batch import Batch, BatchLease, BatchStatus, Side, StoredFile, Tally
-from tandem.domain.errors import UpstreamFailed
 from tandem.domain.job import BATCHES as SHARED_QUEUE
 from tandem.domain.job import Job
 from tandem.domain.job_events import CANCELLED
@@ -39,7 +39,6 @@ from tandem.ports.clock import Clock
 
 _COLUMNS = BATCHES.c
 _LINES = JOBS.c
-_BATCH = TypeAdapter(Batch)
 _WITH_RESULT = tuple(column for column in JOBS.columns if column.name != "body")
 _FORGET_AT_ONCE = 500
 
@@ -53,7 +52,7 @@ class StoredBatches:
 
     async def create(self, batch: Batch) -> None:
         """Due at once."""
-        row = {**_row(batch), "due_at": self._clock.epoch_s()}
+        row = {**row_of(batch), "due_at": self._clock.epoch_s()}
         await self._database.write(lambda connection: connection.execute(insert(BATCHES), [row]))
 
     async def batch(self, tenant: str, batch_id: str) -> Batch | None:
@@ -75,7 +74,7 @@ class StoredBatches:
             query = query.where(tuple_(_COLUMNS.created_at, _COLUMNS.id) < last.scalar_subquery())
         query = query.order_by(_COLUMNS.created_at.desc(), _COLUMNS.id.desc()).limit(most + 1)
         rows = await self._database.read(lambda connection: connection.execute(query).scalars().all())
-        return BatchPage(tuple(map(_batch, rows[:most])), len(rows) > most)
+        return BatchPage(tuple(map(batch_of, rows[:most])), len(rows) > most)
 
     async def open(self, tenant: str) -> int:
         """Counted over the index of its batches."""
@@ -95,14 +94,14 @@ class StoredBatches:
         def work(connection: Connection) -> Batch | None:
             query = select(_COLUMNS.body).where(*_owned(tenant, batch_id)).with_for_update()
             body = connection.execute(query).scalar()
-            known = None if body is None else _batch(body)
+            known = None if body is None else batch_of(body)
             if known is None or known.over or known.status == "cancelling":
                 return known
             stopping = replace(known, status="cancelling", cancelling_at=now)
             # Whoever moves it on just now finds out when it writes.
             due = case((_COLUMNS.token.is_(None), now), else_=_COLUMNS.due_at)
             connection.execute(
-                update(BATCHES).where(*_owned(tenant, batch_id)).values({**_row(stopping), "due_at": due})
+                update(BATCHES).where(*_owned(tenant, batch_id)).values({**row_of(stopping), "due_at": due})
             )
             return stopping
 
@@ -126,20 +125,20 @@ class StoredBatches:
 
         taken = await self._database.write(work)
         # Read behind its transaction: one that cannot be read is not to come before all others each time.
-        return None if taken is None else BatchLease(_batch(taken[0]), taken[1])
+        return None if taken is None else BatchLease(batch_of(taken[0]), taken[1])
 
     async def keep(self, lease: BatchLease, batch: Batch, lease_s: float) -> bool:
         """One statement."""
         conditions = _held(lease)
         if batch.status not in ("cancelling", "cancelled"):
             conditions.append(_COLUMNS.status != "cancelling")
-        values = {**_row(batch), "due_at": self._clock.epoch_s() + lease_s}
+        values = {**row_of(batch), "due_at": self._clock.epoch_s() + lease_s}
         statement = update(BATCHES).where(*conditions).values(values)
         return await self._database.write(lambda connection: connection.execute(statement).rowcount == 1)
 
     async def end(self, lease: BatchLease, batch: Batch, written: Sequence[StoredFile]) -> bool:
         """All in one transaction."""
-        over = update(BATCHES).where(*_held(lease)).values({**_row(batch), "due_at": None, "token": None})
+        over = update(BATCHES).where(*_held(lease)).values({**row_of(batch), "due_at": None, "token": None})
 
         def work(connection: Connection) -> bool:
             if connection.execute(over).rowcount != 1:
@@ -154,8 +153,11 @@ class StoredBatches:
 
     async def release(self, lease: BatchLease, look_again_s: float) -> None:
         """One statement."""
-        values = {"token": None, "due_at": self._clock.epoch_s() + look_again_s}
-        statement = update(BATCHES).where(*_held(lease)).values(values)
+        now = self._clock.epoch_s()
+        # One that was called off since it was claimed is not to wait for that.
+        called_off = _COLUMNS.status == "cancelling" if lease.batch.status != "cancelling" else false()
+        due_at = case((called_off, now), else_=now + look_again_s)
+        statement = update(BATCHES).where(*_held(lease)).values(token=None, due_at=due_at)
         await self._database.write(lambda connection: connection.execute(statement))
 
     async def tally(self, batch: Batch) -> Tally:
@@ -187,7 +189,8 @@ class StoredBatches:
 
         def work(connection: Connection) -> int:
             query: Select[Any] = select(_LINES.id, _LINES.tenant, _LINES.callback_url)
-            query = query.where(*here, _LINES.status == "queued")
+            # Whoever ran the others is gone, and nobody may come to claim them again.
+            query = query.where(*here, or_(_LINES.status == "queued", _LINES.lease_until <= now))
             rows = connection.execute(query.limit(most).with_for_update(skip_locked=True)).all()
             end(connection, rows, CANCELLED, now)
             # In one order, so that nobody waits for who waits for them.
@@ -232,7 +235,7 @@ class StoredBatches:
     async def _one(self, *conditions: ColumnElement[bool]) -> Batch | None:
         query = select(_COLUMNS.body).where(*conditions)
         body = await self._database.read(lambda connection: connection.execute(query).scalar())
-        return None if body is None else _batch(body)
+        return None if body is None else batch_of(body)
 
     async def _forget(self, tenant: str, batch_id: str) -> None:
         await self._drop(_LINES.tenant == plain(tenant), _LINES.batch_id == batch_id)
@@ -273,24 +276,3 @@ def _inputs(tenant: str, user: str) -> Delete:
     )
     read = select(_COLUMNS.input_file_id).where(_COLUMNS.tenant == plain(tenant), _COLUMNS.id.in_(theirs))
     return delete(FILES).where(FILES.c.tenant == plain(tenant), FILES.c.id.in_(read))
-
-
-def _row(batch: Batch) -> dict[str, Any]:
-    return {
-        "id": plain(batch.id),
-        "tenant": plain(batch.tenant),
-        "caller": plain(batch.caller),
-        "asked_for": plain_or_none(batch.user),
-        "input_file_id": plain(batch.input_file_id),
-        "status": batch.status,
-        "created_at": batch.created_at,
-        "ended_at": batch.ended_at,
-        "body": orjson.dumps(batch),
-    }
-
-
-def _batch(body: bytes) -> Batch:
-    try:
-        return _BATCH.validate_json(bytes(body))
-    except ValidationError as error:
-        raise UpstreamFailed("A batch cannot be read.", hint="Was it written by a newer Tandem?") from error

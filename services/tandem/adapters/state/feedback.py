@@ -1,16 +1,16 @@
 """Feedback in a table."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import orjson
 from sqlalchemy import ColumnElement, Connection, Row, delete, select, tuple_
-from sqlalchemy.dialects import postgresql, sqlite
 
 from tandem.adapters.state.database import Database
 from tandem.adapters.state.plain import plain_or_none
 from tandem.adapters.state.tables import FEEDBACK
 from tandem.adapters.state.tenants import tenants_of
+from tandem.adapters.state.upserts import insert_of
 from tandem.domain.feedback import Feedback
 from tandem.ports.feedback import MAX_PAGE, FeedbackCursor, FeedbackFilter, FeedbackPage
 
@@ -87,9 +87,10 @@ class StoredFeedback:
 def _put(connection: Connection, row: dict[str, Any]) -> bool:
     same = [_COLUMNS[name] == row[name] for name in _KEY]
     known = connection.execute(select(_COLUMNS.rating).where(*same)).scalar() is not None
-    insert: Callable[..., Any] = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
     values = {name: value for name, value in row.items() if name not in _KEY}
-    connection.execute(insert(FEEDBACK).values(row).on_conflict_do_update(index_elements=_KEY, set_=values))
+    connection.execute(
+        insert_of(connection)(FEEDBACK).values(row).on_conflict_do_update(index_elements=_KEY, set_=values)
+    )
     return known
 
 

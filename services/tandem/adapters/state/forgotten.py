@@ -1,13 +1,14 @@
 """Notes of who was forgotten, in a table."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import Connection, delete, select
-from sqlalchemy.dialects import postgresql, sqlite
 
 from tandem.adapters.state.database import Database
+from tandem.adapters.state.plain import plain
 from tandem.adapters.state.tables import FORGOTTEN
+from tandem.adapters.state.upserts import insert_of
 from tandem.ports.forgotten import Forgetting
 
 _COLUMNS = FORGOTTEN.c
@@ -22,7 +23,7 @@ class StoredForgotten:
     async def note(self, forgetting: Forgetting) -> None:
         """In one transaction."""
         rows = [
-            {"tenant": _plain(forgetting.tenant), "asked_for": _plain(user), "forgotten_at": forgetting.at}
+            {"tenant": plain(forgetting.tenant), "asked_for": plain(user), "forgotten_at": forgetting.at}
             for user in forgetting.users
         ]
         if rows:
@@ -40,8 +41,7 @@ class StoredForgotten:
 
 
 def _put(connection: Connection, rows: list[dict[str, Any]]) -> None:
-    insert: Callable[..., Any] = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
-    put = insert(FORGOTTEN).values(rows)
+    put = insert_of(connection)(FORGOTTEN).values(rows)
     newer = put.excluded.forgotten_at
     connection.execute(
         put.on_conflict_do_update(
@@ -50,7 +50,3 @@ def _put(connection: Connection, rows: list[dict[str, Any]]) -> None:
             where=_COLUMNS.forgotten_at < newer,
         )
     )
-
-
-def _plain(text: str) -> str:
-    return text.replace("\0", "").encode(errors="replace").decode()

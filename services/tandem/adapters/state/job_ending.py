@@ -4,10 +4,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import Connection, Row, delete, func, insert, select, update
-from sqlalchemy.dialects import postgresql, sqlite
 
 from tandem.adapters.state.plain import plain, plain_or_none
 from tandem.adapters.state.tables import JOB_EVENTS, JOB_MESSAGES, JOBS
+from tandem.adapters.state.upserts import insert_of
 from tandem.domain.job import JobEvent, Outcome
 from tandem.domain.job_events import MOST_TOLD, ended
 
@@ -68,5 +68,5 @@ def end(connection: Connection, rows: Sequence[Row[Any]], outcome: Outcome, now:
         if row.callback_url is not None
     ]
     if messages:
-        into = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
+        into = insert_of(connection)
         connection.execute(into(JOB_MESSAGES).on_conflict_do_nothing(index_elements=["job_id"]), messages)

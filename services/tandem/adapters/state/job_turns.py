@@ -4,9 +4,9 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from sqlalchemy import Connection, func, select, update
-from sqlalchemy.dialects import postgresql, sqlite
 
 from tandem.adapters.state.tables import JOB_TURNS, JOBS
+from tandem.adapters.state.upserts import insert_of
 from tandem.domain.job import WEIGHTS
 from tandem.domain.tenants import Priority
 
@@ -41,9 +41,10 @@ class Turns:
         return self._virtual[queue]
 
     def _begin(self, queue: str) -> None:
-        insert = postgresql.insert if self._connection.dialect.name == "postgresql" else sqlite.insert
         values = {"queue": queue, "turn": 0.0}
-        self._connection.execute(insert(JOB_TURNS).values(values).on_conflict_do_nothing(index_elements=["queue"]))
+        self._connection.execute(
+            insert_of(self._connection)(JOB_TURNS).values(values).on_conflict_do_nothing(index_elements=["queue"])
+        )
 
     def _longest(self, queue: str, tenant: str, priority: int, again: bool) -> float:
         """By an index of its own for those that come again: they are few among many."""
