@@ -179,3 +179,5 @@ async def test_what_is_not_there_says_so(broker: str, ingesting: Ingesting) -> N
         await Topic("127.0.0.1:1", "nothing").follow(ingesting)
     with pytest.raises(InvalidRequest, match="names no topic"):
         stream_of("kafka://host")
+    with pytest.raises(InvalidRequest, match="cannot be read"):
+        stream_of("kafka://[host/topic")

@@ -7,6 +7,7 @@ import grpc
 import pytest
 from aiohttp import web
 
+from fakes.live_aiohttp import live_aiohttp
 from tandem.adapters.embeddings.remote import tei_embedder
 from tandem.adapters.qdrant.server import qdrant_vectors
 from tandem.adapters.rerankers.tei import tei_reranker
@@ -42,13 +43,8 @@ async def listening(answers: dict[str, object]) -> AsyncIterator[tuple[str, Hear
 
     app = web.Application()
     app.router.add_route("*", "/{path:.*}", handle)
-    runner = web.AppRunner(app, shutdown_timeout=0.1)
-    await runner.setup()
-    try:
-        await web.TCPSite(runner, "127.0.0.1", 0).start()
-        yield f"http://127.0.0.1:{runner.addresses[0][1]}", heard
-    finally:
-        await runner.cleanup()
+    async with live_aiohttp(app) as url:
+        yield url, heard
 
 
 def told(heard: dict[str, str]) -> tuple[str | None, str | None]:

@@ -17,7 +17,7 @@ from tandem.http.wire.streamed import question_in, refusal_of
 from tandem.observe.metrics import Metrics
 from tandem.observe.streams import StreamMetrics
 from tandem.pipeline.answering import Answering
-from tandem.pipeline.jobs.attempt import AttemptPolicy
+from tandem.pipeline.attempts import AttemptPolicy
 from tandem.pipeline.streams.attempt import Asker, Attempting
 from tandem.pipeline.streams.running import AnsweredStream
 from tandem.ports import question_stream as port

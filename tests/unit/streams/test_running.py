@@ -25,7 +25,7 @@ from tandem.domain.errors import (
 from tandem.domain.generation import ModelCard, Token, Usage
 from tandem.domain.passage import Retrieval
 from tandem.domain.question import Question
-from tandem.pipeline.jobs.attempt import AttemptPolicy
+from tandem.pipeline.attempts import AttemptPolicy
 from tandem.pipeline.streams.attempt import Asker, Attempting
 from tandem.pipeline.streams.running import AnsweredStream
 

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from tandem.domain.errors import InvalidRequest, Overloaded, PayloadTooLarge
+from tandem.domain.errors import InvalidRequest, Overloaded, PayloadTooLarge, PermissionDenied
 from tandem.http.wire.streamed import question_in, refusal_of
 
 ASKED = {"messages": [{"role": "user", "content": "When?"}], "stream": True, "tandem": {"top_k": 3}}
@@ -38,6 +38,13 @@ def test_what_is_wrong_is_said_with_the_path_to_it(body: bytes | None, said: str
     with pytest.raises(InvalidRequest, match=said) as refused:
         read(body)
     assert refused.value.param == param
+
+
+def test_a_version_by_its_number_is_for_admins() -> None:
+    asked = ASKED | {"tandem": {"collection": "docs@3"}}
+    with pytest.raises(PermissionDenied, match="for admins") as refused:
+        read(json.dumps(asked).encode())
+    assert refused.value.hint == "Name the collection: docs."
 
 
 def test_a_record_may_be_too_large() -> None:

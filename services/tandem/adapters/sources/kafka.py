@@ -1,15 +1,15 @@
 """A Kafka topic that is followed: a record puts the document of its key, one without a value deletes it."""
 
 import asyncio
-import ssl
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
 
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, ConsumerRecord, TopicPartition
 from aiokafka.errors import KafkaConnectionError, KafkaError
 
+from tandem.adapters.sources.kafka_client import put_away_consumer
+from tandem.adapters.sources.kafka_place import KafkaPlace
 from tandem.adapters.sources.origin import origin
 from tandem.domain.document import RawDocument
 from tandem.domain.errors import InvalidRequest, UpstreamUnavailable
@@ -17,7 +17,6 @@ from tandem.domain.syncing import StreamPosition
 from tandem.ports.stream import Event, Positions
 
 SCHEME = "kafka"
-_DEFAULT_PORT = 9092
 # Records taken at a time: their documents are in memory together.
 _BATCH = 64
 _POLL_MS = 500
@@ -26,22 +25,17 @@ _RECORD_S = 10.0
 
 
 class KafkaStream:
-    """`ports/stream.py` for `kafka://HOST:PORT,…/TOPIC?group=NAME`; `kafkas://` speaks TLS.
+    """`ports/stream.py` for a topic.
 
     Members of one group share the partitions. Nothing is committed at the broker: how far each partition has taken
     effect is kept with the documents, and the reader starts behind that. Record headers may say `content-type`, `title`,
     `source`, `author`, `path`, `tags` and `acl` (comma separated).
     """
 
-    def __init__(self, place: str, *, max_document_bytes: int = 50_000_000) -> None:
-        parts = urlsplit(place)
-        self._topic = parts.path.strip("/")
-        if not parts.netloc or not self._topic or "/" in self._topic or "@" in parts.netloc:
-            raise InvalidRequest(f"{place} names no topic.", hint="Write kafka://host:9092/topic.", param="path")
-        self._servers = [each if ":" in each else f"{each}:{_DEFAULT_PORT}" for each in parts.netloc.split(",") if each]
-        self._group = parse_qs(parts.query).get("group", [f"tandem-{self._topic}"])[0]
-        self._tls = parts.scheme.lower() == "kafkas"
-        self._place = f"{parts.scheme}://{parts.netloc}/{self._topic}"
+    def __init__(self, place: KafkaPlace, *, max_document_bytes: int = 50_000_000) -> None:
+        self._where = place
+        self._topic = place.topic
+        self._place = place.url
         self._max_bytes = max_document_bytes
 
     @property
@@ -69,7 +63,7 @@ class KafkaStream:
         except KafkaError as error:
             raise UpstreamUnavailable(f"{self._place} failed: {error}.", stage="source") from error
         finally:
-            await consumer.stop()
+            await put_away_consumer(consumer)
 
     @asynccontextmanager
     async def batches(
@@ -86,31 +80,29 @@ class KafkaStream:
         except KafkaError as error:
             raise UpstreamUnavailable(f"{self._place} failed: {error}.", stage="source") from error
         finally:
-            await consumer.stop()
+            await put_away_consumer(consumer)
 
     async def _start(self, consumer: Any) -> None:
         try:
             await consumer.start()
         except (KafkaConnectionError, OSError) as error:
-            await consumer.stop()
+            await put_away_consumer(consumer)
             raise UpstreamUnavailable(f"{self._place} cannot be reached: {error}.", stage="source") from error
 
     def _consumer(self, *, alone: bool = False) -> Any:
         return AIOKafkaConsumer(
-            bootstrap_servers=self._servers,
-            group_id=None if alone else self._group,
+            **self._where.connection(),
+            group_id=None if alone else self._where.group,
             enable_auto_commit=False,
             auto_offset_reset="none" if alone else "earliest",
             isolation_level="read_committed",
             max_poll_records=_BATCH,
             max_partition_fetch_bytes=max(1_048_576, self._max_bytes),
-            security_protocol="SSL" if self._tls else "PLAINTEXT",
-            ssl_context=ssl.create_default_context() if self._tls else None,
         )
 
     async def _check(self, consumer: Any) -> None:
         if self._topic not in await consumer.topics():
-            raise InvalidRequest(f"There is no topic {self._topic!r} at {','.join(self._servers)}.", param="path")
+            raise InvalidRequest(f"There is no topic {self._topic!r} at {','.join(self._where.servers)}.", param="path")
 
     async def _read(self, consumer: Any, assigned: "_Assigned", *, until_end: bool) -> AsyncIterator[Sequence[Event]]:
         await assigned.began.wait()

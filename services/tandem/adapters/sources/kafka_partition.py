@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from aiokafka import AIOKafkaProducer, TopicPartition
-from aiokafka.errors import KafkaError
 
+from tandem.adapters.sources.kafka_client import FAULTS, put_away
 from tandem.adapters.sources.kafka_place import KafkaPlace
 from tandem.domain.errors import UpstreamUnavailable
 from tandem.ports.question_stream import Headers, Reply
@@ -17,11 +17,8 @@ from tandem.ports.question_stream import Headers, Reply
 _TRANSACTION_MS = 20_000
 _PUBLISH_S = 30.0
 _OPEN_S = 30.0
-_CLOSE_S = 5.0
 # The topics' own limits count.
 _MOST_BYTES = 100_000_000
-# aiokafka asserts the state that it is in: a producer that failed unseen, a partition that has just gone.
-FAULTS = (KafkaError, OSError, TimeoutError, AssertionError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,14 +96,3 @@ class KafkaPartition:
     async def _told(self, topic: str, key: bytes | None, value: bytes, headers: Headers) -> "asyncio.Future[Any]":
         sent: asyncio.Future[Any] = await self._producer.send(topic, value, key=key, headers=list(headers))
         return sent
-
-
-async def put_away(client: Any, connections: Any) -> None:
-    """Stop a client of aiokafka. At a broker that is away that may hang, or raise a cancellation that nobody asked for."""
-    stopping = asyncio.ensure_future(client.stop())
-    try:
-        await asyncio.wait([stopping], timeout=_CLOSE_S)
-    finally:
-        stopping.cancel()
-    if stopping.cancelled() or not stopping.done() or stopping.exception() is not None:
-        await connections.close()

@@ -9,7 +9,8 @@ from typing import Any
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, ConsumerRecord, TopicPartition
 from aiokafka.errors import IllegalStateError
 
-from tandem.adapters.sources.kafka_partition import FAULTS, KafkaPartition, Targets, put_away
+from tandem.adapters.sources.kafka_client import FAULTS, put_away_consumer
+from tandem.adapters.sources.kafka_partition import KafkaPartition, Targets
 from tandem.adapters.sources.kafka_place import KafkaPlace
 from tandem.domain.errors import InvalidRequest, UpstreamUnavailable
 from tandem.pipeline.putting import plain_errors
@@ -53,7 +54,7 @@ class KafkaQuestions:
             yield opened
         finally:
             await opened.close()
-            await put_away(consumer, consumer._client)  # noqa: SLF001 - what stop() would have closed
+            await put_away_consumer(consumer)
 
     async def _check(self, consumer: Any) -> None:
         there = await consumer.topics()

@@ -1,9 +1,10 @@
 """One record of a topic as a source of one document: for one that failed, and is to be tried again."""
 
 from dataclasses import dataclass, replace
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs
 
 from tandem.adapters.sources.kafka import KafkaStream
+from tandem.adapters.sources.kafka_place import kafka_place
 from tandem.domain.document import RawDocument
 from tandem.domain.errors import DocumentRejected, InvalidRequest
 from tandem.ports.source import Listing
@@ -31,8 +32,9 @@ class RecordSource:
 
     def __init__(self, place: str, *, max_document_bytes: int = 50_000_000) -> None:
         self._place = place
-        self._stream = KafkaStream(place, max_document_bytes=max_document_bytes)
-        said = parse_qs(urlsplit(place).query)
+        topic, _, query = place.partition("?")
+        self._stream = KafkaStream(kafka_place(topic), max_document_bytes=max_document_bytes)
+        said = parse_qs(query)
         try:
             self._partition, self._offset = int(said["partition"][0]), int(said["offset"][0])
         except (KeyError, ValueError) as error:

@@ -53,11 +53,12 @@ def source_of(
 
 
 def stream_of(place: str, *, max_document_bytes: int = 50_000_000) -> Stream:
-    """The stream behind `kafka://HOST:PORT,…/TOPIC`. Raises `InvalidRequest`, `ConfigurationError` as above."""
+    """The stream behind `kafka://HOST:PORT,…/TOPIC?group=NAME`. Raises `InvalidRequest`, `ConfigurationError` as above."""
     with _extra("kafka", place):
         from tandem.adapters.sources.kafka import KafkaStream
+        from tandem.adapters.sources.kafka_place import kafka_place
 
-        return KafkaStream(place, max_document_bytes=max_document_bytes)
+        return KafkaStream(kafka_place(place), max_document_bytes=max_document_bytes)
 
 
 def is_followed(place: str) -> bool:

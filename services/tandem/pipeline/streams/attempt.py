@@ -8,11 +8,11 @@ from typing import Protocol
 
 from tandem.domain.answer import Answered, Found
 from tandem.domain.context import RequestContext
-from tandem.domain.errors import PayloadTooLarge, TandemError, UpstreamFailed
-from tandem.domain.generation import Token
+from tandem.domain.errors import PayloadTooLarge, TandemError
 from tandem.domain.question import Question
 from tandem.domain.span import SpanContext, sent_span
-from tandem.pipeline.jobs.attempt import Answers, AttemptPolicy
+from tandem.pipeline.attempts import AttemptPolicy
+from tandem.pipeline.whole import Answers, whole
 from tandem.ports.clock import Clock
 from tandem.ports.question_stream import Headers, Posed, Reply
 
@@ -107,23 +107,11 @@ class Attempting:
             answer_id=receipt,
             mode="stream",
         )
-        found: Found | None = None
-        said: list[str] = []
-        async with self.answers.answer(question, context) as events:
-            async for event in events:
-                match event:
-                    case Found():
-                        found = event
-                    case Token(text):
-                        said.append(text)
-                    case Answered() if found is not None:
-                        body = self.render(receipt, int(self.clock.epoch_s()), found, "".join(said), event)
-                        if len(body) > _MOST_BYTES:
-                            raise PayloadTooLarge(
-                                f"The answer has {len(body):,} bytes; a record takes {_MOST_BYTES:,}."
-                            )
-                        return body
-        raise UpstreamFailed("The answer was cut short.")
+        found, text, end = await whole(self.answers, question, context)
+        body = self.render(receipt, int(self.clock.epoch_s()), found, text, end)
+        if len(body) > _MOST_BYTES:
+            raise PayloadTooLarge(f"The answer has {len(body):,} bytes; a record takes {_MOST_BYTES:,}.")
+        return body
 
 
 def _span(headers: Headers) -> SpanContext:
