@@ -127,10 +127,7 @@ async def test_a_file_over_the_limit_is_refused_in_the_middle(process: Process) 
         for _ in range(LIMIT // 100_000 + 2):
             writer.write(chunk(b"x" * 100_000))
             await writer.drain()
-    async with asyncio.timeout(10):
-        status = await reader.readline()
-    assert status.startswith(b"HTTP/1.1 413 ")
-    await left(writer)
+    await too_large(reader, writer)
 
 
 @pytest.mark.usefixtures("empty")
@@ -138,10 +135,7 @@ async def test_a_gigabyte_that_is_announced_is_refused_at_once(process: Process)
     reader, writer = await connected(process)
     writer.write(head(process, b"Content-Length: 1073741824"))
     await writer.drain()
-    async with asyncio.timeout(10):
-        status = await reader.readline()
-    assert status.startswith(b"HTTP/1.1 413 ")
-    await left(writer)
+    await too_large(reader, writer)
 
 
 @pytest.mark.usefixtures("empty")
@@ -158,6 +152,13 @@ async def test_a_client_that_leaves_in_the_middle_leaves_nothing(process: Proces
 
 def chunk(data: bytes) -> bytes:
     return b"%x\r\n%s\r\n" % (len(data), data)
+
+
+async def too_large(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async with asyncio.timeout(10):
+        status = await reader.readline()
+    assert status.startswith(b"HTTP/1.1 413 ")
+    await left(writer)
 
 
 async def left(writer: asyncio.StreamWriter) -> None:

@@ -111,6 +111,18 @@ async def test_the_same_key_is_the_same_job_and_another_body_a_conflict() -> Non
         assert other["error"]["type"] == "invalid_request_error"
 
 
+async def test_what_is_nested_without_end_is_taken_as_it_is_online() -> None:
+    nested: Any = None
+    for _ in range(300):
+        nested = [nested]
+    async with served(Desk()) as http:
+        status, job = await call(
+            http, "POST", "/v1/jobs", {**BODY, "response_format": {"type": "text", "more": nested}}
+        )
+        assert (status, job["request"]) == (202, BODY)
+        assert (await call(http, "GET", f"/v1/jobs/{job['id']}"))[0] == 200
+
+
 @pytest.mark.parametrize(
     ("more", "param"),
     [

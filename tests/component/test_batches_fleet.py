@@ -89,8 +89,10 @@ async def test_gateways_share_a_batch_and_one_may_be_killed(postgres: PostgresSe
     ):
         batch = await begun(at_one, [line(f"q-{number}", f"What about {number}?") for number in range(80)])
         await answered(at_two, batch.id, 10)
-        busy = await asyncio.to_thread(workers, postgres)
-        assert len(busy) == 2, "both answer"
+        async with asyncio.timeout(20):
+            # At one instant either may be between two lines.
+            while len(await asyncio.to_thread(workers, postgres)) < 2:
+                await asyncio.sleep(0.01)
         one.popen.kill()
         await asyncio.to_thread(one.wait)
         done = await until(at_two, await at_two.batches.retrieve(batch.id), within_s=120)
@@ -116,7 +118,11 @@ async def test_gateways_take_and_workers_answer(postgres: PostgresServer, tmp_pa
             worker.popen.kill()
             await asyncio.to_thread(worker.wait)
         left = (await ai.batches.retrieve(batch.id)).request_counts or NONE
-        assert left.completed < 40 and not model.running
+        assert left.completed < 40
+        async with asyncio.timeout(5):
+            # Its connections are closed; the model may still have to hear of it.
+            while model.running:
+                await asyncio.sleep(0.02)
         async with serving("worker", tmp_path / "worker", *flags, **{**env, "jobs__lease_s": 60}) as worker:
             await answered(ai, batch.id, 20)
             # Told to end, it gives back what it runs: nobody waits for a minute's lease.

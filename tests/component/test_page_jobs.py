@@ -1,14 +1,13 @@
 """The page's jobs and batches, against a backend whose jobs move when the test says so."""
 
 import re
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, FilePayload, Page, expect
 
-from component.browser import PHONE, chromium, tab
-from fakes.page_backend import PageBackend, Script, Seen, running
+from component.browser import PHONE, tab
+from fakes.page_backend import PageBackend
 from fakes.page_jobs import PageJobs
 
 pytestmark = pytest.mark.timeout(120)
@@ -16,36 +15,9 @@ pytestmark = pytest.mark.timeout(120)
 LINES = b'{"custom_id": "a", "method": "POST", "url": "/v1/chat/completions", "body": {}}\n'
 
 
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as opened:
-        yield opened
-
-
-@pytest.fixture(scope="module")
-def served() -> Iterator[tuple[PageBackend, str]]:
-    backend = PageBackend()
-    with running(backend) as url:
-        yield backend, url
-
-
 @pytest.fixture
-def jobs(served: tuple[PageBackend, str]) -> PageJobs:
-    served[0].script, served[0].seen = Script(), Seen()
-    served[0].jobs.clear()
-    return served[0].jobs
-
-
-@pytest.fixture
-def url(jobs: PageJobs, served: tuple[PageBackend, str]) -> str:
-    assert jobs is served[0].jobs
-    return served[1]
-
-
-@pytest.fixture
-def page(browser: Browser, url: str) -> Iterator[Page]:
-    with tab(browser, url) as opened:
-        yield opened
+def jobs(backend: PageBackend) -> PageJobs:
+    return backend.jobs
 
 
 def show(page: Page, job: str = "") -> None:

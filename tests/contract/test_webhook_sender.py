@@ -112,6 +112,7 @@ async def test_nobody_there_is_told() -> None:
         "http://[::ffff:127.0.0.1]/x",
         "http://[2002:7f00:1::]/x",
         "http://[64:ff9b::a9fe:a9fe]/x",
+        "http://[64:ff9b:1::a9fe:a9fe]/x",
         "http://metadata.google.internal/x",
         "http://169.254.169。254/latest/",
         "http://１２７.０.０.１:8080/x",

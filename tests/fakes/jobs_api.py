@@ -7,6 +7,8 @@ from typing import Any
 
 from aiohttp import web
 
+from fakes.live_aiohttp import live_aiohttp
+
 JOBS = "/apis/batch/v1/namespaces/{namespace}/jobs"
 
 
@@ -85,11 +87,5 @@ def _status(code: int, message: str) -> web.Response:
 async def jobs_api() -> AsyncIterator[JobsApi]:
     """One on a port of its own."""
     api = JobsApi()
-    runner = web.AppRunner(api.app())
-    await runner.setup()
-    try:
-        await web.TCPSite(runner, "127.0.0.1", 0).start()
-        api.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
+    async with live_aiohttp(api.app()) as api.url:
         yield api
-    finally:
-        await runner.cleanup()

@@ -9,6 +9,8 @@ from typing import Any
 
 from aiohttp import web
 
+from fakes.live_aiohttp import live_aiohttp
+
 
 @dataclass
 class Batches:
@@ -109,11 +111,5 @@ async def openai_batches() -> AsyncIterator[Batches]:
     app.router.add_get("/v1/batches/{name}", served.batch)
     app.router.add_post("/v1/batches/{name}/cancel", served.cancel)
     app.router.add_get("/v1/files/{name}/content", served.content)
-    runner = web.AppRunner(app, shutdown_timeout=0.1)
-    await runner.setup()
-    try:
-        await web.TCPSite(runner, "127.0.0.1", 0).start()
-        served.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
+    async with live_aiohttp(app) as served.url:
         yield served
-    finally:
-        await runner.cleanup()

@@ -29,10 +29,10 @@ from tandem.http.routers.chat import ALIAS
 from tandem.http.wire.batch_lines import answered_line, fault_line, refused_line
 from tandem.http.wire.jobs import completion_of, question_of
 from tandem.pipeline.answering import asked_of
+from tandem.pipeline.attempts import AttemptPolicy
 from tandem.pipeline.batches.answering import LineAnswering
 from tandem.pipeline.batches.estimate import Estimate, estimate
 from tandem.pipeline.batches.lines import with_defaults
-from tandem.pipeline.jobs.attempt import AttemptPolicy
 from tandem.prompting.templates import Templates
 
 _log = logging.getLogger("tandem.batches")

@@ -3,9 +3,10 @@
 import asyncio
 import contextlib
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 
 from tandem.app.answerers import answerers
+from tandem.app.beside import beside
 from tandem.app.clock import SystemClock
 from tandem.app.queued import runner_of
 from tandem.app.serve import beside_work, told_to_leave
@@ -39,13 +40,19 @@ async def work_on(settings: Settings, batch_id: str, say: Callable[[str], None])
             raise UnknownBatch(f"There is no batch {batch_id}.", hint="Was it deleted?", param="id")
         runner = runner_of(settings, behind, back.metrics, [own_queue(batch_id)], welcome=lambda: not leave.is_set())
         with told_to_leave(leave.set):
-            running = asyncio.create_task(runner.run())
-            try:
-                return await _over(batches, batch_id, leave, say)
-            finally:
-                running.cancel()
-                with contextlib.suppress(asyncio.CancelledError):
-                    await running
+            return await until_over(runner.run(), batches, batch_id, leave, say)
+
+
+async def until_over(
+    answering: Coroutine[None, None, None],
+    batches: Batches,
+    batch_id: str,
+    leave: asyncio.Event,
+    say: Callable[[str], None],
+) -> bool:
+    """Its lines are answered meanwhile. Raises what stops that: nobody would notice a pod that only waits."""
+    async with beside([answering]):
+        return await _over(batches, batch_id, leave, say)
 
 
 async def _over(batches: Batches, batch_id: str, leave: asyncio.Event, say: Callable[[str], None]) -> bool:

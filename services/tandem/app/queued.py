@@ -1,8 +1,6 @@
 """Jobs as a part of a process: taken in, answered, and told of, where there is a place for them."""
 
-import os
 import random
-import socket
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
@@ -17,6 +15,7 @@ from tandem.app.batched import batch_pods, batch_routers, moving_on
 from tandem.app.beside import beside
 from tandem.app.clock import SystemClock
 from tandem.app.jobs import secret_of
+from tandem.app.naming import own_name
 from tandem.app.settings import Settings
 from tandem.app.surface import Surface
 from tandem.app.traffic import tenants
@@ -26,7 +25,8 @@ from tandem.http.routers.jobs import jobs_router
 from tandem.http.wire.jobs import completion_of, question_of, wire_notice
 from tandem.observe.jobs import JobMetrics, watch_depth
 from tandem.observe.metrics import Metrics
-from tandem.pipeline.jobs.attempt import Attempting, AttemptPolicy
+from tandem.pipeline.attempts import AttemptPolicy
+from tandem.pipeline.jobs.attempt import Attempting
 from tandem.pipeline.jobs.delivering import Delivering, Patience
 from tandem.pipeline.jobs.desk import DeskRules, JobDesk
 from tandem.pipeline.jobs.following import Following
@@ -79,11 +79,12 @@ async def queued(
         yield routers
         return
     async with _webhooks(settings) as webhooks, AsyncExitStack() as stack:
+        pods = await stack.enter_async_context(batch_pods(settings)) if BATCHES in queues else None
+        # Behind what may fail: work that is never begun would be complained of, too.
         works: list[Work] = [following.run(), watch_depth(stores.jobs, stores.batches, metrics)]
         if queues:
             works.append(runner.run())
-        if BATCHES in queues:
-            pods = await stack.enter_async_context(batch_pods(settings))
+        if pods is not None:
             works.append(moving_on(settings, stores, runner.ring, pods))
         if webhooks is not None:
             works.append(_delivering(settings, stores, webhooks).run())
@@ -110,8 +111,7 @@ def runner_of(
         lambda: uuid4().hex,
     )
     policy = RunnerPolicy(chosen.concurrency, chosen.lease_s, queues=queues)
-    worker = f"{socket.gethostname()}-{os.getpid()}-{uuid4().hex[:8]}"
-    return Runner(stores.jobs, attempting, clock, policy, worker=worker, welcome=welcome)
+    return Runner(stores.jobs, attempting, clock, policy, worker=own_name(), welcome=welcome)
 
 
 def _delivering(settings: Settings, stores: Stores, webhooks: Webhooks) -> Delivering:

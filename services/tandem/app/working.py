@@ -3,10 +3,10 @@
 from collections.abc import Coroutine
 from contextlib import AbstractAsyncContextManager
 
-from tandem.app import parts
 from tandem.app.beside import beside
 from tandem.app.clock import SystemClock
 from tandem.app.features import SyncedSource
+from tandem.app.places import sources_at, stream_at
 from tandem.app.settings import Settings
 from tandem.domain.context import RequestContext
 from tandem.domain.groups import EVERY_GROUP
@@ -65,13 +65,13 @@ def _context(source: SyncedSource) -> RequestContext:
 
 
 def _followed(settings: Settings, source: SyncedSource, ingestor: Ingestor) -> Followed:
-    stream, into = parts.stream(settings, source.place), source.collection or settings.retrieval.collection
+    stream, into = stream_at(settings, source.place), source.collection or settings.retrieval.collection
     return Followed(source.name, lambda: follow(ingestor, stream, collection=into, context=_context(source)))
 
 
 def _synchronised(settings: Settings, source: SyncedSource, ingestor: Ingestor) -> Synchronised:
     async def share(shard: Shard) -> SyncReport:
-        async with parts.sources(settings, [source.place]) as named:
+        async with sources_at(settings, [source.place]) as named:
             return await sync(
                 ingestor,
                 named,

@@ -12,13 +12,47 @@ from tandem.platform.objects import Object, at, containers
 
 _FILE = "tandem.yaml"
 _DOMAIN = ("svc", "cluster", "local")
-_ROLES = {"vectors": "Qdrant", "retriever": "the retriever", "reranker": "the reranker", "predictor": "the predictor"}
+QDRANT, EMBEDDER, _RETRIEVER = "Qdrant", "the embedder", "the retriever"
+_ROLES = {
+    "vectors": QDRANT,
+    "retriever": _RETRIEVER,
+    "reranker": "the reranker",
+    "embedder": EMBEDDER,
+    "predictor": "the predictor",
+}
+# What is only called by who retrieves.
+_OF_RETRIEVAL = frozenset({QDRANT, EMBEDDER, "the reranker"})
 
 
 def peers(facts: Facts) -> list[tuple[str, str]]:
     """Role and URL of each, once."""
     found = [(role, url) for config in _configs(facts) for role, url in _urls(config)]
     return sorted(set(found))
+
+
+def called(facts: Facts, template: Object, *, retrieves: bool, answers: bool) -> list[tuple[str, str]]:
+    """Role and URL of what pods of that template call: whoever does not retrieve by itself asks the retriever."""
+    own = [_environment(container) for container in containers(at(template, "spec", default={}))]
+    shared = [_parsed(at(holder, "data", _FILE, default="")) for holder in facts.of("ConfigMap")]
+    found = {each for config in (*own, *shared) for each in _urls(config)}
+    return sorted((role, url) for role, url in found if _does(role, retrieves=retrieves, answers=answers))
+
+
+def _does(role: str, *, retrieves: bool, answers: bool) -> bool:
+    if role in _OF_RETRIEVAL:
+        return retrieves
+    return not retrieves if role == _RETRIEVER else answers
+
+
+def configured(facts: Facts, *path: str) -> str:
+    """What the configuration of the release says there, as text; empty where it says nothing."""
+    said = (at(config, *path) for config in _configs(facts))
+    return next((str(each) for each in said if each is not None), "")
+
+
+def collection(facts: Facts) -> str:
+    """The one that is asked when nothing else is said."""
+    return configured(facts, "retrieval", "collection") or "docs"
 
 
 def service(url: str, home: str) -> tuple[str, str]:

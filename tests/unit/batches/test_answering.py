@@ -21,8 +21,8 @@ from tandem.domain.errors import (
 from tandem.domain.generation import ModelCard, Token, Usage
 from tandem.domain.passage import Retrieval
 from tandem.domain.question import Question, RetrievalOptions
+from tandem.pipeline.attempts import AttemptPolicy
 from tandem.pipeline.batches.answering import LineAnswering
-from tandem.pipeline.jobs.attempt import AttemptPolicy
 
 
 @dataclass

@@ -1,6 +1,7 @@
 """Files and batches are their owners' business: others cannot tell them from what is not there."""
 
-from collections.abc import Awaitable, Callable
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import replace
 from typing import Any
 
@@ -196,6 +197,20 @@ async def test_a_tenant_keeps_so_much_and_what_it_deletes_makes_room() -> None:
     await counter.desk.upload(counter.stores.file("file-3", "other"), pieces(b"x" * 10))
     await counter.desk.delete("file-1", OWNER)
     await counter.uploaded("file-2")
+
+
+async def test_uploads_side_by_side_do_not_keep_more_than_a_tenant_may() -> None:
+    counter = Counter(BatchDeskRules(max_stored_bytes=10))
+    begun = asyncio.Barrier(4)
+
+    async def together() -> AsyncIterator[bytes]:
+        yield b"x" * 10
+        await begun.wait()
+
+    uploads = [counter.desk.upload(counter.file(f"file-{number}"), together()) for number in range(4)]
+    told = await asyncio.gather(*uploads, return_exceptions=True)
+    assert [type(each) for each in told].count(StoreFull) == 3
+    assert await counter.stores.files.size("acme") == 10
 
 
 async def test_with_an_output_go_its_lines_and_the_batch_stays(counter: Counter) -> None:

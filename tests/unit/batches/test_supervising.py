@@ -1,106 +1,25 @@
 """Batches are moved on, whoever does it and whatever happens meanwhile: no line is lost, none is run twice."""
 
 import asyncio
-from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-import orjson
 import pytest
 
-from fakes.batches import DAY_S, BatchStores
-from tandem.adapters.scripted.batch_pods import ScriptedBatchPods
-from tandem.adapters.scripted.batches import ScriptedBatches
-from tandem.adapters.scripted.files import ScriptedFiles
-from tandem.adapters.scripted.jobs import ScriptedJobs
-from tandem.domain.batch import CHAT, Batch, StoredFile
+from fakes.batch_scene import Scene, line
+from fakes.batches import DAY_S
+from tandem.domain.batch import BatchLease, StoredFile
 from tandem.domain.batch_line import BatchLine
 from tandem.domain.errors import UpstreamUnavailable
 from tandem.domain.job import Job, Outcome
-from tandem.http.wire.batches import line_job, written_line
-from tandem.pipeline.batches.staffing import Staffing
-from tandem.pipeline.batches.supervising import BatchRules, Supervising, written_lines
+from tandem.http.wire.batches import written_line
+from tandem.pipeline.batches.supervising import BatchRules, written_lines
 
 AWAY = UpstreamUnavailable("The store is away.")
 
 
 class Died(BaseException):
     """The process is no more."""
-
-
-def line(custom_id: str, **more: Any) -> bytes:
-    body = {"model": "tandem", "messages": [{"role": "user", "content": f"What about {custom_id}?"}], **more}
-    return orjson.dumps({"custom_id": custom_id, "method": "POST", "url": CHAT, "body": body}) + b"\n"
-
-
-class Scene:
-    """Doubles, and those who move batches on over them."""
-
-    def __init__(self, rules: BatchRules | None = None) -> None:
-        self.stores = BatchStores()
-        self.clock = self.stores.clock
-        self.rules = rules or BatchRules()
-        assert isinstance(self.stores.jobs, ScriptedJobs)
-        assert isinstance(self.stores.files, ScriptedFiles)
-        assert isinstance(self.stores.batches, ScriptedBatches)
-        self.jobs, self.files, self.batches = self.stores.jobs, self.stores.files, self.stores.batches
-        self.pods = ScriptedBatchPods()
-        self.rung = 0
-        self.one = self.supervisor()
-
-    def supervisor(
-        self, on_line: Callable[[BatchLine], None] = lambda _: None, collection: str = "docs"
-    ) -> Supervising:
-        def prepare(read: BatchLine, batch: Batch) -> Job:
-            on_line(read)
-            return line_job(read, batch, collection, self.clock.epoch_s(), alias="tandem")
-
-        return Supervising(
-            self.batches,
-            self.files,
-            self.jobs,
-            self.clock,
-            self.rules,
-            prepare,
-            written_line,
-            Staffing(self.pods),
-            self._ring,
-        )
-
-    async def begun(self, *data: bytes, **more: Any) -> Batch:
-        await self.stores.put(self.stores.file(), *data)
-        return await self.stores.created(**more)
-
-    async def round(self, by: Supervising | None = None) -> Batch:
-        """Of the one batch there is; what it is then."""
-        assert await (by or self.one).round()
-        return await self.now()
-
-    async def now(self) -> Batch:
-        (held,) = self.batches.held.values()
-        return held.batch
-
-    async def later(self, by: Supervising | None = None) -> Batch:
-        self.clock.advance(60)
-        return await self.round(by)
-
-    async def written(self, side: str) -> list[dict[str, Any]]:
-        batch = await self.now()
-        found = [piece async for piece in written_lines(self.batches, batch, side, written_line)]  # type: ignore[arg-type]
-        told = b"".join(found)
-        file_id = batch.output_file_id if side == "output" else batch.error_file_id
-        assert (file_id is not None) is bool(told)
-        if file_id is not None:
-            file = await self.files.file("acme", file_id)
-            assert file is not None
-            assert (file.size, file.batch_id, file.purpose) == (len(told), batch.id, "batch_output")
-        return [orjson.loads(each) for each in told.splitlines()]
-
-    async def ids(self, side: str) -> list[str | None]:
-        return [each["custom_id"] for each in await self.written(side)]
-
-    def _ring(self) -> None:
-        self.rung += 1
 
 
 @pytest.fixture
@@ -400,6 +319,26 @@ async def test_who_is_told_to_end_leaves_the_batch_to_others_at_once(scene: Scen
     assert (await scene.round()).status == "in_progress"
 
 
+async def test_what_is_claimed_by_who_is_told_to_end_is_anothers_at_once(scene: Scene) -> None:
+    await scene.begun(line("a"))
+    claim, claiming = scene.batches.claim, asyncio.Event()
+
+    async def slow(lease_s: float) -> BatchLease | None:
+        lease = await claim(lease_s)
+        claiming.set()
+        await asyncio.sleep(0.03)
+        return lease
+
+    scene.batches.claim = slow  # type: ignore[method-assign]
+    moving = asyncio.create_task(scene.one.round())
+    await claiming.wait()
+    moving.cancel()
+    await asyncio.wait([moving])
+    assert moving.cancelled()
+    scene.batches.claim = claim  # type: ignore[method-assign]
+    assert (await scene.round()).status == "in_progress"
+
+
 async def test_two_who_move_on_share_the_batches_and_none_is_lost(scene: Scene) -> None:
     await scene.stores.put(scene.stores.file(), line("a"), line("b"))
     for number in range(6):
@@ -435,6 +374,22 @@ async def test_who_lost_the_batch_while_it_was_slow_adds_nothing_to_it(scene: Sc
     assert len(scene.jobs.held) == 200
     assert {held.job.status for held in scene.jobs.held.values()} == {"cancelled"}
     assert (await scene.now()).status == "cancelled"
+
+
+async def test_what_takes_long_to_be_written_is_not_begun_by_others_too(scene: Scene) -> None:
+    await scene.begun(*(line(f"q-{number}") for number in range(450)))
+    await scene.round()
+    await scene.stores.answered(450)
+    scene.clock.advance(60)
+    lines = scene.batches.lines
+
+    async def slow(*which: Any, **more: Any) -> Any:
+        scene.clock.advance(25)
+        assert await scene.batches.claim(60) is None
+        return await lines(*which, **more)
+
+    scene.batches.lines = slow  # type: ignore[method-assign]
+    assert (await scene.round()).status == "completed"
 
 
 async def test_what_runs_long_is_looked_at_less_often() -> None:

@@ -28,7 +28,8 @@ from tandem.domain.generation import ModelCard, Token, Usage
 from tandem.domain.job import ANSWERS, Job, Lease, Outcome
 from tandem.domain.passage import Retrieval
 from tandem.domain.question import Question
-from tandem.pipeline.jobs.attempt import Attempting, AttemptPolicy
+from tandem.pipeline.attempts import AttemptPolicy
+from tandem.pipeline.jobs.attempt import Attempting
 from tandem.pipeline.jobs.running import Runner, RunnerPolicy
 
 FOUND = Found(Retrieval((), 0.0), "q", ModelCard("m", "m", 1), "answer@1")

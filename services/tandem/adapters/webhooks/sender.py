@@ -135,13 +135,16 @@ def public(address: str) -> bool:
             inner = ipaddress.IPv4Address(int(found) & 0xFFFFFFFF)
         if inner is not None:
             return public(str(inner))
-        if found.is_site_local:
+        # Not every Python that we run on knows the second one.
+        if found.is_site_local or found in _NAT64_INSIDE:
             return False
     return found.is_global and not found.is_multicast
 
 
 # NAT64, IPv4-compatible, and IPv4-translated addresses.
 _WRAPPING = tuple(map(ipaddress.IPv6Network, ("64:ff9b::/96", "::/96", "::ffff:0:0:0/96")))
+# A network's own NAT64 (RFC 8215): where the IPv4 address stands in it is that network's choice.
+_NAT64_INSIDE = ipaddress.IPv6Network("64:ff9b:1::/48")
 
 
 @asynccontextmanager

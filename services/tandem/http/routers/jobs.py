@@ -53,7 +53,7 @@ def jobs_router(
         idempotency_key: Annotated[str | None, Header(min_length=1, max_length=255)] = None,
     ) -> Response:
         exchange = exchange_of(request.scope)
-        check_collection(None if body.tandem is None else body.tandem.collection, request.scope)
+        check_collection(body.named, request.scope)
         # What can never be answered is refused now rather than later.
         body.question(collection, alias=alias)
         job = await desk.submit(body.job(f"job-{new_id()}", exchange, idempotency_key, clock.epoch_s()))

@@ -1,23 +1,23 @@
 """Files and batches as OpenAI's API has them."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
-from typing import Annotated, Any, Literal, cast
+from typing import Annotated, Any, Literal
 
 import orjson
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
 from tandem.domain.batch import CHAT, Batch, BatchStatus, Purpose, StoredFile, Tally, line_id
 from tandem.domain.batch_line import BatchLine, LineFault
-from tandem.domain.errors import InvalidRequest, PermissionDenied, TandemError
+from tandem.domain.errors import InvalidRequest, TandemError
 from tandem.domain.job import Job, JobFailure
-from tandem.domain.lineage import is_version
 from tandem.domain.tenants import Priority
-from tandem.http.errors import body_of_code, misfit, status_of_code
+from tandem.http.errors import body_of_code, status_of_code
 from tandem.http.exchange import Exchange
+from tandem.http.permissions import check_version
 from tandem.http.wire.batch_lines import answered_line, fault_line, refused_line
-from tandem.http.wire.chat_request import ChatRequest
+from tandem.http.wire.chat_request import NOT_KEPT, ChatRequest, read_request
 from tandem.http.wire.text import Out, Text
 from tandem.pipeline.batches.desk import BatchTicket
 
@@ -234,12 +234,12 @@ def line_job(line: BatchLine, batch: Batch, collection: str, now: float, *, alia
         fault = line.fault or LineFault("invalid_body", "body: a chat request is needed.")
         return _failed(job, f"{_LINE_FAULT}{fault.code}", fault.message, now)
     try:
-        request = _request(line.body)
+        request = read_request(line.body)
         _check(request, batch, collection, alias)
     except TandemError as error:
         return _failed(job, error.code, error.message, now)
     user = request.safety_identifier or request.user or batch.user
-    told = request.model_dump(mode="json", exclude_unset=True, exclude={"stream", "stream_options"})
+    told = request.model_dump(mode="json", exclude_unset=True, exclude=set(NOT_KEPT))
     return replace(job, body=orjson.dumps(told, option=orjson.OPT_SORT_KEYS), user=user)
 
 
@@ -264,19 +264,10 @@ def written_line(job: Job) -> bytes:
 _ENDS: tuple[BatchStatus, ...] = ("completed", "failed", "expired", "cancelled")
 
 
-def _request(body: bytes) -> ChatRequest:
-    try:
-        return ChatRequest.model_validate_json(body)
-    except ValidationError as error:
-        raise misfit(cast(list[Mapping[str, Any]], error.errors())) from error
-
-
 def _check(request: ChatRequest, batch: Batch, collection: str, alias: str) -> None:
     """Raises what the same request would be refused with online."""
     request.question(collection, alias=alias)
-    named = None if request.tandem is None else request.tandem.collection
-    if named is not None and is_version(named) and not batch.admin:
-        raise PermissionDenied("Versions by their number are for admins: they keep the access lists of their time.")
+    check_version(request.named, admin=batch.admin)
 
 
 def _failed(job: Job, code: str, message: str, now: float) -> Job:

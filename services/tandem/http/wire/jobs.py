@@ -1,22 +1,20 @@
 """Jobs as they are submitted and told of."""
 
-from collections.abc import Mapping
 from dataclasses import replace
-from typing import Annotated, Any, Literal, cast
+from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
 import orjson
-from pydantic import Field, ValidationError
+from pydantic import Field
 
 from tandem.domain.answer import Answered, Found
 from tandem.domain.errors import InvalidRequest
 from tandem.domain.job import Job
 from tandem.domain.question import Question
 from tandem.domain.tenants import Priority
-from tandem.http.errors import misfit
 from tandem.http.exchange import Exchange
 from tandem.http.wire.chat_answer import Stamp, whole_answer
-from tandem.http.wire.chat_request import ChatRequest
+from tandem.http.wire.chat_request import NOT_KEPT, ChatRequest, read_request
 from tandem.http.wire.cursors import cursor_text, read_cursor
 from tandem.http.wire.text import Out, Text
 from tandem.pipeline.jobs.desk import Ticket
@@ -27,7 +25,6 @@ MAX_LISTED = 200
 MAX_DELAY_S = 90 * 86_400.0
 MAX_WAIT_S = 7 * 86_400.0
 _OF_THE_JOB = frozenset({"callback_url", "idempotency_key", "priority", "not_before", "expires_at"})
-_NOT_OF_A_JOB = frozenset({"stream", "stream_options"})
 PriorityName = Literal["low", "normal", "high"]
 
 
@@ -77,7 +74,7 @@ class JobRequest(ChatRequest):
 
     def _asked(self) -> bytes:
         """The chat request alone, with sorted keys: the same request is the same bytes."""
-        told = self.model_dump(mode="json", exclude_unset=True, exclude=set(_OF_THE_JOB | _NOT_OF_A_JOB))
+        told = self.model_dump(mode="json", exclude_unset=True, exclude=set(_OF_THE_JOB | NOT_KEPT))
         return orjson.dumps(told, option=orjson.OPT_SORT_KEYS)
 
 
@@ -174,13 +171,8 @@ def job_cursor(text: str | None) -> JobCursor | None:
 
 
 def question_of(body: bytes, collection: str, *, alias: str) -> Question:
-    """What a job asks, or a batch's line. Raises `InvalidRequest` as the same body would be refused online."""
-    try:
-        return ChatRequest.model_validate(orjson.loads(body)).question(collection, alias=alias)
-    except ValidationError as error:
-        raise misfit(cast(list[Mapping[str, Any]], error.errors())) from error
-    except ValueError as error:
-        raise InvalidRequest("The job's request cannot be read any more.") from error
+    """What a job asks, or a batch's line. Raises as the same body would be refused online."""
+    return read_request(body).question(collection, alias=alias)
 
 
 def completion_of(receipt_id: str, created: int, found: Found, text: str, end: Answered) -> bytes:

@@ -8,7 +8,7 @@ from tandem.domain.answer import Answered, Found
 from tandem.domain.context import RequestContext
 from tandem.domain.errors import Overloaded, TandemError
 from tandem.domain.question import Question
-from tandem.pipeline.jobs.attempt import AttemptPolicy
+from tandem.pipeline.attempts import AttemptPolicy
 from tandem.pipeline.whole import Answers, whole
 from tandem.ports.clock import Clock
 

@@ -44,13 +44,15 @@ class BatchDesk:
 
     async def upload(self, file: StoredFile, content: AsyncIterator[bytes]) -> StoredFile:
         """Raises `StoreFull` when the tenant has too much already; what `content` raises leaves nothing."""
-        held = await self.files.size(file.tenant)
-        if held >= self.rules.max_stored_bytes:
-            raise StoreFull(
-                f"The files of this tenant have {held:,} bytes; {self.rules.max_stored_bytes:,} are allowed.",
-                hint="Delete some, or wait until they expire.",
-            )
-        return await self.files.put(file, content)
+        await self._check_room(file.tenant)
+
+        async def while_there_is_room() -> AsyncIterator[bytes]:
+            async for piece in content:
+                yield piece
+            # Of many that come at the same time, each of which found room, the last ones find none.
+            await self._check_room(file.tenant)
+
+        return await self.files.put(file, while_there_is_room())
 
     async def file(self, file_id: str, reader: Reader) -> StoredFile:
         """Raises `UnknownFile`."""
@@ -128,6 +130,14 @@ class BatchDesk:
         """What runs is stopped soon; one that is over stays as it is. Raises `UnknownBatch`."""
         batch = await self._own(batch_id, reader)
         return await self._ticket(await self.batches.cancel(batch.tenant, batch.id) or batch)
+
+    async def _check_room(self, tenant: str) -> None:
+        held = await self.files.size(tenant)
+        if held >= self.rules.max_stored_bytes:
+            raise StoreFull(
+                f"The files of this tenant have {held:,} bytes; {self.rules.max_stored_bytes:,} are allowed.",
+                hint="Delete some, or wait until they expire.",
+            )
 
     async def _ticket(self, batch: Batch) -> BatchTicket:
         return BatchTicket(batch, batch.tally or await self.batches.tally(batch))

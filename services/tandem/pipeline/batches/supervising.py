@@ -12,6 +12,7 @@ from tandem.domain.errors import IdempotencyConflict, TandemError
 from tandem.domain.job import Job
 from tandem.pipeline.batches.lines import LineReader
 from tandem.pipeline.batches.staffing import Staffing
+from tandem.pipeline.claiming import claimed
 from tandem.ports.batches import Batches
 from tandem.ports.clock import Clock
 from tandem.ports.files import Files
@@ -80,7 +81,7 @@ class Supervising:
 
     async def round(self) -> bool:
         """Moves one on. False when none is due."""
-        lease = await self.batches.claim(self.rules.lease_s)
+        lease = await claimed(self.batches.claim(self.rules.lease_s), self._give_back)
         if lease is None:
             return False
         try:
@@ -91,6 +92,10 @@ class Supervising:
                 await self.batches.release(lease, _AFTER_FAULT_S if isinstance(error, TandemError) else 0.0)
             raise
         return True
+
+    async def _give_back(self, lease: BatchLease | None) -> None:
+        if lease is not None:
+            await self.batches.release(lease, 0.0)
 
     async def _move(self, lease: BatchLease) -> None:
         batch = lease.batch
@@ -122,7 +127,7 @@ class Supervising:
             return
         total = wrong = 0
         faults: list[BatchFault] = []
-        kept_s = self.clock.monotonic_s()
+        renewing = _Renewing(self, lease, batch)
         async for lines in self._lines(file):
             total += len(lines)
             for line, fault in ((line, line.fault) for line in lines if line.fault is not None):
@@ -133,10 +138,8 @@ class Supervising:
                 message = f"The file has more than {self.rules.max_lines:,} lines."
                 await self._fail(lease, batch, [BatchFault("too_many_lines", message)])
                 return
-            if self.clock.monotonic_s() - kept_s > self.rules.lease_s / _RENEWALS:
-                kept_s = self.clock.monotonic_s()
-                if not await self.batches.keep(lease, batch, self.rules.lease_s):
-                    return
+            if not await renewing.kept():
+                return
         if not total:
             await self._fail(lease, batch, [BatchFault("empty_file", "The file has no line.")])
         elif wrong == total:
@@ -197,7 +200,13 @@ class Supervising:
             status = "failed" if batch.faults else "cancelled"
         elif tally.expired:
             status = "expired"
-        sizes = {side: await self._size(batch, side) for side in _SIDES}
+        sizes = dict.fromkeys(_SIDES, 0)
+        renewing = _Renewing(self, lease, batch)
+        for side in _SIDES:
+            async for piece in written_lines(self.batches, batch, side, self.render):
+                sizes[side] += len(piece)
+                if not await renewing.kept():
+                    return
         written = [self._written(batch, side, size, now) for side, size in sizes.items() if size]
         ids = {file.side: file.id for file in written}
         over = replace(
@@ -228,9 +237,6 @@ class Supervising:
             side,
         )
 
-    async def _size(self, batch: Batch, side: Side) -> int:
-        return sum([len(piece) async for piece in written_lines(self.batches, batch, side, self.render)])
-
     async def _lines(self, file: StoredFile) -> AsyncIterator[list[BatchLine]]:
         reader = LineReader()
         async for part in self.files.content(file):
@@ -238,6 +244,26 @@ class Supervising:
                 yield reader.feed(part[start : start + _SLICE_BYTES])
                 await asyncio.sleep(0)
         yield reader.end()
+
+
+class _Renewing:
+    """The lease over what may take longer than it lasts."""
+
+    __slots__ = ("_batch", "_kept_s", "_lease", "_of")
+
+    def __init__(self, of: Supervising, lease: BatchLease, batch: Batch) -> None:
+        self._of = of
+        self._lease = lease
+        self._batch = batch
+        self._kept_s = of.clock.monotonic_s()
+
+    async def kept(self) -> bool:
+        """Asked often, renewed now and then. False when it was lost."""
+        now_s, lease_s = self._of.clock.monotonic_s(), self._of.rules.lease_s
+        if now_s - self._kept_s <= lease_s / _RENEWALS:
+            return True
+        self._kept_s = now_s
+        return await self._of.batches.keep(self._lease, self._batch, lease_s)
 
 
 async def written_lines(

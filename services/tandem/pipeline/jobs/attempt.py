@@ -1,29 +1,21 @@
 """One attempt at one job: it is answered as online, and ends, goes back, or stops."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from random import getrandbits
 from typing import Literal, Protocol
 
 import orjson
 
-from tandem.domain.answer import Answered, AnswerEvent, Found
+from tandem.domain.answer import Answered, Found
 from tandem.domain.context import Progress, RequestContext
-from tandem.domain.errors import (
-    Overloaded,
-    Preempted,
-    RateLimited,
-    StoreBusy,
-    TandemError,
-    UpstreamFailed,
-    UpstreamUnavailable,
-)
-from tandem.domain.generation import Token
+from tandem.domain.errors import StoreBusy, TandemError, UpstreamUnavailable
 from tandem.domain.job import JobEvent, JobFailure, Lease, Outcome
 from tandem.domain.question import Question
 from tandem.domain.span import SpanContext
+from tandem.pipeline.attempts import AttemptPolicy
+from tandem.pipeline.whole import Answers, whole
 from tandem.ports.clock import Clock
 from tandem.ports.jobs import Jobs
 
@@ -37,18 +29,6 @@ _TELL_AGAIN_S = (0.5, 1.0, 2.0, 4.0)
 _MOST_UNTOLD = 100_000
 # The stages of a request before it has a slot.
 _WAITING = ("request", "queue")
-# Who gave way does not come back into the same crowd at once.
-_PREEMPTED_S = 0.25
-
-
-class Answers(Protocol):
-    """`pipeline/answering.py` is one."""
-
-    def answer(
-        self, question: Question, context: RequestContext
-    ) -> AbstractAsyncContextManager[AsyncIterator[AnswerEvent]]:
-        """`Found`, then tokens, then `Answered`."""
-        ...
 
 
 class JobMeter(Protocol):
@@ -65,55 +45,6 @@ class JobMeter(Protocol):
     def waited(self, seconds: float) -> None:
         """From when it might have begun until it did, the first time."""
         ...
-
-
-@dataclass(frozen=True, slots=True)
-class AttemptPolicy:
-    """Failures that may pass are tried `most` times in all; the pause after the n-th is `first_s` · 4ⁿ⁻¹, `longest_s` at most.
-
-    Want of room, giving way, and a part that is away are no failures of the job: these are not counted. `timeout_s` is one
-    attempt's. A job that was begun more than `most` times was with a process that died: whichever of that one's jobs did it,
-    this one gets `alone` more attempts, each with no other job beside it.
-    """
-
-    most: int = 5
-    first_s: float = 2.0
-    longest_s: float = 120.0
-    timeout_s: float = 600.0
-    alone: int = 5
-
-    def pause_s(self, attempts: int, since_s: float, chance: float) -> float:
-        """After so many that counted, and a quarter of the time since the first; up to a quarter longer by `chance` 0…1."""
-        pause_s: float = min(self.longest_s, max(self.first_s * 4.0 ** max(0, attempts - 1), since_s / 4))
-        return pause_s * (1 + chance / 4)
-
-    def after(self, error: TandemError, attempts: int, since_s: float, chance: float) -> "Pause | None":
-        """Before it is tried again; None where that is of no use. The times are as for `pause_s`."""
-        pause_s = self.pause_s(attempts, since_s, chance)
-        match error:
-            case Preempted():
-                # The later, the longer: it may be the wrong time of the day.
-                return Pause(min(self.longest_s, max(_PREEMPTED_S, since_s / 16)), counted=False)
-            case RateLimited():
-                # The quota tells when there is room again, however long it has been tried.
-                return Pause(max(self.first_s, error.retry_after_s), counted=False)
-            case Overloaded():
-                return Pause(max(pause_s, error.retry_after_s), counted=False)
-            case UpstreamUnavailable():
-                return Pause(max(pause_s, error.retry_after_s or 0.0), counted=False)
-            # A broken stream is final online, since its beginning was sent; here nobody has seen it.
-            case _ if (error.retryable or isinstance(error, UpstreamFailed)) and attempts < self.most:
-                return Pause(pause_s, counted=True)
-            case _:
-                return None
-
-
-@dataclass(frozen=True, slots=True)
-class Pause:
-    """How long, and whether the attempt before it counted."""
-
-    seconds: float
-    counted: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,26 +159,12 @@ class Attempt:
             answer_id=receipt,
             mode="async" if job.batch_id is None else "batch",
         )
-        found: Found | None = None
-        end: Answered | None = None
-        said: list[str] = []
         told = _Told(of.jobs, self.lease, of.clock)
-        async with of.answers.answer(question, context) as events:
-            async for event in events:
-                match event:
-                    case Found():
-                        found = event
-                    case Token(text):
-                        said.append(text)
-                        # Nobody follows the lines of a batch: it is written once, with the answer.
-                        if job.batch_id is None:
-                            await told.say(text)
-                    case Answered():
-                        end = event
-        if found is None or end is None:
-            raise UpstreamFailed("The answer was cut short.")
+        # Nobody follows the lines of a batch: it is written once, with the answer.
+        on_token = told.say if job.batch_id is None else None
+        found, text, end = await whole(of.answers, question, context, on_token)
         await told.flush()
-        result = of.render(receipt, int(of.clock.epoch_s()), found, "".join(said), end)
+        result = of.render(receipt, int(of.clock.epoch_s()), found, text, end)
         return Outcome("succeeded", result, receipt_id=receipt)
 
     async def _failed(self, error: TandemError, receipt: str) -> None:

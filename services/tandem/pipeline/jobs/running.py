@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from tandem.domain.errors import TandemError
 from tandem.domain.job import ANSWERS, Lease
 from tandem.domain.steps import code_of
+from tandem.pipeline.claiming import claimed
 from tandem.pipeline.jobs.attempt import Attempt, Attempting, Why
 from tandem.pipeline.jobs.seats import giving_up, waiting_in_vain
 from tandem.ports.clock import Clock
@@ -86,38 +87,30 @@ class Runner:
     async def _claiming(self) -> None:
         while True:
             self._bell.clear()
-            claimed: tuple[Lease, ...] = ()
+            found: tuple[Lease, ...] = ()
             free = self._free()
             if free > 0 and self._welcome():
                 with self._waiting_for_the_store():
-                    claimed = await self._claimed(free)
+                    found = await claimed(
+                        self._jobs.claim(self._worker, free, self._policy.lease_s, self._policy.queues), self._give_back
+                    )
                 self._alone_next = False
             elif self._welcome():
                 with self._waiting_for_the_store():
                     await self._make_room()
-            for attempt in [each for lease in claimed if (each := self._begin(lease)) is not None]:
+            for attempt in [each for lease in found if (each := self._begin(lease)) is not None]:
                 with self._waiting_for_the_store():
                     await attempt.set_apart()
             # A full hand says that there may be more; an end rings the bell, unless it was in vain.
-            if len(claimed) < free or free <= 0:
+            if len(found) < free or free <= 0:
                 # Not `wait_for`, which may lose a cancellation that comes with the bell (until Python 3.12).
                 with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout(self._policy.look_s):
                         await self._bell.wait()
 
-    async def _claimed(self, most: int) -> tuple[Lease, ...]:
-        """What was claimed while we are told to end goes back at once, rather than when its lease lapses."""
-        claiming = asyncio.ensure_future(
-            self._jobs.claim(self._worker, most, self._policy.lease_s, self._policy.queues)
-        )
-        try:
-            return await asyncio.shield(claiming)
-        except asyncio.CancelledError:
-            # A store that is away must not have the last word: we are told to end.
-            with contextlib.suppress(TandemError):
-                for lease in await claiming:
-                    await self._jobs.release(lease, counted=False, reason="shutdown")
-            raise
+    async def _give_back(self, leases: Iterable[Lease]) -> None:
+        for lease in leases:
+            await self._jobs.release(lease, counted=False, reason="shutdown")
 
     async def _make_room(self) -> None:
         """Those that have waited too long for a place leave their seats to tenants that have jobs to run, and fewer seats."""
