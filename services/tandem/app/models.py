@@ -1,0 +1,99 @@
+"""Settings of the models that the registry knows, and the source that each one has. `docs/registry.md` tells more."""
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field, SecretStr
+
+from tandem.app.group import Group
+from tandem.domain.errors import ConfigurationError
+from tandem.domain.model_version import Ancestry
+from tandem.ports.models import ModelSource
+
+# What KServe's storage initializer reads, too.
+_BUCKETS = ("s3", "gs")
+
+
+class ModelGate(Group):
+    """What a model must pass before it is promoted: runs of `tandem eval --answers --results`."""
+
+    golden: Path | None = None
+    """The questions that it is measured on: a golden.jsonl, or a folder in BEIR's layout."""
+    metric: Literal[
+        "citation_precision",
+        "citation_recall",
+        "gold_cited",
+        "cites_gold",
+        "groundedness",
+        "answer_contains",
+        "answer_f1",
+    ] = "groundedness"
+    """The measure of its answers that counts."""
+    min_measure: float = Field(default=0.0, ge=0, le=1)
+    """Least value of the metric."""
+    max_drop: float = Field(default=0.02, ge=0, le=1)
+    """How much less it may be than the serving model's."""
+
+
+class RegisteredModel(Group):
+    """A model: where it is kept, and what is known of it."""
+
+    source: str = Field(min_length=1)
+    """hf://ORG/NAME[@REVISION], mlflow://NAME[/VERSION] or mlflow://NAME@ALIAS, s3://BUCKET/PREFIX, or a path of a folder."""
+    server: str | None = None
+    """Of mlflow://: the tracking server's address."""
+    server_token: SecretStr | None = None
+    """Sent to it as Bearer token."""
+    served_from: str | None = Field(default=None, pattern=r"^(pvc|s3|oci|oci\+native)://.+")
+    """Where a predictor on Kubernetes gets it, when not from the source itself: pvc://CLAIM/PATH, s3://…, oci://…"""
+    file: str = ""
+    """The GGUF to take, where there are several."""
+    quantization: str = ""
+    """Of the weights, as TGI and vLLM name it; unset: as the model's own config.json says."""
+    dataset: str | None = None
+    """The data set that it was trained on, with its version; before what the source says."""
+    training_run: str | None = None
+    """The run that made it; before what the source says."""
+    gate: ModelGate = ModelGate()
+    """What it must pass before it is promoted."""
+
+    @property
+    def ancestry(self) -> Ancestry:
+        """As far as it is told here."""
+        return Ancestry(self.dataset, self.training_run)
+
+
+def model_source(name: str, told: RegisteredModel, revision: str | None = None) -> ModelSource:
+    """What opens it; `revision` goes before the one in the configuration. Raises `ConfigurationError`."""
+    scheme = told.source.partition("://")[0] if "://" in told.source else ""
+    source = told.source if revision is None else _at(told.source, scheme, revision)
+    if scheme == "hf":
+        from tandem.adapters.models.hub import HubModel
+
+        return HubModel(name, source, told.file)
+    if scheme == "mlflow":
+        from tandem.adapters.models.mlflow import MlflowModel
+
+        token = None if told.server_token is None else told.server_token.get_secret_value()
+        return MlflowModel(name, source, told.server, token)
+    if scheme in _BUCKETS:
+        from tandem.adapters.models.bucket import BucketModel
+
+        return BucketModel(name, source)
+    if not scheme:
+        from tandem.adapters.models.folder import FolderModel
+
+        return FolderModel(name, Path(source) / told.file)
+    raise ConfigurationError(
+        f"models.{name}.source {told.source} is of no kind that is known here.",
+        hint="Write hf://ORG/NAME@REVISION, mlflow://NAME@ALIAS, s3://BUCKET/PREFIX, or the path of a folder.",
+    )
+
+
+def _at(source: str, scheme: str, revision: str) -> str:
+    if scheme == "hf":
+        return f"{source.partition('@')[0]}@{revision}"
+    if scheme == "mlflow":
+        model = source.removeprefix("mlflow://").partition("@")[0].partition("/")[0]
+        return f"mlflow://{model}{'/' if revision.isdigit() else '@'}{revision}"
+    raise ConfigurationError(f"{source} has one version only, what lies there.", hint="Leave the revision out.")

@@ -1,0 +1,178 @@
+"""`tandem models show|pull`, and the group that the other commands of models are in."""
+
+import re
+from contextlib import AsyncExitStack
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from tandem.cli.console import Output, OutputOption, err, out, print_json, run
+from tandem.cli.options import ConfigOption, DataDirOption
+from tandem.domain.errors import ConfigurationError, UnknownModel
+
+if TYPE_CHECKING:
+    from tandem.app.models import RegisteredModel
+    from tandem.app.settings import Settings
+    from tandem.domain.model_version import ModelVersion
+
+app = typer.Typer(
+    help="See models of the registry, bring one to Kubernetes, let it serve, and tell what it was made from.",
+    no_args_is_help=True,
+)
+NameArgument = Annotated[str, typer.Argument(metavar="NAME", help="A model of the configuration (models.NAME).")]
+RevisionOption = Annotated[
+    str | None,
+    typer.Option("--revision", help="A branch, tag, alias or version.", show_default="that of the configuration"),
+]
+
+
+@app.command()
+def show(
+    name: NameArgument,
+    revision: RevisionOption = None,
+    config: ConfigOption = None,
+    output: OutputOption = Output.table,
+) -> None:
+    """Resolve a model to the version that stays, and print it: files, format, size, what it was made from.
+
+    Fails when the revision does not exist, or may not be read.
+    """
+    settings = _settings(config)
+    version = resolved(settings, name, revision)
+    if output is Output.json:
+        print_json(body(version))
+    else:
+        print_version(version)
+
+
+@app.command()
+def pull(
+    name: NameArgument,
+    to: Annotated[
+        Path | None, typer.Option("--to", help="Where to put it.", show_default="data_dir/models/NAME/VERSION")
+    ] = None,
+    revision: RevisionOption = None,
+    config: ConfigOption = None,
+    data_dir: DataDirOption = None,
+    output: OutputOption = Output.table,
+) -> None:
+    """Bring a version's files to this machine. The folder is there when all of it is; a second pull of it does nothing."""
+    from tandem.app.models import model_source
+
+    settings = _settings(config, data_dir)
+    source = model_source(name, registered(settings, name), revision)
+
+    async def work() -> tuple["ModelVersion", Path, bool]:
+        version = with_told(settings, await source.resolve())
+        target = to or settings.data_dir / "models" / name / _as_folder(version.version)
+        if target.exists():
+            return version, target, False
+        partial = target.with_name(f".{target.name}.partial")
+        async with AsyncExitStack() as stack:
+            tell = stack.enter_context(bytes_progress("pulling"))
+            try:
+                partial.mkdir(parents=True, exist_ok=True)
+                await source.pull(version, str(partial), tell)
+                partial.replace(target)
+            except OSError as error:
+                raise ConfigurationError(
+                    f"The model cannot be written to {target}: {error.strerror or error}.",
+                    hint="Make room, or name another place with --to. What came so far is used by the next try.",
+                ) from error
+        return version, target, True
+
+    version, target, new = run(work())
+    if output is Output.json:
+        print_json({**body(version), "path": str(target), "new": new})
+    else:
+        out.print(f"{name}@{version.version} {'is in' if new else 'was there already:'} {target}", markup=False)
+
+
+def registered(settings: "Settings", name: str) -> "RegisteredModel":
+    """Raises `UnknownModel`."""
+    if name not in settings.models:
+        known = ", ".join(settings.models) or "none"
+        raise UnknownModel(
+            f"There is no model {name}.", hint=f"The configuration has {known} (models:).", param="model"
+        )
+    return settings.models[name]
+
+
+def resolved(settings: "Settings", name: str, revision: str | None) -> "ModelVersion":
+    """Asked of its source, with what the configuration adds."""
+    from tandem.app.models import model_source
+
+    source = model_source(name, registered(settings, name), revision)
+    return with_told(settings, run(source.resolve()))
+
+
+def with_told(settings: "Settings", version: "ModelVersion") -> "ModelVersion":
+    """What the configuration says goes before what the source does."""
+    from dataclasses import replace
+
+    told = settings.models[version.name]
+    ancestry = told.ancestry.over(version.ancestry)
+    if told.served_from is None:
+        return replace(version, ancestry=ancestry)
+    return replace(version, ancestry=ancestry, uri=told.served_from, unserved="")
+
+
+def body(version: "ModelVersion") -> dict[str, Any]:
+    """As `-o json` prints it."""
+    return {**asdict(version), "format": version.format, "weight_bytes": version.weight_bytes}
+
+
+def print_version(version: "ModelVersion") -> None:
+    """All that is known of it, a line each."""
+    size = version.weight_bytes
+    ancestry = version.ancestry
+    facts = {
+        "model": version.name,
+        "source": version.source + (f" at {version.asked}" if version.asked else ""),
+        "version": version.version,
+        "served from": version.uri or f"nowhere: {version.unserved}",
+        "format": version.format,
+        "weights": f"{len(version.weights)} files" + ("" if size is None else f", {gigabytes(size)}"),
+        "gated": "yes, and these credentials may read it" if version.gated else "",
+        "context": f"{version.shape.context_tokens} tokens" if version.shape and version.shape.context_tokens else "",
+        "data set": ancestry.dataset,
+        "made by": ancestry.training_run,
+        "base model": ancestry.base_model,
+    }
+    for name, fact in facts.items():
+        if fact:
+            out.print(f"[dim]{name:>11}[/]  ", end="")
+            out.print(fact, markup=False)
+
+
+def gigabytes(size: int) -> str:
+    """As people write it."""
+    return f"{size / 1e9:.1f} GB" if size >= 1e8 else f"{size / 1e6:.1f} MB"
+
+
+def bytes_progress(what: str) -> Any:
+    """A bar on a terminal; a context that yields `tell(done, total)`."""
+    from contextlib import contextmanager
+
+    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
+
+    @contextmanager
+    def shown() -> Any:
+        columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TimeRemainingColumn())
+        with Progress(*columns, console=err, transient=True, disable=not err.is_terminal) as bar:
+            task = bar.add_task(what, total=None)
+            yield lambda done, total: bar.update(task, completed=done, total=total)
+
+    return shown()
+
+
+def _as_folder(version: str) -> str:
+    return re.sub(r"[^A-Za-z0-9._-]", "-", version)
+
+
+def _settings(config: Path | None, data_dir: Path | None = None) -> "Settings":
+    from tandem.app.settings import load_settings
+
+    return load_settings(config, **({} if data_dir is None else {"data_dir": data_dir}))

@@ -1,0 +1,248 @@
+"""`tandem models deploy|promote|rollback`: a model on Kubernetes."""
+
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from tandem.app.clock import SystemClock
+from tandem.cli.clusters import ContextOption, KubeconfigOption, NamespaceOption, cluster_of, confirm
+from tandem.cli.console import Output, OutputOption, err, out, print_json
+from tandem.cli.models import NameArgument, RevisionOption, registered, resolved
+from tandem.cli.options import ConfigOption
+from tandem.domain.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from tandem.app.models import ModelGate
+    from tandem.app.settings import Settings
+    from tandem.pipeline.evaluation.run import Run
+    from tandem.platform.cluster import Cluster
+    from tandem.platform.models.services import Found, Written
+
+ReleaseOption = Annotated[str, typer.Option("--release", "-r", help="The Helm release whose predictor it is.")]
+DryRunOption = Annotated[
+    bool, typer.Option("--dry-run", help="Let the API server check it and show the difference; nothing is stored.")
+]
+TakeOverOption = Annotated[
+    bool, typer.Option("--take-over", help="Write fields that Helm or somebody else holds, too.")
+]
+TimeoutOption = Annotated[
+    float, typer.Option("--timeout", min=0, help="Seconds to wait until it is ready; 0: do not wait.")
+]
+
+
+def deploy(
+    name: NameArgument,
+    revision: RevisionOption = None,
+    release: ReleaseOption = "tandem",
+    dry_run: DryRunOption = False,
+    take_over: TakeOverOption = False,
+    timeout_s: TimeoutOption = 1800.0,
+    namespace: NamespaceOption = None,
+    context: ContextOption = None,
+    kubeconfig: KubeconfigOption = None,
+    config: ConfigOption = None,
+    output: OutputOption = Output.table,
+) -> None:
+    """Run a model as a candidate beside the one that serves: nobody is answered from it until it is promoted.
+
+    The version is resolved, access to it, its format and its size are checked, and the difference is shown before anything
+    is written. Then it is waited for; stopped, the same command goes on.
+    """
+    settings = _settings(config)
+    told = registered(settings, name)
+    with cluster_of("tandem models", kubeconfig, context, namespace) as cluster:
+        from tandem.platform.models.deploying import check
+        from tandem.platform.models.deploying import deploy as apply
+        from tandem.platform.models.services import find
+
+        found = find(cluster, release)
+        version = resolved(settings, name, revision)
+        unchecked = check(cluster, found, version)
+        if unchecked:
+            err.print(f"Whether it fits is not checked: {unchecked}.", style="yellow", markup=False)
+        confirm(
+            cluster,
+            f"deploy {name}@{version.version} as the candidate of {release}",
+            sure=dry_run or context is not None,
+        )
+        written = apply(
+            cluster, found, version, quantization=told.quantization, file=told.file, now=_now(), dry_run=dry_run,
+            take_over=take_over,
+        )  # fmt: skip
+        _show(written, output, dry_run=dry_run)
+        if not dry_run and timeout_s:
+            _wait(cluster, written.name, version.version, timeout_s, version.weight_bytes)
+    if output is Output.json:
+        print_json(
+            {"model": name, "version": version.version, "uri": version.uri, "inference_service": written.name,
+             "dry_run": dry_run, "ready": bool(timeout_s) and not dry_run, "diff": written.diff}
+        )  # fmt: skip
+    elif not dry_run:
+        out.print(
+            f"{written.name} is {'ready' if timeout_s else 'on its way'}. Measure it, then let it serve: "
+            f"tandem models promote {name}",
+            markup=False,
+        )
+
+
+def promote(
+    name: NameArgument,
+    results: Annotated[
+        Path | None, typer.Option("--results", help="The folder that tandem eval --answers --results wrote to.")
+    ] = None,
+    run_id: Annotated[
+        str | None,
+        typer.Option("--run", metavar="ID", help="The candidate's run, where its engine does not tell its version."),
+    ] = None,
+    golden: Annotated[
+        Path | None, typer.Option("--golden", help="The questions.", show_default="models.NAME.gate.golden")
+    ] = None,
+    force: Annotated[
+        str | None, typer.Option("--force", metavar="REASON", help="Promote what the gate refuses; it is remembered.")
+    ] = None,
+    keep_candidate: Annotated[
+        bool, typer.Option("--keep-candidate", help="Leave the candidate, and its GPU, where it is.")
+    ] = False,
+    release: ReleaseOption = "tandem",
+    dry_run: DryRunOption = False,
+    take_over: TakeOverOption = False,
+    timeout_s: TimeoutOption = 1800.0,
+    namespace: NamespaceOption = None,
+    context: ContextOption = None,
+    kubeconfig: KubeconfigOption = None,
+    config: ConfigOption = None,
+    output: OutputOption = Output.table,
+) -> None:
+    """Let the candidate's model serve, if its gate lets it: golden questions, against the model that serves.
+
+    The serving pods are replaced one by one and the candidate goes. Of two promotions at once one is refused.
+    """
+    settings = _settings(config)
+    rule, runs = _gate(settings, name, results, golden)
+    with cluster_of("tandem models", kubeconfig, context, namespace) as cluster:
+        from dataclasses import replace
+
+        from tandem.platform.models.gate import Rule, judge
+        from tandem.platform.models.kept import candidate_version, kept_of
+        from tandem.platform.models.promoting import locked, promoted
+        from tandem.platform.models.promoting import promote as apply
+        from tandem.platform.models.services import find, remove
+
+        found = find(cluster, release)
+        candidate = found.candidate
+        kept = kept_of(found.serving)
+        gate = judge(
+            candidate_version(candidate or {"spec": found.serving["spec"]}), kept.numbered(kept.current), runs,
+            Rule(rule.metric, rule.min_measure, rule.max_drop), named=run_id, at=SystemClock().epoch_s(),
+        )  # fmt: skip
+        entry = promoted(found, name, replace(gate, forced=force if gate.refusals else None))
+        confirm(cluster, f"let {entry.name} serve {release}", sure=dry_run or context is not None)
+        at_s = SystemClock().epoch_s()
+
+        def write(now: "Found") -> "Written":
+            return apply(cluster, now, entry, at_s=at_s, now=_now(), dry_run=dry_run, take_over=take_over)[0]
+
+        written = locked(cluster, release, write)
+        _show(written, output, dry_run=dry_run)
+        if not dry_run and candidate is not None and not keep_candidate:
+            remove(cluster, candidate)
+        if not dry_run and timeout_s:
+            _wait_serving(cluster, written.name, entry.version, timeout_s)
+    _print_serving(entry.name, written, output, dry_run=dry_run, gate=asdict(entry.gate) if entry.gate else None)
+
+
+def rollback(
+    release: ReleaseOption = "tandem",
+    dry_run: DryRunOption = False,
+    take_over: TakeOverOption = False,
+    timeout_s: TimeoutOption = 1800.0,
+    namespace: NamespaceOption = None,
+    context: ContextOption = None,
+    kubeconfig: KubeconfigOption = None,
+    output: OutputOption = Output.table,
+) -> None:
+    """Go back to the model that the serving one replaced; again, further back."""
+    with cluster_of("tandem models", kubeconfig, context, namespace) as cluster:
+        from tandem.platform.models.kept import Deployed
+        from tandem.platform.models.promoting import locked
+        from tandem.platform.models.promoting import rollback as apply
+
+        confirm(cluster, f"roll the model of {release} back", sure=dry_run or context is not None)
+        at_s = SystemClock().epoch_s()
+
+        def write(now: "Found") -> "tuple[Written, Deployed]":
+            return apply(cluster, now, at_s=at_s, now=_now(), dry_run=dry_run, take_over=take_over)
+
+        written, entry = locked(cluster, release, write)
+        _show(written, output, dry_run=dry_run)
+        if not dry_run and timeout_s and entry.version:
+            _wait_serving(cluster, written.name, entry.version, timeout_s)
+    _print_serving(entry.name, written, output, dry_run=dry_run, gate=None)
+
+
+def _gate(settings: "Settings", name: str, results: Path | None, golden: Path | None) -> "tuple[ModelGate, list[Run]]":
+    """The rule, and the runs on its questions. Raises `ConfigurationError`."""
+    from tandem.adapters.evaluations.results import Results
+    from tandem.adapters.sources.golden import read_golden
+    from tandem.pipeline.evaluation.run import set_hash
+
+    rule = registered(settings, name).gate
+    questions = golden or rule.golden
+    if results is None or questions is None:
+        return rule, []
+    if not results.is_dir():
+        raise ConfigurationError(
+            f"There is no folder {results}.", hint="tandem eval GOLDEN --answers --results DIR makes it."
+        )
+    return rule, Results(results).runs(set_hash(read_golden(questions)))
+
+
+def _print_serving(
+    name: str, written: "Written", output: Output, *, dry_run: bool, gate: dict[str, Any] | None
+) -> None:
+    if output is Output.json:
+        print_json(
+            {"serves": name, "inference_service": written.name, "dry_run": dry_run, "gate": gate, "diff": written.diff}
+        )  # fmt: skip
+        return
+    if not dry_run:
+        out.print(f"{name} serves now.", markup=False)
+        if gate is not None and gate["forced"] is not None:
+            err.print("The gate refused it; it was forced.", style="yellow")
+
+
+def _show(written: "Written", output: Output, *, dry_run: bool) -> None:
+    """The difference; nothing is lost when it is piped away, since it is also in the JSON."""
+    if output is Output.json:
+        return
+    for line in written.diff.splitlines():
+        style = {"+": "green", "-": "red", "@": "cyan"}.get(line[:1], "")
+        (out if dry_run else err).print(line, style=style, markup=False)
+    if not written.diff:
+        err.print(f"{written.name} is so already.", markup=False)
+
+
+def _wait(cluster: "Cluster", service: str, version: str, timeout_s: float, total: int | None) -> None:
+    from tandem.cli.models_watch import wait
+
+    wait(cluster, service, version, timeout_s, total)
+
+
+def _wait_serving(cluster: "Cluster", service: str, version: str, timeout_s: float) -> None:
+    """The pods before serve on meanwhile."""
+    from tandem.cli.models_watch import wait
+
+    wait(cluster, service, version, timeout_s, None, otherwise="tandem models rollback goes back")
+
+
+def _now() -> str:
+    return datetime.fromtimestamp(SystemClock().epoch_s(), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _settings(config: Path | None) -> "Settings":
+    from tandem.app.settings import load_settings
+
+    return load_settings(config)

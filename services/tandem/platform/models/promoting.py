@@ -1,0 +1,154 @@
+"""The candidate's model becomes the serving one, and back: one write, which fails when somebody else was faster."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any, TypeVar
+
+from tandem.domain.errors import ConfigurationError, InvalidRequest, PromotionRefused, VersionConflict
+from tandem.platform.cluster import Cluster, Refused
+from tandem.platform.models.deploying import pod_annotations
+from tandem.platform.models.engine import Told, told_now
+from tandem.platform.models.kept import (
+    KEPT,
+    PREFIX,
+    Deployed,
+    Gate,
+    Kept,
+    annotations,
+    candidate_version,
+    described,
+    gate_text,
+    kept_of,
+    volumes,
+)
+from tandem.platform.models.services import KIND, Found, Written, find, told, write
+from tandem.platform.models.volumes import claim_of_its_own, with_claim
+from tandem.platform.objects import Object, at, is_true, name_of
+
+T = TypeVar("T")
+_TRIES = 5
+_HELM = "put the model into predictor.model of your values, and run helm upgrade"
+
+
+def promoted(found: Found, name: str, gate: Gate) -> Deployed:
+    """The candidate, as it is to serve. Raises `InvalidRequest` without one, `PromotionRefused` when the gate holds it back."""
+    if found.candidate is None:
+        raise InvalidRequest("There is no candidate to promote.", hint=f"Deploy it first: tandem models deploy {name}.")
+    entry = candidate_version(found.candidate)
+    if entry.model != name:
+        raise InvalidRequest(
+            f"The candidate is {entry.name}, not {name}.",
+            hint=f"tandem models deploy {name} puts this one in its place.",
+        )
+    if gate.refusals and gate.forced is None:
+        raise PromotionRefused(
+            f"The gate holds {entry.name} back: {'; '.join(gate.refusals)}.",
+            hint="docs/registry.md tells how to measure it; --force REASON promotes it all the same, and is remembered.",
+        )
+    if not is_true(found.candidate, "Ready") and gate.forced is None:
+        raise PromotionRefused(
+            f"The candidate {entry.name} is not ready.",
+            hint="tandem models deploy waits for it and says what it waits for.",
+        )
+    return replace(entry, gate=gate)
+
+
+def promote(
+    cluster: Cluster, found: Found, entry: Deployed, *, at_s: float, now: str, dry_run: bool, take_over: bool
+) -> tuple[Written, Kept]:
+    """Raises `VersionConflict` when the serving one has changed since `found` was read."""
+    serving = found.serving
+    kept = kept_of(serving)
+    entry = replace(entry, at=at_s, replaced=kept.current, volumes=_volumes(cluster, serving, entry, dry_run=dry_run))
+    after = kept.with_new(entry, at_s)
+    wanted = serving_with(serving, entry, after, now)
+    return _write(cluster, serving, wanted, entry.told, dry_run=dry_run, take_over=take_over), after
+
+
+def rollback(
+    cluster: Cluster, found: Found, *, at_s: float, now: str, dry_run: bool, take_over: bool
+) -> tuple[Written, Deployed]:
+    """Back to what the serving model replaced. Raises `InvalidRequest` where that is nothing, or forgotten."""
+    kept = kept_of(found.serving)
+    current = kept.numbered(kept.current)
+    entry = None if current is None else kept.numbered(current.replaced)
+    if entry is None:
+        raise InvalidRequest(
+            "There is nothing to go back to: no model was promoted here, or it is too long ago.",
+            hint="tandem models list --release NAME shows what is remembered.",
+        )
+    wanted = serving_with(found.serving, entry, kept.switched(entry.number, at_s), now)
+    return _write(cluster, found.serving, wanted, entry.told, dry_run=dry_run, take_over=take_over), entry
+
+
+def serving_with(serving: Object, entry: Deployed, kept: Kept, now: str) -> dict[str, Any]:
+    """What is ours of the serving one. Its `resourceVersion` is the lock: whoever reads first and writes second is refused."""
+    notes = {**described(entry, now), KEPT: kept.text()}
+    if entry.gate is not None:
+        notes[f"{PREFIX}gate"] = gate_text(entry.gate)
+    return {
+        **KIND,
+        "metadata": {
+            "name": name_of(serving),
+            "resourceVersion": at(serving, "metadata", "resourceVersion"),
+            "annotations": notes,
+        },
+        "spec": {
+            "predictor": {
+                "annotations": pod_annotations(entry.model, entry.version) if entry.model else {},
+                "model": entry.told.fields(),
+                "volumes": list(entry.volumes),
+            }
+        },
+    }
+
+
+def _write(
+    cluster: Cluster, serving: Object, wanted: dict[str, Any], meant: Told, *, dry_run: bool, take_over: bool
+) -> Written:
+    """Tried first: what another owner would leave beside our fields must not be served."""
+    tried = write(cluster, serving, wanted, dry_run=True, take_over=take_over)
+    made = told_now(tried.stored)
+    left = [name for name in made.env if name not in meant.env]
+    left += ["storageUri"] if made.storage_uri and not meant.storage_uri else []
+    if left:
+        raise ConfigurationError(
+            f"Helm's values set {', '.join(left)} of {name_of(serving)}, which this model must not have.",
+            hint=f"This takes Helm: {_HELM}.",
+        )
+    return tried if dry_run else write(cluster, serving, wanted, dry_run=False, take_over=take_over)
+
+
+def _volumes(cluster: Cluster, serving: Object, entry: Deployed, *, dry_run: bool) -> tuple[Any, ...]:
+    """A claim of its own where the model before it has one."""
+    claim = None if entry.told.storage_uri else claim_of_its_own(cluster, serving, entry.uri, None)
+    if claim is None:
+        return volumes(serving) if entry.told.storage_uri else entry.volumes
+    name = str(claim["metadata"]["name"])
+    path = f"/api/v1/namespaces/{cluster.namespace}/persistentvolumeclaims/{name}"
+    try:
+        cluster.apply(path, claim, dry_run=dry_run)
+    except Refused as refused:
+        raise told(refused, f"persistentvolumeclaim/{name}", cluster) from refused
+    return tuple(with_claim(volumes(serving), name))
+
+
+def locked(cluster: Cluster, release: str, work: Callable[[Found], T]) -> T:
+    """Work on what is read now, and again when only KServe has written meanwhile: its status is no promotion.
+
+    Raises `VersionConflict` when it was somebody else.
+    """
+    found = find(cluster, release)
+    for _ in range(_TRIES):
+        try:
+            return work(found)
+        except VersionConflict:
+            again = find(cluster, release)
+            if _meant(again.serving) != _meant(found.serving):
+                raise
+            found = again
+    return work(found)
+
+
+def _meant(service: Object) -> tuple[object, object]:
+    return at(service, "metadata", "generation"), annotations(service).get(KEPT)

@@ -1,0 +1,88 @@
+"""Registries as they answer: images that are there, are not, or want credentials."""
+
+import json
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import Thread
+from typing import Any
+
+import pytest
+
+from tandem.platform.registry import Image, answers, parsed
+
+
+class Registry(BaseHTTPRequestHandler):
+    """Public images are for whoever fetches the token that anybody gets."""
+
+    protocol_version = "HTTP/1.1"
+
+    def do_GET(self) -> None:
+        assert self.path.startswith("/token?service=here&scope=repository%3A")
+        self._say(200, json.dumps({"token": "anybody"}).encode())
+
+    def do_HEAD(self) -> None:
+        open_to = {
+            "/v2/org/good/manifests/1": 200,
+            "/v2/org/good/manifests/sha256:1": 200,
+            "/v2/org/mine/manifests/1": 403,
+        }
+        if self.headers.get("authorization") == "Bearer anybody":
+            self._say(open_to.get(self.path, 404))
+        elif self.path.startswith("/v2/org/down"):
+            self._say(503)
+        else:
+            host = self.headers["host"]
+            self._say(401, challenge=f'Bearer realm="http://{host}/token",service="here",scope="x"')
+
+    def _say(self, status: int, content: bytes = b"", challenge: str = "") -> None:
+        self.send_response(status)
+        if challenge:
+            self.send_header("www-authenticate", challenge)
+        self.send_header("content-length", str(len(content)))
+        self.end_headers()
+        self.wfile.write(content)
+
+    def log_message(self, *_: Any) -> None:
+        """Silent."""
+
+
+@pytest.fixture
+def place() -> Iterator[str]:
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Registry)
+    thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    yield f"127.0.0.1:{server.server_address[1]}"
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+def test_what_a_registry_has(place: str) -> None:
+    wanted = {
+        "org/good:1": "ok",
+        "org/good:2": "absent",
+        "org/good:9@sha256:1": "ok",
+        "org/mine:1": "denied",
+        "org/down:1": "unreachable",
+    }
+    found = [(image, outcome) for image, outcome, _ in answers(f"{place}/{image}" for image in wanted)]
+    assert found == [(f"{place}/{image}", outcome) for image, outcome in wanted.items()]
+
+
+def test_a_registry_that_is_not_there_is_asked_once() -> None:
+    found = [outcome for _, outcome, _ in answers(["127.0.0.1:9/a:1", "127.0.0.1:9/b:1"])]
+    assert found == ["unreachable", "unreachable"]
+
+
+@pytest.mark.parametrize(
+    ("image", "parts"),
+    [
+        ("python", ("docker.io", "library/python", "latest")),
+        ("vllm/vllm-openai:v0.11.0", ("docker.io", "vllm/vllm-openai", "v0.11.0")),
+        ("ghcr.io/tandem-rag/tandem:0.1.0", ("ghcr.io", "tandem-rag/tandem", "0.1.0")),
+        ("localhost/tandem:1", ("localhost", "tandem", "1")),
+        ("registry:5000/a/b@sha256:0", ("registry:5000", "a/b", "sha256:0")),
+    ],
+)
+def test_a_reference_taken_apart(image: str, parts: tuple[str, str, str]) -> None:
+    assert parsed(image) == Image(*parts)
