@@ -9,7 +9,7 @@ from prometheus_client import CollectorRegistry
 from tandem.adapters.spool.meter import SpoolCensus
 from tandem.http.edge.census import Census
 from tandem.observe.connections import ConnectionMetrics
-from tandem.observe.metrics import Metrics, PrivacyCounters, RecordCounters
+from tandem.observe.metrics import Metrics, PrivacyCounters, RecordCounters, ReleaseCounters
 from tandem.observe.monitoring import SpoolGauges
 from tandem.observe.traffic import PoolGauges
 
@@ -45,6 +45,8 @@ def families(*begins: str) -> Iterator[Family]:
     # Of processes that keep records of answers.
     RecordCounters(registry)
     PrivacyCounters(registry)
+    # Of those that answer.
+    ReleaseCounters(registry)
     # Of a histogram without a child nothing is collected, and so no labels either: the collector has them.
     labels: dict[str, tuple[str, ...]] = {
         name: tuple(getattr(collector, "_labelnames", ()))

@@ -110,9 +110,38 @@ _QUESTIONS = Row(
     ),
 )
 
+_RELEASES = Row(
+    "Releases",
+    (
+        Panel(
+            "Share that a release is tried with",
+            "percentunit",
+            (Query(summed("tandem_release_weight", "pod", how="max"), "{{pod}}"),),
+            "0 while none is. A gateway that lacks its prompt, collection or pool stays at 0.",
+            width=8,
+            most=1,
+        ),
+        Panel(
+            "Decided by policy",
+            "short",
+            (Query(grown("tandem_release_decisions_total", "decision"), "{{decision}}"),),
+            "`tandem release status` says what spoke for it.",
+            width=8,
+        ),
+        Panel(
+            "In shadow",
+            "short",
+            (Query(grown("tandem_release_shadows_total", "result"), "{{result}}"),),
+            "Questions that the release answered once more, for nobody to see; no_room are those left out.",
+            width=8,
+            stacked=True,
+        ),
+    ),
+)
+
 BOARD = Dashboard(
     "tandem-quality",
     "Tandem: quality",
     "How good the answers are, and whether the questions have changed.",
-    (_ANSWERS, _PEOPLE, _JUDGED, _QUESTIONS),
+    (_ANSWERS, _PEOPLE, _JUDGED, _QUESTIONS, _RELEASES),
 )

@@ -3,7 +3,7 @@
 import os
 import uuid
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, asynccontextmanager, contextmanager
 from pathlib import Path
 
 import psycopg
@@ -23,6 +23,7 @@ from tandem.adapters.state.files import StoredFiles
 from tandem.adapters.state.jobs import StoredJobs
 from tandem.adapters.state.postgres import postgres_database
 from tandem.adapters.state.sqlite import sqlite_database
+from tandem.adapters.state.tables import METADATA
 
 
 @pytest.fixture(scope="session")
@@ -65,6 +66,17 @@ def _database(postgres_url: str) -> Iterator[str]:
         connection.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
 
 
+@asynccontextmanager
+async def _emptied(url: str) -> AsyncIterator[Database]:
+    """With this Tandem's schema, and no rows."""
+    async with postgres_database(url, migrates=True) as database:
+        await database.write(schema.upgrade)
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute("TRUNCATE " + ", ".join(f'"{table.name}"' for table in METADATA.sorted_tables))
+    async with postgres_database(url) as database:
+        yield database
+
+
 @pytest.fixture(params=["scripted", "sqlite", "postgres"])
 async def stores(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[BatchStores]:
     """Files, batches and their lines: the doubles, and both databases."""
@@ -76,12 +88,7 @@ async def stores(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterato
         async with sqlite_database(tmp_path / "state.db") as database:
             yield _stored(made, database)
         return
-    url = request.getfixturevalue("own_database")
-    async with postgres_database(url, migrates=True) as database:
-        await database.write(schema.upgrade)
-    with psycopg.connect(url, autocommit=True) as connection:
-        connection.execute("TRUNCATE jobs, job_turns, job_events, job_messages, files, file_parts, batches")
-    async with postgres_database(url) as database:
+    async with _emptied(request.getfixturevalue("own_database")) as database:
         yield _stored(made, database)
 
 
@@ -103,10 +110,5 @@ async def queue(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator
         async with sqlite_database(tmp_path / "state.db") as database:
             yield Queue(StoredJobs(database, clock), StoredDeliveries(database, clock), clock)
         return
-    url = request.getfixturevalue("own_database")
-    async with postgres_database(url, migrates=True) as database:
-        await database.write(schema.upgrade)
-    with psycopg.connect(url, autocommit=True) as connection:
-        connection.execute("TRUNCATE jobs, job_turns, job_events, job_messages")
-    async with postgres_database(url) as database:
+    async with _emptied(request.getfixturevalue("own_database")) as database:
         yield Queue(StoredJobs(database, clock), StoredDeliveries(database, clock), clock)

@@ -10,12 +10,14 @@
     │   ├── UnknownJob            job_not_found
     │   ├── UnknownFile           file_not_found
     │   ├── UnknownBatch          batch_not_found
+    │   ├── UnknownRelease        release_not_found
     │   ├── IdempotencyConflict   idempotency_conflict        the key was used before, for another body
     │   ├── ContextTooLong        context_length_exceeded
     │   ├── PayloadTooLarge       payload_too_large
     │   ├── UnsupportedContent    unsupported_content         an image part, say
     │   ├── VersionConflict       version_conflict            somebody else promoted or rolled back meanwhile
-    │   └── PromotionRefused      promotion_refused           the gate held a version of a collection back
+    │   ├── PromotionRefused      promotion_refused           the gate held a version of a collection, or a release, back
+    │   └── ReleaseConflict       release_conflict            another release is tried, or somebody else changed this one
     ├── Unauthenticated           invalid_api_key
     ├── PermissionDenied          permission_denied           the caller is known, and may not do this
     ├── DocumentRejected          document_rejected           one document could not be read; `reason` says why
@@ -109,6 +111,12 @@ class UnknownBatch(InvalidRequest):
     code = "batch_not_found"
 
 
+class UnknownRelease(InvalidRequest):
+    """There is no release of that name."""
+
+    code = "release_not_found"
+
+
 class IdempotencyConflict(InvalidRequest):
     """The idempotency key names a job with another body."""
 
@@ -140,9 +148,15 @@ class VersionConflict(InvalidRequest):
 
 
 class PromotionRefused(InvalidRequest):
-    """The gate held a version back; its lineage keeps what was measured."""
+    """The gate held a version or a release back; what was measured is kept with it."""
 
     code = "promotion_refused"
+
+
+class ReleaseConflict(InvalidRequest):
+    """It cannot be changed so now: another one is tried, somebody else was faster, or it is over."""
+
+    code = "release_conflict"
 
 
 class Unauthenticated(TandemError):

@@ -59,7 +59,8 @@ class Sampling:
 class Question:
     """The last user message, the conversation before it (oldest first), and the options that came along.
 
-    `model` is a model's own name, None for whichever answers; `user` whom the caller says it asks for.
+    `model` is a model's own name, None for whichever answers; `user` whom the caller says it asks for; `conversation_id` the
+    client's own name of the conversation.
     """
 
     text: str
@@ -69,3 +70,4 @@ class Question:
     prompt: str | None = None
     model: str | None = None
     user: str | None = None
+    conversation_id: str | None = None

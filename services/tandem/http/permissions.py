@@ -23,12 +23,17 @@ def require_peer(request: Request) -> None:
 
 
 def check_collection(name: str | None, scope: Scope) -> None:
-    """Raises `PermissionDenied` for a version by its number, such as `docs@3`, unless the caller is an admin.
+    """`check_version` for who asks over HTTP."""
+    check_version(name, admin=exchange_of(scope).admin)
+
+
+def check_version(name: str | None, *, admin: bool) -> None:
+    """Raises `PermissionDenied` for a version by its number, such as `docs@3`, unless an admin asks.
 
     A version that was replaced keeps each document with the access list of its time: who has been shut out since would
     still find it there.
     """
-    if name is not None and is_version(name) and not exchange_of(scope).admin:
+    if name is not None and is_version(name) and not admin:
         raise PermissionDenied(
             "Versions by their number are for admins: they keep the access lists of their time.",
             hint=f"Name the collection: {name.partition('@')[0]}.",

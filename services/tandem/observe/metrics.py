@@ -398,6 +398,29 @@ class RecordCounters:
         )
 
 
+class ReleaseCounters:
+    """How releases are tried, in the registry of a process that answers."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.weight = Gauge(
+            "tandem_release_weight",
+            "Share of the conversations that a release is tried with; 0 while none is.",
+            registry=registry,
+        )
+        self.decisions = Counter(
+            "tandem_release_decisions",
+            "Releases that this process ended by their policy: promote or roll_back.",
+            ["decision"],
+            registry=registry,
+        )
+        self.shadows = Counter(
+            "tandem_release_shadows",
+            "Questions for a release in shadow: answered, failed, or left out for no_room.",
+            ["result"],
+            registry=registry,
+        )
+
+
 class PrivacyCounters:
     """What was taken out of texts and what was deleted, in the registry of a process that keeps answers."""
 

@@ -36,9 +36,11 @@ _ROOM = 2_000
 class Account:
     """`ports/monitor.py`'s `Recordable`: each part of the flow notes what it has, leaving it ends it. Instants are monotonic."""
 
-    __slots__ = ("_began_at", "_clock", "_context", "_ended_s", "_failed", "_question", "admitted", "asked_s", "began_s", "end", "first_s", "found", "prompt", "retrieval", "retrieved_s", "retrieving_s", "said", "sampling", "searched", "slot_s", "template")  # fmt: skip
+    __slots__ = ("_began_at", "_clock", "_context", "_ended_s", "_failed", "_question", "admitted", "asked_s", "began_s", "end", "first_s", "found", "prompt", "release", "retrieval", "retrieved_s", "retrieving_s", "said", "sampling", "searched", "slot_s", "template")  # fmt: skip
 
-    def __init__(self, question: Question, context: RequestContext, template: str, clock: Clock) -> None:
+    def __init__(
+        self, question: Question, context: RequestContext, template: str, clock: Clock, release: str = ""
+    ) -> None:
         self._clock = clock
         self._question = question
         self._context = context
@@ -55,6 +57,7 @@ class Account:
         self.searched: str | None = None
         self.retrieval: Retrieval | None = None
         self.template = template
+        self.release = release
         self.prompt: Prompt | None = None
         self.sampling: Sampling = question.sampling
         self.found: Found | None = None
@@ -104,6 +107,7 @@ class Account:
             prompt=self._prompted(),
             model=self._model(),
             error=error,
+            release=self.release,
             degraded=self.end.degraded if self.end else self.retrieval.degraded if self.retrieval else (),
         )
 

@@ -19,6 +19,7 @@ from tandem.pipeline.dispatching import Asked, Dispatch
 from tandem.pipeline.entering import Entrance
 from tandem.pipeline.grounding import unavailable
 from tandem.pipeline.monitoring import Unmonitored
+from tandem.pipeline.releases.choosing import Choice, Chooser, Unreleased
 from tandem.pipeline.rewording import Rewording, by_rules
 from tandem.pipeline.rewriting import SlotRewriter
 from tandem.ports.clock import Clock
@@ -66,6 +67,7 @@ class Answering:
         answers: AnswerCache | None = None,
         rewording: Rewording | None = None,
         monitor: Monitor | None = None,
+        releases: Chooser | None = None,
     ) -> None:
         self._retriever = retriever
         self._entrance = Entrance(dispatch, quotas)
@@ -75,6 +77,7 @@ class Answering:
         self._answers = answers or no_answers()
         self._rewording = rewording or by_rules(clock)
         self._monitor = monitor or Unmonitored()
+        self._releases = releases or Unreleased()
 
     @asynccontextmanager
     async def answer(self, question: Question, context: RequestContext) -> AsyncIterator[AsyncIterator[AnswerEvent]]:
@@ -83,21 +86,25 @@ class Answering:
         Raises what the ports and `Entrance.entered` raise, and `DeadlineExceeded` with the stage that
         ran out of time.
         """
-        template = self._templates.known(question.prompt or self._defaults.prompt)
-        account = Account(question, context, template, self._clock)
+        choice = self._releases.choose(question, context)
+        template = self._templates.known(choice.question.prompt or self._defaults.prompt)
+        account = Account(question, context, template, self._clock, choice.release)
         try:
             with account:
-                async with self._answered(question, context, account) as events:
+                async with self._answered(choice, context, account) as events:
                     yield events
         finally:
             self._monitor.take(account)
+            self._releases.answered(choice, question, context)
 
     @asynccontextmanager
     async def _answered(
-        self, question: Question, context: RequestContext, account: Account
+        self, choice: Choice, context: RequestContext, account: Account
     ) -> AsyncIterator[AsyncIterator[AnswerEvent]]:
+        question = choice.question
         # Nobody waits for what is not asked online.
-        asked = asked_of(question, self._defaults, self._rewording, background=context.mode != "online")
+        background = context.mode != "online"
+        asked = asked_of(question, self._defaults, self._rewording, background=background, pools=choice.pools)
         context.progress.stage = "queue"
         async with self._entrance.entered(asked, context) as (bill, admitted):
             account.admitted = admitted
@@ -255,7 +262,14 @@ class Answering:
             raise DeadlineExceeded(name) from error
 
 
-def asked_of(question: Question, defaults: AnswerDefaults, rewording: Rewording, *, background: bool) -> Asked:
+def asked_of(
+    question: Question,
+    defaults: AnswerDefaults,
+    rewording: Rewording,
+    *,
+    background: bool,
+    pools: frozenset[str] | None = None,
+) -> Asked:
     """What the request may take, before any work is done for it."""
     passages = reworded = 0
     if defaults.retrieves:
@@ -269,6 +283,7 @@ def asked_of(question: Question, defaults: AnswerDefaults, rewording: Rewording,
         opening=first,
         follows=bool(question.conversation),
         model=question.model,
+        pools=pools,
         background=background,
     )
 

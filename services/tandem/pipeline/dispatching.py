@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
-from tandem.admission.turnstile import Claim
+from tandem.admission.turnstile import Claim, Turnstile
 from tandem.domain.context import RequestContext
 from tandem.domain.errors import Overloaded, ResidencyRefused, TandemError, UnknownModel
 from tandem.domain.generation import ModelCard
@@ -75,6 +75,16 @@ class Dispatch:
             raise failure
         return list(cards.values())
 
+    def allows(self, tenant: str, collection: str, pools: frozenset[str]) -> bool:
+        """True when residency leaves one of these pools to the tenant's questions about the collection."""
+        regions = self._collections.get(base_of(collection))
+        return any(policy.name in pools for policy in self._choice.allowed(self._tenants.of(tenant), regions))
+
+    @property
+    def pools(self) -> tuple[str, ...]:
+        """Their names, in the configured order."""
+        return tuple(self._pools)
+
     def refusal(self, tenant: str) -> Overloaded | None:
         """What `admit` would raise at once, whatever is asked, because every queue is full for this tenant. Counted."""
         known = self._tenants.of(tenant)
@@ -125,6 +135,11 @@ class Dispatch:
         finally:
             self._wanted[wanted] -= 1
             admitted.leave()
+
+    @property
+    def gates(self) -> Mapping[str, Turnstile]:
+        """By the pools' names."""
+        return {name: pool.turnstile for name, pool in self._pools.items()}
 
     def load(self) -> list[PoolLoad]:
         """How each pool is doing."""

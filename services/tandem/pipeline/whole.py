@@ -1,6 +1,6 @@
 """An answer heard to its end."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
 from typing import Protocol
 
@@ -21,8 +21,13 @@ class Answers(Protocol):
         ...
 
 
-async def whole(answering: Answers, question: Question, context: RequestContext) -> tuple[Found, str, Answered]:
-    """What was found, the text, and the end. Raises what the flow raises."""
+async def whole(
+    answering: Answers,
+    question: Question,
+    context: RequestContext,
+    on_token: Callable[[str], Awaitable[None]] | None = None,
+) -> tuple[Found, str, Answered]:
+    """What was found, the text, and the end; each token is told to `on_token` as it comes. Raises what the flow raises."""
     found: Found | None = None
     end: Answered | None = None
     pieces: list[str] = []
@@ -33,6 +38,8 @@ async def whole(answering: Answers, question: Question, context: RequestContext)
                     found = event
                 case Token(text):
                     pieces.append(text)
+                    if on_token is not None:
+                        await on_token(text)
                 case Answered():
                     end = event
     if found is None or end is None:

@@ -64,3 +64,8 @@ def test_the_alias_means_any_model() -> None:
     assert question(("user", "One?")).model is None
     assert question(("user", "One?"), model="tandem").model is None
     assert question(("user", "One?"), model="llama").model == "llama"
+
+
+def test_a_conversation_may_have_a_name() -> None:
+    assert question(("user", "One?"), tandem={"conversation": "c-1"}).conversation_id == "c-1"
+    assert question(("user", "One?")).conversation_id is None

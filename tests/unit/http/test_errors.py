@@ -12,7 +12,7 @@ from tandem.http.errors import error_body, error_reply, status_of
 EXPECTED = {
     errors.InvalidRequest: 400, errors.UnknownModel: 404, errors.UnknownCollection: 404, errors.UnknownDocument: 404,
     errors.UnknownReceipt: 404, errors.UnknownJob: 404, errors.UnknownFile: 404, errors.UnknownBatch: 404,
-    errors.IdempotencyConflict: 409, errors.NotServed: 501,
+    errors.IdempotencyConflict: 409, errors.NotServed: 501, errors.UnknownRelease: 404, errors.ReleaseConflict: 409,
     errors.UnknownPrompt: 404, errors.ContextTooLong: 400, errors.PayloadTooLarge: 413, errors.UnsupportedContent: 400,
     errors.Unauthenticated: 401, errors.DocumentRejected: 422, errors.Overloaded: 429, errors.DeadlineExceeded: 504,
     errors.PermissionDenied: 403, errors.ResidencyRefused: 403, errors.RateLimited: 429,

@@ -7,7 +7,7 @@ from sqlalchemy import Connection, func, select, text
 
 from tandem.adapters.state import schema
 from tandem.adapters.state.backup_format import BackupWriter, Header, Table
-from tandem.adapters.state.tables import METADATA
+from tandem.adapters.state.tables import KEPT
 
 # A row may be as long as a request.
 _AT_ONCE = 64
@@ -27,12 +27,12 @@ def back_up(connection: Connection, into: BinaryIO, *, tandem: str, now: float, 
             tuple(table.columns.keys()),
             connection.execute(select(func.count()).select_from(table)).scalar_one(),
         )
-        for table in METADATA.sorted_tables
+        for table in KEPT
     ]
     header = Header(schema.HEAD, tandem, now, tuple(tables))
     writer = BackupWriter(into, header)
     total, done = sum(header.rows.values()), 0
-    for table in METADATA.sorted_tables:
+    for table in KEPT:
         rows = connection.execute(select(table), execution_options={"yield_per": _AT_ONCE})
         for some in rows.partitions():
             writer.write(some)

@@ -6,7 +6,7 @@ from sqlalchemy.exc import DataError, IntegrityError
 from tandem.adapters.state import schema
 from tandem.adapters.state.backup import Tell
 from tandem.adapters.state.backup_format import BackupReader, damaged
-from tandem.adapters.state.tables import METADATA
+from tandem.adapters.state.tables import KEPT, METADATA
 from tandem.domain.errors import ConfigurationError, InvalidRequest
 
 _AT_ONCE = 500
@@ -45,7 +45,7 @@ def restore(connection: Connection, backup: BackupReader, *, replace: bool, tell
 
 
 def _clear(connection: Connection, *, replace: bool) -> None:
-    there = [each for each in METADATA.sorted_tables if inspect(connection).has_table(each.name)]
+    there = [each for each in KEPT if inspect(connection).has_table(each.name)]
     counts = {each.name: connection.execute(select(func.count()).select_from(each)).scalar_one() for each in there}
     held = {name: count for name, count in counts.items() if count}
     if held and not replace:

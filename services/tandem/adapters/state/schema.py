@@ -11,7 +11,7 @@ from tandem.domain.errors import ConfigurationError
 if TYPE_CHECKING:
     from alembic.config import Config
 
-HEAD = "0006"
+HEAD = "0008"
 # Any number will do, as long as everybody who migrates takes the same.
 _LOCK = 7_227_140_301
 

@@ -58,6 +58,14 @@ FORGOTTEN = Table(
     Column("asked_for", Text, primary_key=True),
     Column("forgotten_at", Double, nullable=False),
 )
+# Of now alone: no backup has it. `wanted` is JSON.
+DEMAND = Table(
+    "demand",
+    METADATA,
+    Column("process", Text, primary_key=True),
+    Column("turn", BigInteger, nullable=False),
+    Column("wanted", LargeBinary, nullable=False),
+)
 
 
 def _where(condition: str) -> dict[str, Any]:
@@ -191,3 +199,25 @@ BATCHES = Table(
     Index("batches_newest", "tenant", "created_at", "id"),
     Index("batches_due", "due_at", **_where("due_at IS NOT NULL")),
 )
+# One row: all releases as JSON. Whoever changes it names the revision that it replaces.
+RELEASE_BOOK = Table(
+    "release_book",
+    METADATA,
+    Column("id", Text, primary_key=True),
+    Column("revision", Integer, nullable=False),
+    Column("body", LargeBinary, nullable=False),
+)
+# Sums over the conversations of a candidate (`arm`), and of what it is held against.
+RELEASE_TALLIES = Table(
+    "release_tallies",
+    METADATA,
+    Column("release", Text, primary_key=True),
+    Column("arm", Text, primary_key=True),
+    Column("measure", Text, primary_key=True),
+    Column("conversations", BigInteger, nullable=False),
+    Column("total", Double, nullable=False),
+    Column("squares", Double, nullable=False),
+)
+
+# What a backup has, in an order in which rows can be put back.
+KEPT = [table for table in METADATA.sorted_tables if table is not DEMAND]

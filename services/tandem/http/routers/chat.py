@@ -73,7 +73,7 @@ def chat_router(
 
     @router.post(path, responses=_STREAM | faults(403, 404, 409, 415, *BEHIND), summary="Ask a question")
     async def complete(body: ChatRequest, request: Request) -> Response:
-        check_collection(None if body.tandem is None else body.tandem.collection, request.scope)
+        check_collection(body.named, request.scope)
         return await answer(body, exchange_of(request.scope), request.receive)
 
     async def lane(body: bytes, scope: Scope, receive: Receive) -> Response | None:
@@ -81,7 +81,7 @@ def chat_router(
             asked = ChatRequest.model_validate(orjson.loads(body))
         except ValueError:
             return None
-        check_collection(None if asked.tandem is None else asked.tandem.collection, scope)
+        check_collection(asked.named, scope)
         return await answer(asked, exchange_of(scope), receive)
 
     router.lanes["POST", path] = lane

@@ -1,15 +1,20 @@
 """A chat request as OpenAI's clients send it, and the question in it."""
 
-from typing import Annotated, Any, Literal
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal, cast
 
-from pydantic import BaseModel, ConfigDict, Field
+import orjson
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from tandem.domain.errors import InvalidRequest, UnsupportedContent
 from tandem.domain.question import Message, Question, Role, Sampling
+from tandem.http.errors import misfit
 from tandem.http.wire.options import TandemOptions
 from tandem.http.wire.text import MAX_QUESTION_CHARS, Text
 
 MAX_MESSAGES = 256
+# Says nothing where a request is kept to be answered later: nobody reads along, and a format may be nested without end.
+NOT_KEPT = frozenset({"stream", "stream_options", "response_format"})
 _ROLES: dict[str, Role] = {"system": "system", "developer": "system", "user": "user", "assistant": "assistant"}
 
 
@@ -70,6 +75,11 @@ class ChatRequest(_Theirs):
     logprobs: bool | None = Field(default=None, description="Not supported.")
     modalities: list[str] | None = Field(default=None, description='Only ["text"].')
 
+    @property
+    def named(self) -> str | None:
+        """The collection that it names."""
+        return None if self.tandem is None else self.tandem.collection
+
     def question(self, default_collection: str, *, alias: str) -> Question:
         """The domain's question; the model `alias` means any. Raises `InvalidRequest` and `UnsupportedContent` with the path to what is wrong."""
         self._refuse_what_changes_the_answer()
@@ -91,6 +101,7 @@ class ChatRequest(_Theirs):
             prompt=options.prompt,
             model=None if self.model == alias else self.model,
             user=self.safety_identifier or self.user or None,
+            conversation_id=options.conversation,
         )
 
     def _sampling(self) -> Sampling:
@@ -124,6 +135,18 @@ class ChatRequest(_Theirs):
         if message.content is None and message.role != "assistant":
             raise InvalidRequest(f"{path}.content: a text is needed.", param=f"{path}.content")
         return Message(_ROLES[message.role], message.content or "")
+
+
+def read_request(body: bytes) -> ChatRequest:
+    """The request in bytes that came by another way than HTTP. Raises `InvalidRequest` as the same body would be refused online."""
+    try:
+        told = orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        raise InvalidRequest(f"The request is not valid JSON: {error}.") from error
+    try:
+        return ChatRequest.model_validate(told)
+    except ValidationError as error:
+        raise misfit(cast(list[Mapping[str, Any]], error.errors())) from error
 
 
 def _text_of(part: ContentPart, path: str) -> str:

@@ -79,6 +79,11 @@ class TandemOptions(RetrievalFields):
     prompt: str | None = Field(
         default=None, pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,99}(@[0-9]{1,9})?$", description="Template, name@version."
     )
+    conversation: ShortText | None = Field(
+        default=None,
+        min_length=1,
+        description="Your id of the conversation: all of it is answered by the same release. Unset: told by its first message.",
+    )
 
 
 class RetrieveRequest(RetrievalFields):

@@ -186,7 +186,7 @@ class WireReceipt(Out):
     )
     began_at: float = Field(description="Seconds since 1970.")
     texts: Texts = Field(description=_TEXTS)
-    release: str = Field(description="The release that answered; empty where none was named.")
+    release: str = Field(description="The release that answered; empty where the request chose for itself.")
     asker: WireAsker
     question: WireQuestion
     retrieval: WireReceiptRetrieval

@@ -1,11 +1,8 @@
 """Answers of this process, heard to their end."""
 
-from tandem.domain.answer import Found
 from tandem.domain.context import RequestContext
-from tandem.domain.errors import UpstreamFailed
-from tandem.domain.generation import Token
 from tandem.domain.question import Question
-from tandem.pipeline.whole import Answers
+from tandem.pipeline.whole import Answers, whole
 from tandem.ports.answerer import WholeAnswer
 from tandem.ports.clock import Clock
 
@@ -21,16 +18,11 @@ class WholeAnswers:
         """See the port."""
         began_s = self._clock.monotonic_s()
         first_s: float | None = None
-        found: Found | None = None
-        said: list[str] = []
-        async with self._answering.answer(question, context) as events:
-            async for event in events:
-                if isinstance(event, Found):
-                    found = event
-                elif isinstance(event, Token):
-                    first_s = self._clock.monotonic_s() - began_s if first_s is None else first_s
-                    said.append(event.text)
-                elif found is not None:
-                    total_s = self._clock.monotonic_s() - began_s
-                    return WholeAnswer(found, "".join(said).strip(), event, first_s or total_s, total_s)
-        raise UpstreamFailed("The answer ended without an end.")
+
+        async def heard(_: str) -> None:
+            nonlocal first_s
+            first_s = self._clock.monotonic_s() - began_s if first_s is None else first_s
+
+        found, text, end = await whole(self._answering, question, context, heard)
+        total_s = self._clock.monotonic_s() - began_s
+        return WholeAnswer(found, text.strip(), end, first_s or total_s, total_s)

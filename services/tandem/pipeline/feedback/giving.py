@@ -1,10 +1,12 @@
 """Feedback on its way in, under the same rules of privacy as the answers, and shown to those it is meant for."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Protocol
 
 from tandem.domain.feedback import Feedback
 from tandem.domain.reader import Reader
+from tandem.domain.record import AnswerRecord
 from tandem.pipeline.privacy.capture import Privacy
 from tandem.pipeline.receipts import ReadReceipts
 from tandem.ports.clock import Clock
@@ -41,20 +43,28 @@ class FeedbackMeter(Protocol):
 
 
 class GivingFeedback:
-    """Receipts tell what there is an opinion of; privacy tells what is kept of it."""
+    """Receipts tell what there is an opinion of; privacy tells what is kept of it. `heard` is told of first opinions."""
 
     def __init__(
-        self, receipts: ReadReceipts, store: FeedbackStore, privacy: Privacy, clock: Clock, meter: FeedbackMeter
+        self,
+        receipts: ReadReceipts,
+        store: FeedbackStore,
+        privacy: Privacy,
+        clock: Clock,
+        meter: FeedbackMeter,
+        heard: Callable[[AnswerRecord, Feedback], None] = lambda _record, _feedback: None,
     ) -> None:
         self._receipts = receipts
         self._store = store
         self._privacy = privacy
         self._clock = clock
         self._meter = meter
+        self._heard = heard
 
     async def give(self, said: Opinion, reader: Reader) -> Given:
         """Raises `UnknownReceipt` for an unknown id and for another tenant's alike, after the same work."""
-        asker = (await self._receipts.receipt(said.receipt_id, reader)).record.asker
+        record = (await self._receipts.receipt(said.receipt_id, reader)).record
+        asker = record.asker
         tenant = reader.tenant
         user = self._privacy.user(tenant, said.user)
         if said.user is None and asker.caller == reader.caller:
@@ -74,6 +84,7 @@ class GivingFeedback:
         replaced = await self._store.give(feedback)
         if not replaced:
             self._meter.rated("up" if feedback.up else "down" if feedback.down else "neutral")
+            self._heard(record, feedback)
         had_words = said.corrected_answer is not None or said.comment is not None
         kept_words = feedback.corrected_answer is not None or feedback.comment is not None
         return Given(feedback, replaced, had_words and not kept_words)
