@@ -94,6 +94,20 @@ def text(
     return _text(files, json.dumps(values or {}, sort_keys=True), namespace, release, apis)
 
 
+def only(kind: str, name: str, *files: Path, **values: Any) -> Object:
+    """The one object of that kind and name, without the release's; `values` are further ones."""
+    there = objects(*files, values=values)
+    (found,) = (one for one in there if one["kind"] == kind and one["metadata"]["name"] == f"tandem-{name}")
+    return found
+
+
+def callers(policy: Object) -> set[str]:
+    """The components that a policy with one rule lets in."""
+    (rule,) = policy["spec"]["ingress"]
+    selected = [peer["podSelector"]["matchLabels"] for peer in rule["from"] if "podSelector" in peer]
+    return {labels["app.kubernetes.io/component"] for labels in selected}
+
+
 def objects(*files: Path, **how: Any) -> list[Object]:
     """Every object of a release, also those of `helm test`."""
     return [one for one in yaml.load_all(text(*files, **how), Loader=yaml.CSafeLoader) if one]

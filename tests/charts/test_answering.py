@@ -7,7 +7,7 @@ import pytest
 
 from charts.kinds import VERSIONS, problems
 from charts.pods import Pod, batch_job, pods
-from charts.rendering import CHART, Object, objects
+from charts.rendering import CHART, Object, callers, objects, only
 
 VALUES = CHART / "ci/answering-values.yaml"
 ACCOUNT = "/var/run/secrets/kubernetes.io/serviceaccount"
@@ -17,12 +17,7 @@ NO_BATCHES: dict[str, Any] = {"config": {"worker": {"queues": ["answers"]}}}
 
 
 def made(kind: str, name: str, **values: Any) -> Object:
-    (found,) = (
-        one
-        for one in objects(VALUES, values=values)
-        if one["kind"] == kind and one["metadata"]["name"] == f"tandem-{name}"
-    )
-    return found
+    return only(kind, name, VALUES, **values)
 
 
 def _pod(name: str, **values: Any) -> Pod:
@@ -101,13 +96,7 @@ def test_the_model_lets_in_what_answers() -> None:
 
 def test_a_retriever_lets_in_the_pods_of_batches() -> None:
     values = {"retriever": {"enabled": True}, "existingSecrets": {"retriever": {"name": "gateway"}}}
-    (rule,) = made("NetworkPolicy", "retriever", **values)["spec"]["ingress"]
-    callers = {
-        peer["podSelector"]["matchLabels"]["app.kubernetes.io/component"]
-        for peer in rule["from"]
-        if "podSelector" in peer
-    }
-    assert callers == {"gateway", "worker", "ingest", "batch"}
+    assert callers(made("NetworkPolicy", "retriever", **values)) == {"gateway", "worker", "ingest", "batch"}
 
 
 def _triggers(**values: Any) -> list[Object]:

@@ -5,19 +5,14 @@ from typing import Any
 
 import pytest
 
-from charts.rendering import CHART, Object, objects
+from charts.rendering import CHART, Object, callers, objects, only
 
 VALUES = CHART / "ci/workers-values.yaml"
 SECRETS_OF_OTHERS = ("keys", "predictor", "quotas", "POOL_")
 
 
 def made(kind: str, name: str, **values: Any) -> Object:
-    (found,) = (
-        one
-        for one in objects(VALUES, values=values)
-        if one["kind"] == kind and one["metadata"]["name"] == f"tandem-{name}"
-    )
-    return found
+    return only(kind, name, VALUES, **values)
 
 
 def test_workers_find_each_other_by_a_name_with_the_addresses_of_all() -> None:
@@ -86,13 +81,7 @@ def test_what_ingests_reaches_its_store_its_embedder_and_its_sources(name: str) 
 
 def test_a_retriever_lets_in_what_ingests() -> None:
     values = {"retriever": {"enabled": True}, "existingSecrets": {"retriever": {"name": "gateway"}}}
-    (rule,) = made("NetworkPolicy", "retriever", **values)["spec"]["ingress"]
-    callers = {
-        peer["podSelector"]["matchLabels"]["app.kubernetes.io/component"]
-        for peer in rule["from"]
-        if "podSelector" in peer
-    }
-    assert callers == {"gateway", "worker", "ingest"}
+    assert callers(made("NetworkPolicy", "retriever", **values)) == {"gateway", "worker", "ingest"}
 
 
 def test_answers_are_evaluated_at_set_times_against_the_gateway() -> None:

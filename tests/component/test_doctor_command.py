@@ -3,14 +3,18 @@
 import json
 import subprocess
 import sys
+import time
+from email.utils import parsedate_to_datetime
 from pathlib import Path
 
 import pytest
 
+from charts.programs import program
+from charts.rendering import CHART
 from fakes.kubernetes_api import Recording, Reply, api_server, kubeconfig
 from tandem.domain.errors import ConfigurationError
 from tandem.platform.cluster import opened
-from tandem.platform.doctor import diagnose
+from tandem.platform.doctor import Look, diagnose
 from tandem.platform.findings import Finding, Severity
 
 TANDEM = Path(sys.executable).with_name("tandem")
@@ -19,17 +23,22 @@ DATE = "Sun, 01 Mar 2026 12:00:00 GMT"
 FORBIDDEN = Reply(403, {"kind": "Status", "message": "nodes is forbidden"})
 
 
-def doctor(file: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+def doctor(file: Path, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [TANDEM, "doctor", "--kubeconfig", file, *arguments], capture_output=True, text=True, timeout=60, check=False
     )
 
 
 def told(folder: Path, recording: Recording, release: str, namespace: str = "g-doctor") -> list[Finding]:
-    """The problems, by a client and a server that are real."""
+    """The problems, by a client and a server that are real, on the day of the recording."""
+    recorded_s = parsedate_to_datetime(recording.date).timestamp()
     with api_server(recording) as url, opened(kubeconfig(folder, url, namespace=namespace), "test", None) as cluster:
         assert (cluster.address, cluster.namespace) == (url, namespace)
-        return [finding for finding in diagnose(cluster, release) if finding.severity is Severity.problem]
+        return [
+            finding
+            for finding in diagnose(cluster, release, Look(lambda: recorded_s))
+            if finding.severity is Severity.problem
+        ]
 
 
 @pytest.mark.parametrize(
@@ -84,18 +93,21 @@ def test_programs_get_json(tmp_path: Path) -> None:
         done = doctor(kubeconfig(tmp_path, url, namespace="g-doctor"), "--release", "gpu", "-o", "json")
     found = json.loads(done.stdout)
     assert (done.returncode, found["release"], found["namespace"], found["server"]) == (1, "gpu", "g-doctor", url)
-    (finding,) = [each for each in found["findings"] if each["severity"] == "problem"]
+    clock, finding = [each for each in found["findings"] if each["severity"] == "problem"]
+    # The recording is old.
+    assert clock["rule"] == "clock"
     assert finding.keys() == {"rule", "subject", "problem", "fix", "component", "severity", "alike"}
 
 
 def test_people_get_one_line_for_each_finding(tmp_path: Path) -> None:
     with api_server(Recording.read(CLUSTERS / "config_typo.json")) as url:
         done = doctor(kubeconfig(tmp_path, url), "-r", "typo", "-n", "g-doctor", "--context", "test")
-    (line,) = done.stdout.splitlines()
+    clock, line = done.stdout.splitlines()
+    assert clock.startswith("problem cluster: the API server's clock is ")
     assert line.startswith("problem pod/typo-gateway-")
     assert " (and 2 more): container tandem" in line
     assert line.endswith("Fix: `tandem config schema` lists every key.")
-    assert done.stderr == "typo in g-doctor: 1 problem, 0 notes\n"
+    assert done.stderr == "typo in g-doctor of context test: 2 problems, 0 notes\n"
 
 
 def test_a_release_that_is_not_there(tmp_path: Path) -> None:
@@ -105,7 +117,7 @@ def test_a_release_that_is_not_there(tmp_path: Path) -> None:
 
 def said(file: Path) -> str:
     with opened(file, None, None) as cluster:
-        (finding,) = diagnose(cluster, "tandem")
+        (finding,) = diagnose(cluster, "tandem", Look(time.time))
     assert finding.fix
     return finding.problem
 
@@ -142,3 +154,52 @@ def test_a_context_that_is_not_there_and_an_option_that_is_not_there(tmp_path: P
     file = kubeconfig(tmp_path, "http://127.0.0.1:9")
     assert "kubectl config get-contexts" in doctor(file, "--context", "other").stderr
     assert doctor(file, "--nope").returncode == 2
+
+
+def test_values_are_looked_at_before_anything_is_installed(tmp_path: Path) -> None:
+    program("helm")
+    values = tmp_path / "own.yaml"
+    values.write_text("existingSecrets: {keysFile: {name: keys}, retriever: {name: own}}")
+    chart = str(CHART)
+    with api_server(Recording.read(CLUSTERS / "no_gpu_node.json")) as url:
+        file = kubeconfig(tmp_path, url, namespace="g-doctor")
+        done = doctor(
+            file, "-r", "new", "--chart", chart, "-f", CHART / "values-8b-a10g.yaml", "-f", values, "-o", "json"
+        )
+    found = {each["rule"]: each for each in json.loads(done.stdout)["findings"]}
+    assert done.returncode == 1
+    assert "tandem.dev/" in found["unschedulable"]["problem"]
+    assert found["secret-missing"]["alike"] == []
+    assert "release-missing" not in found
+
+
+def test_a_values_file_that_is_not_there_is_no_finding(tmp_path: Path) -> None:
+    with api_server(Recording.read(CLUSTERS / "no_gpu_node.json")) as url:
+        done = doctor(kubeconfig(tmp_path, url), "-f", tmp_path / "absent.yaml")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "absent.yaml cannot be read: No such file or directory." in done.stderr
+
+
+def test_pods_are_made_in_no_cluster_that_nobody_has_named(tmp_path: Path) -> None:
+    with api_server(Recording.read(CLUSTERS / "no_gpu_node.json")) as url:
+        done = doctor(kubeconfig(tmp_path, url), "-r", "gpu", "--probe")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "make short-lived pods in context test (http://127.0.0.1:" in done.stderr
+    assert "--context test" in done.stderr
+
+
+def debug(file: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [TANDEM, "debug", "--kubeconfig", file, *arguments], capture_output=True, text=True, timeout=60, check=False
+    )
+
+
+def test_ports_that_make_no_sense_and_a_release_in_another_cluster(tmp_path: Path) -> None:
+    empty = {"/version": Reply(200, {})}
+    for kind in ("/api/v1/namespaces/prod/services", "/api/v1/namespaces/prod/configmaps", "/apis/apps/v1/namespaces/prod/deployments"):  # fmt: skip
+        empty[f"{kind}?labelSelector=app.kubernetes.io/instance=tandem"] = Reply(200, {"items": []})
+    with api_server(Recording(DATE, empty)) as url:
+        file = kubeconfig(tmp_path, url)
+        assert "There is no release tandem in the namespace prod of context test." in debug(file).stderr
+        assert debug(file, "--port", "gateway=0").returncode == 2
+        assert "The Services of other cannot be read" in debug(file, "-n", "other").stderr

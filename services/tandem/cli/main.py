@@ -12,15 +12,21 @@ from tandem.cli import (
     config,
     conformance,
     db,
+    debug,
     doctor,
     evaluate,
     feedback,
     health,
     ingest,
     jobs,
+    models,
+    models_cluster,
+    models_lineage,
+    models_list,
     plan,
     privacy,
     receipts,
+    release,
     search,
     serve,
     spool,
@@ -44,6 +50,7 @@ app.command("ingest")(ingest.ingest)
 app.command("ask")(ask.ask)
 app.command("search")(search.search)
 app.add_typer(collections.app, name="collections")
+app.add_typer(release.app, name="release")
 app.command("eval")(evaluate.evaluate)
 app.add_typer(receipts.app, name="receipts")
 app.add_typer(feedback.app, name="feedback")
@@ -54,9 +61,16 @@ app.add_typer(db.app, name="db")
 app.add_typer(spool.app, name="spool")
 app.command("plan")(plan.plan)
 app.command("doctor")(doctor.doctor)
+app.command("debug")(debug.debug)
 app.add_typer(jobs.app, name="jobs")
 batch.app.command("work")(batch_work.work)
 app.add_typer(batch.app, name="batch")
+models.app.command("list")(models_list.list_models)
+models.app.command("deploy")(models_cluster.deploy)
+models.app.command("promote")(models_cluster.promote)
+models.app.command("rollback")(models_cluster.rollback)
+models.app.command("lineage")(models_lineage.lineage)
+app.add_typer(models.app, name="models")
 app.command("health")(health.health)
 app.command("status")(status.status)
 app.command("version")(version.version)

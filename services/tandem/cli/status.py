@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from tandem.cli.clusters import ContextOption, KubeconfigOption, NamespaceOption, cluster_of
 from tandem.cli.console import Output, OutputOption, err, out, print_json, run
 from tandem.cli.options import DEFAULT_URL, ApiKeyOption, ConfigOption, DataDirOption
 from tandem.domain.errors import ConfigurationError, TandemError
@@ -38,16 +39,9 @@ def status(
         float,
         typer.Option("--interval", min=0.2, max=3600, help="Seconds between two looks; rates are taken over them."),
     ] = 2.0,
-    namespace: Annotated[
-        str | None,
-        typer.Option("--namespace", "-n", help="Where the release is.", show_default="the context's namespace"),
-    ] = None,
-    context: Annotated[
-        str | None, typer.Option("--context", help="Context of the kubeconfig.", show_default="the current one")
-    ] = None,
-    kubeconfig: Annotated[
-        Path | None, typer.Option("--kubeconfig", help="Kubeconfig file.", show_default="KUBECONFIG, ~/.kube/config")
-    ] = None,
+    namespace: NamespaceOption = None,
+    context: ContextOption = None,
+    kubeconfig: KubeconfigOption = None,
     config: ConfigOption = None,
     data_dir: DataDirOption = None,
     api_key: ApiKeyOption = None,
@@ -91,15 +85,9 @@ async def _process(url: str, api_key: str | None) -> AsyncIterator["Source"]:
 
 @contextmanager
 def _pods(release: str, kubeconfig: Path | None, context: str | None, namespace: str | None) -> Iterator["Source"]:
-    try:
-        from tandem.platform.cluster import opened
-    except ModuleNotFoundError as error:
-        raise ConfigurationError(
-            "tandem status --release needs the Kubernetes client.", hint="pip install 'tandem-rag[platform]'"
-        ) from error
-    from tandem.platform.vitals.sources import Release
+    with cluster_of("tandem status --release", kubeconfig, context, namespace) as cluster:
+        from tandem.platform.vitals.sources import Release
 
-    with opened(kubeconfig, context, namespace) as cluster:
         yield Release(cluster, release, time.monotonic)
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from email.utils import parsedate_to_datetime
 from pathlib import Path
+from ssl import SSLContext, VerifyFlags, VerifyMode, create_default_context
 from typing import Any
 
 import urllib3.exceptions
@@ -33,6 +34,14 @@ class Refused(Exception):
 
 
 @dataclass(frozen=True, slots=True)
+class Server:
+    """An API server: its version, such as v1.34.4, and its clock, to the second."""
+
+    version: str
+    now: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class Answer:
     """What the API server, or a pod over a forwarded port, answered; `date` is empty where it told none."""
 
@@ -41,14 +50,25 @@ class Answer:
     date: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Way:
+    """How a port of a pod is reached through the API server by WebSocket; `ssl` is True where nothing is said."""
+
+    url: str
+    headers: Mapping[str, str]
+    ssl: SSLContext | bool
+    proxy: str | None
+
+
 class Cluster:
-    """Reads; `apply` alone writes. Raises `UpstreamUnavailable` when no API server answers, `Unauthenticated` when it does not know who
+    """Reads; only `apply` and `delete` write. Raises `UpstreamUnavailable` when no API server answers, `Unauthenticated` when it does not know who
     asks, `Refused` for any other answer than 200.
     """
 
-    def __init__(self, api: client.ApiClient, namespace: str) -> None:
+    def __init__(self, api: client.ApiClient, namespace: str, context: str = "") -> None:
         self._api = api
         self.namespace = namespace
+        self.context = context
         self.address = str(api.configuration.host)
 
     def read(self, path: str, *, metadata_only: bool = False, **query: str) -> Object:
@@ -60,13 +80,22 @@ class Cluster:
         found = self._json(self._get(path, query, "application/json").body).get("items") or ()
         return tuple(found)
 
-    def apply(self, path: str, wanted: Mapping[str, Any]) -> Object:
-        """Make the object at that path so, by server-side apply; fields of other owners stay as they are."""
+    def apply(self, path: str, wanted: Mapping[str, Any], *, dry_run: bool = False, force: bool = False) -> Object:
+        """Make the object at that path so, by server-side apply; fields of other owners stay as they are.
+
+        A field that another owner set otherwise is a conflict (`Refused`, 409), unless it is taken over by `force`; so is a
+        `metadata.resourceVersion` that is not the object's any more. With `dry_run` nothing is stored.
+        """
+        query = [
+            ("fieldManager", "tandem"),
+            *([("dryRun", "All")] if dry_run else []),
+            *([("force", "true")] if force else []),
+        ]
         with _errors(self.address):
             request = self._api.param_serialize(
                 "PATCH",
                 path,
-                query_params=[("fieldManager", "tandem")],
+                query_params=query,
                 header_params={"Accept": "application/json", "Content-Type": "application/apply-patch+yaml"},
                 body=dict(wanted),
                 auth_settings=["BearerToken"],
@@ -77,15 +106,31 @@ class Cluster:
             return self._json(body)
         raise _refusal(reply.status, body, self.address)
 
+    def delete(self, path: str) -> None:
+        """Have the object at that path gone, at once; one that is not there is gone already."""
+        with _errors(self.address):
+            request = self._api.param_serialize(
+                "DELETE",
+                path,
+                query_params=[("gracePeriodSeconds", "0")],
+                header_params={"Accept": "application/json"},
+                auth_settings=["BearerToken"],
+            )
+            reply = self._api.call_api(*request, _request_timeout=(_CONNECT_S, _READ_S))
+            body = bytes(reply.read() or b"").decode(errors="replace")
+        if reply.status not in {200, 202, 404}:
+            raise _refusal(reply.status, body, self.address)
+
     def log(self, namespace: str, pod: str, container: str, *, previous: bool, lines: int) -> str:
         """The end of what a container wrote."""
         query = {"container": container, "tailLines": str(lines)} | ({"previous": "true"} if previous else {})
         return self._get(f"/api/v1/namespaces/{namespace}/pods/{pod}/log", query, "*/*").body
 
-    def now(self) -> datetime:
-        """By the API server's clock, to the second."""
+    def server(self) -> Server:
+        """Who answers."""
+        answer = self._get("/version", {}, "application/json")
         try:
-            return parsedate_to_datetime(self._get("/version", {}, "application/json").date)
+            return Server(str(self._json(answer.body).get("gitVersion", "")), parsedate_to_datetime(answer.date))
         except ValueError as error:
             raise self._no_api_server() from error
 
@@ -98,6 +143,14 @@ class Cluster:
         except ForwardingFailed as error:
             raise Refused(error.status, error.message) from error
         return Answer(said.status, said.body)
+
+    def way(self, namespace: str, pod: str, port: int) -> Way:
+        """With credentials that are good now."""
+        settings = self._api.configuration
+        headers: dict[str, str] = {}
+        self._api.update_params_for_auth(headers, [], ["BearerToken"], "", "GET", None)
+        url = f"{settings.host}/api/v1/namespaces/{namespace}/pods/{pod}/portforward?ports={port}"
+        return Way(url, headers, _ssl(settings), settings.proxy or None)
 
     def _get(self, path: str, query: Mapping[str, str], accept: str) -> Answer:
         with _errors(self.address):
@@ -134,21 +187,34 @@ def opened(kubeconfig: Path | None, context: str | None, namespace: str | None) 
     pod. Raises `ConfigurationError` when there is none.
     """
     settings = client.Configuration()
-    chosen = _load(settings, kubeconfig, context)
+    name, chosen = _load(settings, kubeconfig, context)
     settings.retries = False
     with client.ApiClient(settings) as api:
-        yield Cluster(api, namespace or chosen)
+        yield Cluster(api, namespace or chosen, name)
 
 
-def _load(settings: client.Configuration, kubeconfig: Path | None, context: str | None) -> str:
-    """Fills the settings in; returns the context's namespace."""
+def _ssl(settings: client.Configuration) -> SSLContext | bool:
+    if not settings.host.startswith("https"):
+        return True
+    context = create_default_context(cafile=settings.ssl_ca_cert)
+    # Clusters' own authorities often lack what RFC 5280 asks for; kubectl takes them.
+    context.verify_flags &= ~VerifyFlags.VERIFY_X509_STRICT
+    if settings.cert_file:
+        context.load_cert_chain(settings.cert_file, settings.key_file)
+    if not settings.verify_ssl:
+        context.check_hostname, context.verify_mode = False, VerifyMode.CERT_NONE
+    return context
+
+
+def _load(settings: client.Configuration, kubeconfig: Path | None, context: str | None) -> tuple[str, str]:
+    """Fills the settings in; returns the context's name and namespace."""
     file = None if kubeconfig is None else str(kubeconfig)
     try:
         config.load_kube_config(file, context, settings)
         contexts, active = config.list_kube_config_contexts(file)
     except config.ConfigException as error:
         if kubeconfig is None and context is None:
-            return _load_around(settings, error)
+            return "", _load_around(settings, error)
         raise ConfigurationError(
             f"The cluster's configuration cannot be used: {_line(error)}",
             hint="kubectl config get-contexts lists the contexts there are.",
@@ -160,7 +226,7 @@ def _load(settings: client.Configuration, kubeconfig: Path | None, context: str 
             f"{file or 'KUBECONFIG'} is no kubeconfig.", hint="kubectl config view shows what kubectl makes of it."
         ) from error
     named = active if context is None else next(each for each in contexts if each["name"] == context)
-    return str(named["context"].get("namespace") or "default")
+    return str(named["name"]), str(named["context"].get("namespace") or "default")
 
 
 def _load_around(settings: client.Configuration, missing: Exception) -> str:

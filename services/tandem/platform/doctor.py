@@ -1,33 +1,42 @@
 """All rules over the facts of a cluster: causes first, consequences only where no cause is known."""
 
 from collections.abc import Callable, Iterable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
-from tandem.domain.errors import TandemError
+from tandem.domain.errors import ConfigurationError, TandemError
 from tandem.platform.cluster import Cluster, Refused
-from tandem.platform.facts import Facts
+from tandem.platform.facts import Facts, Tried
 from tandem.platform.findings import Finding, Severity
-from tandem.platform.gathering import gather
+from tandem.platform.gathering import foresee, gather
+from tandem.platform.planned import Planned
 from tandem.platform.rules.apis import apis, controllers
 from tandem.platform.rules.crashes import crashes
+from tandem.platform.rules.gpus import gpus
 from tandem.platform.rules.images import images
 from tandem.platform.rules.peers import peers
 from tandem.platform.rules.predictor import predictor
+from tandem.platform.rules.quotas import quotas
 from tandem.platform.rules.readiness import readiness
 from tandem.platform.rules.release import release
 from tandem.platform.rules.rights import rights
 from tandem.platform.rules.rollout import rollout
+from tandem.platform.rules.room import room
 from tandem.platform.rules.scaling import scaling
 from tandem.platform.rules.scheduling import scheduling
 from tandem.platform.rules.secrets import secrets
 from tandem.platform.rules.seen import seen
+from tandem.platform.rules.server import server
+from tandem.platform.rules.tried import tried
+from tandem.platform.rules.vectors import vectors
 from tandem.platform.rules.volumes import volumes
+from tandem.platform.rules.vram import vram
 
 Rule = Callable[[Facts], Iterable[Finding]]
 
 # A cause is told wherever it is found.
 CAUSES: tuple[Rule, ...] = (
     rights,
+    server,
     release,
     apis,
     controllers,
@@ -35,17 +44,44 @@ CAUSES: tuple[Rule, ...] = (
     secrets,
     volumes,
     scheduling,
+    gpus,
+    room,
+    quotas,
+    vram,
     images,
+    tried,
     crashes,
+    vectors,
 )
 # What follows from a cause in the same workload is not told twice.
 CONSEQUENCES: tuple[Rule, ...] = (readiness, predictor, peers, scaling, seen)
 
 
-def diagnose(cluster: Cluster, release_name: str) -> list[Finding]:
+@dataclass(frozen=True, slots=True)
+class Look:
+    """How to look. `here_s` is this machine's clock; `plan` says what a values file would make on a server of a version; `probe`
+    tries things out in the cluster.
+    """
+
+    here_s: Callable[[], float]
+    plan: Callable[[str], Planned] | None = None
+    probe: Callable[[Cluster, Facts], tuple[Tried, ...]] | None = None
+
+
+def diagnose(cluster: Cluster, release_name: str, look: Look) -> list[Finding]:
     """What is wrong with the release; that the cluster cannot be read is a finding too."""
     try:
-        return conclude(gather(cluster, release_name))
+        facts, planned = (
+            (gather(cluster, release_name, look.here_s), None)
+            if look.plan is None
+            else foresee(cluster, release_name, look.here_s, look.plan)
+        )
+        if look.probe is not None:
+            facts = replace(facts, tried=look.probe(cluster, facts))
+        return conclude(facts, _of_values(planned))
+    except ConfigurationError:
+        # A file or a chart that cannot be read says nothing about the cluster.
+        raise
     except TandemError as error:
         return [Finding(f"cluster-{error.code}", "cluster", error.message, error.hint or "")]
     except Refused as refused:
@@ -53,9 +89,22 @@ def diagnose(cluster: Cluster, release_name: str) -> list[Finding]:
         return [Finding("no-rights", "cluster", refused.message, fix)]
 
 
-def conclude(facts: Facts) -> list[Finding]:
+def _of_values(planned: Planned | None) -> list[Finding]:
+    if planned is None:
+        return []
+    if planned.refused:
+        problem = f"the chart does not take these values: {planned.refused}"
+        return [Finding("values-refused", "values", problem, "change what is named here, then look again")]
+    if planned.whole:
+        return []
+    problem = "there is no helm on PATH: only the values were looked at, not what the chart makes of them"
+    fix = "install Helm 3, and pass --chart"
+    return [Finding("no-helm", "values", problem, fix, severity=Severity.note)]
+
+
+def conclude(facts: Facts, first: Iterable[Finding] = ()) -> list[Finding]:
     """Problems before notes, each once."""
-    found = [finding for rule in CAUSES for finding in rule(facts)]
+    found = [*first, *(finding for rule in CAUSES for finding in rule(facts))]
     explained = {each.component for each in found if each.component and each.severity is Severity.problem}
     for rule in CONSEQUENCES:
         new = [finding for finding in rule(facts) if finding.component not in explained]

@@ -3,7 +3,9 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from decimal import Decimal
 from enum import StrEnum
+from typing import Any
 
 from tandem.platform.objects import Object, at, component_of
 
@@ -18,18 +20,53 @@ class Presence(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Installed:
-    """Helm's record of the release: `status` in Helm's words, `needs` the kinds it is made of, by apiVersion."""
+    """Helm's record of the release: `status` in Helm's words, `needs` the kinds it is made of, by apiVersion; `values` all of them."""
 
     status: str
     revision: int
     description: str
     chart: str
     needs: Mapping[str, frozenset[str]]
+    values: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Around:
+    """The cluster itself. `ahead_s`: by how much its clock is ahead of the one here; `dns`: pods of the cluster's DNS that are ready,
+    None where they were not found; `used`: what pods of others ask for, by node; `grows`: nodes are made when they are wanted.
+    """
+
+    version: str = ""
+    ahead_s: float = 0.0
+    dns: int | None = None
+    used: Mapping[str, Mapping[str, Decimal]] = field(default_factory=dict)
+    grows: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """A collection that serves in Qdrant: the size of its vectors, 0 with the `fault` where that could not be read."""
+
+    collection: str
+    dimensions: int
+    fault: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Tried:
+    """What a pod of one workload tried. `kind`: path, name, hub, embedder, vectors, image, or pod for the pod itself; `outcome`: ok, or a word for the fault."""
+
+    component: str
+    kind: str
+    target: str
+    outcome: str
+    said: str = ""
+    role: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Peer:
-    """A server that the release calls by a Service's name. `wants` is how many replicas it is meant to have, if known."""
+    """A server that the release calls by a Service's name; `pod` is one that is ready."""
 
     role: str
     url: str
@@ -37,6 +74,7 @@ class Peer:
     namespace: str
     presence: Presence
     ready: int
+    pod: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +90,8 @@ class Facts:
     """`objects` by kind, as the API server wrote them; `unread` names what could not be read, and why.
 
     `apis` are the served groups with version; `logs` the last lines by pod and container; `secrets` those that pods
-    refer to; `controllers` the replicas that are available of each operator, None where it has no Deployment.
+    refer to; `controllers` the replicas that are available of each operator, None where it has no Deployment. `planned`:
+    the workloads are not there yet, they are what a values file would make.
     """
 
     release: str
@@ -67,6 +106,10 @@ class Facts:
     controllers: Mapping[str, int | None] = field(default_factory=dict)
     peers: tuple[Peer, ...] = ()
     seen: Mapping[str, Seen] = field(default_factory=dict)
+    around: Around = Around()
+    stored: tuple[Stored, ...] = ()
+    tried: tuple[Tried, ...] = ()
+    planned: bool = False
 
     def of(self, kind: str) -> tuple[Object, ...]:
         """The objects of that kind."""

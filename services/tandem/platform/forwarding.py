@@ -12,6 +12,7 @@ from kubernetes.client import Configuration
 from kubernetes.stream.ws_client import create_websocket, get_websocket_url
 from websocket import ABNF, WebSocket, WebSocketBadStatusException, WebSocketException
 
+PROTOCOL = "v4.channel.k8s.io"
 _DATA, _ERROR = 0, 1
 _MOST_BYTES = 4_000_000
 
@@ -38,7 +39,7 @@ def get(
 ) -> Said:
     """GET `path` at the pod. Every read is bounded by `timeout_s`. Raises `ForwardingFailed`."""
     url = f"{settings.host}/api/v1/namespaces/{namespace}/pods/{pod}/portforward"
-    asked = {"authorization": headers.get("authorization", ""), "sec-websocket-protocol": "v4.channel.k8s.io"}
+    asked = {"authorization": headers.get("authorization", ""), "sec-websocket-protocol": PROTOCOL}
     try:
         wire: WebSocket = create_websocket(settings, get_websocket_url(url, [("ports", port)]), asked)
     except WebSocketBadStatusException as error:

@@ -1,13 +1,15 @@
 """Everything that the rules want to know of a cluster, read in one go; what may not be read is noted, not fatal."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 
-from tandem.platform import addresses, helm, operators
+from tandem.platform import addresses, helm, operators, vectors
 from tandem.platform.cluster import Cluster, Refused
 from tandem.platform.facts import Facts, Installed, Peer, Presence, Seen
 from tandem.platform.objects import INSTANCE, Object, at, component_of, container_states, name_of
+from tandem.platform.planned import Planned
 from tandem.platform.references import secrets_wanted
+from tandem.platform.surroundings import around, ready
 
 _LINES = 40
 _OWN_PORT = 8000
@@ -41,7 +43,13 @@ _KINDS = (
     _Kind("ScaledObject", "keda.sh/v1alpha1", "scaledobjects"),
     _Kind("Node", "v1", "nodes", labelled=False, namespaced=False),
     _Kind("StorageClass", "storage.k8s.io/v1", "storageclasses", labelled=False, namespaced=False),
+    _Kind("PersistentVolume", "v1", "persistentvolumes", labelled=False, namespaced=False),
+    _Kind("ResourceQuota", "v1", "resourcequotas", labelled=False),
+    _Kind("LimitRange", "v1", "limitranges", labelled=False),
 )
+# What the cluster brings, whatever is planned for it.
+_GIVEN = frozenset({"PersistentVolumeClaim", "Node", "StorageClass", "PersistentVolume", "ResourceQuota", "LimitRange"})
+_PLANNED = frozenset({"Deployment", "StatefulSet", "ConfigMap", "Pod"})
 
 
 @dataclass(slots=True)
@@ -52,19 +60,21 @@ class _Notes:
     unread: dict[str, str] = field(default_factory=dict)
 
 
-def gather(cluster: Cluster, release: str) -> Facts:
-    """Raises `UpstreamUnavailable` or `Unauthenticated` when there is no reading this cluster at all."""
-    now = cluster.now()
+def gather(cluster: Cluster, release: str, here_s: Callable[[], float]) -> Facts:
+    """`here_s` is this machine's clock. Raises `UpstreamUnavailable` or `Unauthenticated` when there is no reading this cluster at all."""
+    server = cluster.server()
+    surroundings = around(cluster, server, here_s(), None)
     apis = served(cluster)
     notes = _Notes()
     for kind in _KINDS:
         if "." not in kind.api or kind.api in apis:
             _list(cluster, kind, release, notes)
-    first = Facts(release, cluster.namespace, now, apis, notes.objects)
+    first = Facts(release, cluster.namespace, server.now, apis, notes.objects)
+    peers = _peers(cluster, first)
     return Facts(
         release,
         cluster.namespace,
-        now,
+        server.now,
         apis,
         objects=notes.objects,
         installed=_installed(cluster, release, notes),
@@ -72,9 +82,55 @@ def gather(cluster: Cluster, release: str) -> Facts:
         secrets=_secrets(cluster, first),
         logs=_logs(cluster, first),
         controllers=operators.available(cluster),
-        peers=_peers(cluster, first),
+        peers=peers,
         seen=_seen(cluster, first, notes),
+        around=surroundings,
+        stored=vectors.stored(cluster, first, peers),
     )
+
+
+def foresee(
+    cluster: Cluster, release: str, here_s: Callable[[], float], plan: Callable[[str], Planned]
+) -> tuple[Facts, Planned]:
+    """The same of a release that `plan` would make on a server of that version: its workloads as if they were there."""
+    server = cluster.server()
+    surroundings = around(cluster, server, here_s(), release)
+    planned = plan(server.version)
+    apis = served(cluster)
+    notes = _Notes()
+    for kind in _KINDS:
+        if kind.kind in _GIVEN:
+            _list(cluster, kind, release, notes)
+    _namespace(cluster, notes)
+    theirs = notes.objects.get("PersistentVolumeClaim", ())
+    there = {name_of(claim) for claim in theirs}
+    claims = (each for each in planned.objects.get("PersistentVolumeClaim", ()) if name_of(each) not in there)
+    objects = notes.objects | {kind: planned.objects.get(kind, ()) for kind in _PLANNED}
+    objects["PersistentVolumeClaim"] = (*theirs, *claims)
+    before = _installed(cluster, release, notes)
+    installed = Installed("planned", before.revision if before else 0, "", "", planned.needs, planned.values)
+    first = Facts(release, cluster.namespace, server.now, apis, objects, installed, planned=True, around=surroundings)
+    own = {name_of(each) for kind in ("Service", "Deployment") for each in planned.objects.get(kind, ())}
+    peers = _peers(cluster, first, frozenset(own))
+    return (
+        replace(
+            first,
+            unread=notes.unread,
+            secrets=_secrets(cluster, first),
+            controllers=operators.available(cluster),
+            peers=peers,
+            stored=vectors.stored(cluster, first, peers),
+        ),
+        planned,
+    )
+
+
+def _namespace(cluster: Cluster, notes: _Notes) -> None:
+    try:
+        notes.objects["Namespace"] = (cluster.read(f"/api/v1/namespaces/{cluster.namespace}"),)
+    except Refused as refused:
+        if refused.status == 404:
+            notes.objects["Namespace"] = ()
 
 
 def served(cluster: Cluster) -> frozenset[str]:
@@ -142,30 +198,27 @@ def _log(cluster: Cluster, namespace: str, pod: str, state: Object) -> str:
     return ""
 
 
-def _peers(cluster: Cluster, facts: Facts) -> tuple[Peer, ...]:
-    return tuple(_peer(cluster, role, url, facts.namespace) for role, url in addresses.peers(facts))
+def _peers(cluster: Cluster, facts: Facts, own: frozenset[str] = frozenset()) -> tuple[Peer, ...]:
+    """`own` Services are still to come."""
+    found = [(role, url, addresses.service(url, facts.namespace)) for role, url in addresses.peers(facts)]
+    return tuple(
+        _peer(cluster, role, url, *where)
+        for role, url, where in found
+        if where[1] != facts.namespace or where[0] not in own
+    )
 
 
-def _peer(cluster: Cluster, role: str, url: str, home: str) -> Peer:
-    service, namespace = addresses.service(url, home)
+def _peer(cluster: Cluster, role: str, url: str, service: str, namespace: str) -> Peer:
     if not service:
         return Peer(role, url, "", "", Presence.unknown, 0)
     try:
         cluster.read(f"/api/v1/namespaces/{namespace}/services/{service}")
-        slices = cluster.items(
-            f"/apis/discovery.k8s.io/v1/namespaces/{namespace}/endpointslices",
-            labelSelector=f"kubernetes.io/service-name={service}",
-        )
+        endpoints = ready(cluster, namespace, service)
     except Refused as refused:
         presence = Presence.missing if refused.status == 404 else Presence.unknown
         return Peer(role, url, service, namespace, presence, 0)
-    ready = [
-        endpoint
-        for each in slices
-        for endpoint in each.get("endpoints") or ()
-        if at(endpoint, "conditions", "ready", default=True)
-    ]
-    return Peer(role, url, service, namespace, Presence.present, len(ready))
+    pods = [str(at(each, "targetRef", "name")) for each in endpoints if at(each, "targetRef", "kind") == "Pod"]
+    return Peer(role, url, service, namespace, Presence.present, len(endpoints), pods[0] if pods else "")
 
 
 def _seen(cluster: Cluster, facts: Facts, notes: _Notes) -> Mapping[str, Seen]:

@@ -5,6 +5,7 @@ import gzip
 import json
 import zlib
 from collections import defaultdict
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import yaml
@@ -21,8 +22,8 @@ def latest(secrets: tuple[Object, ...]) -> Object | None:
 def installed(secret: Object) -> Installed | None:
     """What the record says; None when it is written in a way that is not known here.
 
-    Helm stores JSON, gzipped, in base64, in the Secret's base64. Only status, chart and the kinds of the manifest are
-    taken from it.
+    Helm stores JSON, gzipped, in base64, in the Secret's base64. Only status, chart, values and the kinds of the
+    manifest are taken from it.
     """
     try:
         packed = base64.b64decode(base64.b64decode(at(secret, "data", "release", default="")))
@@ -30,21 +31,41 @@ def installed(secret: Object) -> Installed | None:
     except (ValueError, OSError, EOFError, zlib.error):
         return None
     chart = at(record, "chart", "metadata", default={})
+    manifest = str(record.get("manifest", ""))
     return Installed(
         status=str(at(record, "info", "status", default="unknown")),
         revision=int(record.get("version") or 0),
         description=" ".join(str(at(record, "info", "description", default="")).split()),
         chart=f"{chart.get('name', '')}-{chart.get('version', '')}",
-        needs=_needs(str(record.get("manifest", ""))),
+        needs=needs(documents(manifest)),
+        values=merged(at(record, "chart", "values", default={}), record.get("config") or {}),
     )
 
 
-def _needs(manifest: str) -> dict[str, frozenset[str]]:
-    kinds: dict[str, set[str]] = defaultdict(set)
+def documents(manifest: str) -> list[Object]:
+    """The objects of a manifest; none where it is no YAML."""
     try:
-        for document in yaml.safe_load_all(manifest):
-            if isinstance(document, dict) and document.get("apiVersion"):
-                kinds[str(document["apiVersion"])].add(str(document.get("kind", "")))
+        return [each for each in yaml.safe_load_all(manifest) if isinstance(each, dict) and each.get("apiVersion")]
     except yaml.YAMLError:
-        return {}
+        return []
+
+
+def needs(objects: Iterable[Object]) -> dict[str, frozenset[str]]:
+    """The kinds that objects are of, by apiVersion."""
+    kinds: dict[str, set[str]] = defaultdict(set)
+    for each in objects:
+        kinds[str(each["apiVersion"])].add(str(each.get("kind", "")))
     return {api: frozenset(names) for api, names in kinds.items()}
+
+
+def merged(first: Mapping[str, Any], second: Mapping[str, Any]) -> dict[str, Any]:
+    """Values with others laid over them, as Helm does it: null takes a key away."""
+    whole = dict(first)
+    for key, value in second.items():
+        if isinstance(value, Mapping) and isinstance(whole.get(key), Mapping):
+            whole[key] = merged(whole[key], value)
+        elif value is None:
+            whole.pop(key, None)
+        else:
+            whole[key] = value
+    return whole

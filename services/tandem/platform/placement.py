@@ -71,19 +71,25 @@ def _tolerates(toleration: Object, taint: Taint) -> bool:
 
 def requested(pod: Object) -> Mapping[str, Decimal]:
     """What the pod's containers ask for together; an init container's share counts where it is the larger one."""
+    return asked(pod, "limits", "requests")
+
+
+def asked(pod: Object, *which: str) -> Mapping[str, Decimal]:
+    """The same of these parts of `resources`, later ones over earlier ones."""
     total: dict[str, Decimal] = {}
-    for resource, amount in _requests(pod, "containers"):
+    for resource, amount in _amounts(pod, "containers", which):
         total[resource] = total.get(resource, Decimal(0)) + amount
-    for resource, amount in _requests(pod, "initContainers"):
+    for resource, amount in _amounts(pod, "initContainers", which):
         total[resource] = max(total.get(resource, Decimal(0)), amount)
     return total
 
 
-def _requests(pod: Object, which: str) -> Iterator[tuple[str, Decimal]]:
-    for container in at(pod, "spec", which, default=()):
-        resources = at(container, "resources", default={})
-        asked = dict(resources.get("limits") or {}) | dict(resources.get("requests") or {})
-        for resource, amount in asked.items():
+def _amounts(pod: Object, containers: str, which: tuple[str, ...]) -> Iterator[tuple[str, Decimal]]:
+    for container in at(pod, "spec", containers, default=()):
+        together: dict[str, str] = {}
+        for part in which:
+            together |= at(container, "resources", part, default={})
+        for resource, amount in together.items():
             yield resource, Decimal(parse_quantity(amount))
 
 

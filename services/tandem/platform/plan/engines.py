@@ -104,7 +104,7 @@ def _fit(book: Book, traffic: Traffic, gpu: Gpu, model: Model, engine: Engine, q
     return Fit(
         quantisation,
         traffic.gpus_per_replica,
-        _weights_gb(book, model, quantisation),
+        weights_gb(book, model, quantisation),
         _overhead_gb(model),
         gpu.usable_gb,
         model.kv_bytes_per_token,
@@ -126,7 +126,7 @@ def _by_hardware(
     context = traffic.prompt_tokens.mean + traffic.answer_tokens.mean / 2
     return ServiceTimes(
         read_tokens_per_s=computing * book.quantisation(quantisation).reads / per_token,
-        step_s=engine.step_s + _weights_gb(book, model, quantisation) * 1e9 / bandwidth,
+        step_s=engine.step_s + weights_gb(book, model, quantisation) * 1e9 / bandwidth,
         step_per_answer_s=context * model.kv_bytes_per_token / bandwidth + per_token / computing,
         first_s=engine.first_s,
         slots=slots,
@@ -173,7 +173,8 @@ def _within_context(traffic: Traffic, model: Model) -> None:
         )
 
 
-def _weights_gb(book: Book, model: Model, quantisation: str) -> float:
+def weights_gb(book: Book, model: Model, quantisation: str) -> float:
+    """As they lie in memory."""
     return (model.parameters - model.wide) * book.quantisation(quantisation).bytes + model.wide * 2.0
 
 
@@ -183,7 +184,7 @@ def _overhead_gb(model: Model) -> float:
 
 
 def _left_gb(book: Book, gpu: Gpu, model: Model, quantisation: str, gpus: int) -> float:
-    return gpus * (gpu.usable_gb - _overhead_gb(model)) - _weights_gb(book, model, quantisation)
+    return gpus * (gpu.usable_gb - _overhead_gb(model)) - weights_gb(book, model, quantisation)
 
 
 def _slots(book: Book, traffic: Traffic, gpu: Gpu, model: Model, quantisation: str) -> int:

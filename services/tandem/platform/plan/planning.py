@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from tandem.domain.errors import ConfigurationError, InvalidRequest
 from tandem.platform.plan.breakeven import BreakEven, Curve, crossings, curves
 from tandem.platform.plan.engines import Fit, fitted
+from tandem.platform.plan.objectives import RESIDENCY
 from tandem.platform.plan.prices import Book
-from tandem.platform.plan.shapes import HYBRID, RESIDENCY, SHAPES, Ground, Shape, shapes
+from tandem.platform.plan.shapes import HYBRID, SHAPES, Ground, Shape, shapes
 from tandem.platform.plan.traffic import Traffic
 from tandem.platform.plan.windows import REQUESTS, Lab
 

@@ -9,6 +9,7 @@ from tandem.generation.pools import PoolPolicy
 from tandem.platform.plan.costs import MONTH_S, Cost, cost_of, fleet_cost
 from tandem.platform.plan.engines import Fit
 from tandem.platform.plan.figures import Figures, merged
+from tandem.platform.plan.objectives import RESIDENCY, why_missed
 from tandem.platform.plan.prices import Book
 from tandem.platform.plan.scaling import (
     Rule,
@@ -26,7 +27,6 @@ from tandem.platform.plan.windows import Deployment, Lab, Stretch, stretches
 MONOLITH, MICROSERVICES, ONPREM, CLOUD, HYBRID = "monolith", "microservices", "on-prem", "cloud", "hybrid"
 SHAPES = (MONOLITH, MICROSERVICES, ONPREM, CLOUD, HYBRID)
 LEAST_GATEWAYS = 2
-RESIDENCY = "residency"
 _API_AT_ONCE = 128
 _TRIES = 4
 _RATIO = 4
@@ -126,7 +126,7 @@ def _rented(ground: Ground, *, together: bool) -> Shape:
             found.append(_woken(traffic, sleeps.delayed, fit.times.start_s, ready))
             paid = np.where(ready <= 1, paid * sleeps.paid, paid)
         figures = merged(found)
-        unfit = _unfit(ground, figures, region)
+        unfit = why_missed(traffic, figures, region)
         if unfit is None or unfit.startswith(RESIDENCY) or share < 0.6 or not able.rate:
             break
         share *= _SOONER
@@ -165,7 +165,7 @@ def _cloud(ground: Ground) -> Shape:
         api=(ground.token_cost() or 0.0) * _answered(figures),
     )
     told = "gateways on rented CPUs, answers from a provider by the token"
-    unfit = _unfit(ground, figures, traffic.regions.api)
+    unfit = why_missed(traffic, figures, traffic.regions.api)
     return Shape(CLOUD, told, figures, cost, none, gateways, unfit=unfit, api_share=1.0)
 
 
@@ -211,7 +211,7 @@ def _grown(
     while True:
         minutes = np.ones(MINUTES)
         figures = merged(_played(ground, minutes * count, minutes * gateways, deployed), overflow)
-        unfit = _unfit(ground, figures, *regions)
+        unfit = why_missed(traffic, figures, *regions)
         tries -= 1
         if unfit is None or unfit.startswith(RESIDENCY) or not tries:
             return _Grown(count, gateways, figures, unfit)
@@ -291,20 +291,3 @@ def _api_place(ground: Ground) -> Place:
 def _answered(figures: Figures) -> float:
     """Of all requests, who got an answer."""
     return (1 - figures.forbidden_share) * (1 - figures.refused_share)
-
-
-def _unfit(ground: Ground, figures: Figures, *regions: str) -> str | None:
-    """Residency first: what may not be done is no matter of size."""
-    traffic, slo = ground.traffic, ground.traffic.slo
-    stranded = 1 - sum(
-        share for tenant, share in traffic.shares() if tenant.regions is None or not tenant.regions.isdisjoint(regions)
-    )
-    if stranded > 1e-9:
-        return f"{RESIDENCY}: {stranded:.0%} of the requests may not be answered in {' or '.join(sorted(set(regions)))}"
-    if figures.refused_share > slo.refused_share:
-        return f"{figures.refused_share:.1%} of the requests get no answer, {slo.refused_share:.1%} may"
-    if figures.first_p99_s > slo.first_token_p99_s:
-        return f"p99 of first tokens is {figures.first_p99_s:.2f} s, {slo.first_token_p99_s:g} s are allowed"
-    if slo.answer_p99_s is not None and figures.whole_p99_s > slo.answer_p99_s:
-        return f"p99 of whole answers is {figures.whole_p99_s:.1f} s, {slo.answer_p99_s:g} s are allowed"
-    return None

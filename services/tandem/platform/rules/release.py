@@ -3,12 +3,22 @@
 from collections.abc import Iterator
 
 from tandem.platform.facts import Facts
-from tandem.platform.findings import Finding
+from tandem.platform.findings import Finding, Severity
 
 
 def release(facts: Facts) -> Iterator[Finding]:
     """A release that is missing, that failed, or that Helm left half-way."""
     name, space = facts.release, facts.namespace
+    if facts.planned:
+        if facts.known("Namespace") and not facts.of("Namespace"):
+            yield Finding(
+                "namespace-missing",
+                f"namespace/{space}",
+                f"there is no namespace {space!r} yet",
+                f"kubectl create namespace {space}, and the Secrets in it; or name another with --namespace",
+                severity=Severity.note,
+            )
+        return
     if not facts.present():
         yield Finding(
             "release-missing",

@@ -51,9 +51,13 @@ def _coming(facts: Facts, pod: Object) -> Finding | None:
 
 def _why(facts: Facts, pod: Object, message: str) -> Finding:
     nodes = facts.of("Node")
-    found = _labels(pod, nodes) or _taints(pod, nodes) or _sizes(pod, nodes) if nodes else None
-    problem, fix = found or _by_the_scheduler(pod, message)
+    problem, fix = (obstacle(pod, nodes) if nodes else None) or _by_the_scheduler(pod, message)
     return Finding("unschedulable", f"pod/{name_of(pod)}", problem, fix, component_of(pod))
+
+
+def obstacle(pod: Object, nodes: Sequence[Object]) -> tuple[str, str] | None:
+    """What keeps it from every node, were they empty, and the fix."""
+    return _labels(pod, nodes) or _taints(pod, nodes) or _sizes(pod, nodes)
 
 
 def _labels(pod: Object, nodes: Sequence[Object]) -> tuple[str, str] | None:
@@ -65,7 +69,7 @@ def _labels(pod: Object, nodes: Sequence[Object]) -> tuple[str, str] | None:
         others = f" (nodes have {key}: {', '.join(there)})" if there else f" (no node has {key} at all)"
         fix = f"add a node pool with that label (manifests/cluster), kubectl label node NODE {label}, or change {_values(pod)}.nodeSelector"
         return f"no node has the label {label}{others}", fix
-    if not _matching(pod, nodes):
+    if not matching(pod, nodes):
         every = ", ".join(f"{key}={'|'.join(sorted(values))}" for key, values in wanted_labels(pod))
         return (
             f"no single node has all of these labels: {every}",
@@ -75,22 +79,22 @@ def _labels(pod: Object, nodes: Sequence[Object]) -> tuple[str, str] | None:
 
 
 def _taints(pod: Object, nodes: Sequence[Object]) -> tuple[str, str] | None:
-    matching = _matching(pod, nodes)
-    if any(not blocking_taints(pod, node) for node in matching):
+    able = matching(pod, nodes)
+    if any(not blocking_taints(pod, node) for node in able):
         return None
-    taint = blocking_taints(pod, matching[0])[0]
-    who = f"the {'only node' if len(matching) == 1 else f'{len(matching)} nodes'} with the right labels"
+    taint = blocking_taints(pod, able[0])[0]
+    who = f"the {'only node' if len(able) == 1 else f'{len(able)} nodes'} with the right labels"
     if taint.key == _CORDONED:
-        return f"{who}: closed for new pods (cordoned)", f"kubectl uncordon {name_of(matching[0])}"
+        return f"{who}: closed for new pods (cordoned)", f"kubectl uncordon {name_of(able[0])}"
     if taint.key in _ILL:
-        return f"{who}: not ready", f"see why: kubectl describe node {name_of(matching[0])}"
+        return f"{who}: not ready", f"see why: kubectl describe node {name_of(able[0])}"
     toleration = f"{{key: {taint.key}, operator: Exists, effect: {taint.effect}}}"
     return f"{who}: tainted {taint}, which the pod does not tolerate", f"add {toleration} to {_values(pod)}.tolerations"
 
 
 def _sizes(pod: Object, nodes: Sequence[Object]) -> tuple[str, str] | None:
     """More than even an empty node has."""
-    open_to_it = [node for node in _matching(pod, nodes) if not blocking_taints(pod, node)]
+    open_to_it = [node for node in matching(pod, nodes) if not blocking_taints(pod, node)]
     for resource, amount in requested(pod).items():
         largest = max(allocatable(node, resource) for node in open_to_it)
         if largest >= amount:
@@ -122,7 +126,8 @@ def _by_the_scheduler(pod: Object, message: str) -> tuple[str, str]:
     return short or "the scheduler has not found a node", f"kubectl describe pod {name_of(pod)} tells the rest"
 
 
-def _matching(pod: Object, nodes: Sequence[Object]) -> list[Object]:
+def matching(pod: Object, nodes: Sequence[Object]) -> list[Object]:
+    """The nodes that have all labels that it wants."""
     return [node for node in nodes if all(has_label(node, key, values) for key, values in wanted_labels(pod))]
 
 

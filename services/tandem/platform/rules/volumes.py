@@ -19,7 +19,9 @@ def volumes(facts: Facts) -> Iterator[Finding]:
             yield Finding("claim-missing", f"pvc/{name}", f"there is no claim {name!r}", fix, component)
     for name, claim in claims.items():
         ours = name in wanted or labels_of(claim).get(INSTANCE) == facts.release
-        if ours and at(claim, "status", "phase") in {"Pending", "Lost"}:
+        if facts.planned and not at(claim, "status", "phase"):
+            yield from _unbound(facts, claim, component_of(claim))
+        elif ours and at(claim, "status", "phase") in {"Pending", "Lost"}:
             yield from _unbound(facts, claim, wanted.get(name) or component_of(claim))
 
 
@@ -39,12 +41,15 @@ def _unbound(facts: Facts, claim: Object, component: str) -> Iterator[Finding]:
         )
         return
     classes = {name_of(each): each for each in facts.of("StorageClass")}
-    if wanted and facts.known("StorageClass") and wanted not in classes:
-        problem = f"pending: there is no StorageClass {wanted!r}"
+    waits = "pending: " if at(claim, "status", "phase") else ""
+    # Volumes that were made by hand need no class, only its name.
+    by_hand = {at(volume, "spec", "storageClassName") for volume in facts.of("PersistentVolume")}
+    if wanted and facts.known("StorageClass") and wanted not in {*classes, *by_hand}:
+        problem = f"{waits}there is no StorageClass {wanted!r}"
         fix = f"set the workload's storageClass to one of: {', '.join(sorted(classes)) or '(the cluster has none)'}"
         yield Finding("claim-pending", subject, problem, fix, component)
     elif wanted is None and facts.known("StorageClass") and not any(map(_is_default, classes.values())):
-        problem = "pending: it names no StorageClass, and the cluster has no default one"
+        problem = f"{waits}it names no StorageClass, and the cluster has no default one"
         fix = f"set the workload's storageClass to one of: {', '.join(sorted(classes)) or '(the cluster has none)'}"
         yield Finding("claim-pending", subject, problem, fix, component)
     else:
