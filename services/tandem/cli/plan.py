@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from tandem.cli.console import Output, OutputOption, err, out, print_json, print_table
+from tandem.cli.console import Output, OutputOption, err
+from tandem.cli.plan_shown import show_entry, show_plan
 
 if TYPE_CHECKING:
     from tandem.platform.plan.planning import Plan
@@ -208,7 +209,7 @@ def plan(
     if trace is not None:
         measured = _measured(trace, book, traffic)
         if fit:
-            _print_entry(measured, output)
+            show_entry(measured, output)
             return
         book = book.model_copy(update={"measured": (measured, *book.measured)})
     with err.status("simulating") as status:
@@ -221,12 +222,7 @@ def plan(
             tell=lambda name: status.update(f"simulating: {name}"),
         )
     _write(found, values, report)
-    if output is Output.json:
-        from tandem.platform.plan.body import body
-
-        print_json(body(found))
-    else:
-        _print(found)
+    show_plan(found, output)
 
 
 def _given(**said: Any) -> dict[str, Any]:
@@ -247,16 +243,6 @@ def _measured(trace: Path, book: "Book", traffic: "Traffic") -> "Measured":
     return fit_trace(lines, book=book, traffic=traffic, quantisation=chosen, source=str(trace))
 
 
-def _print_entry(measured: "Measured", output: Output) -> None:
-    entry = measured.model_dump(mode="json", exclude_none=True)
-    if output is Output.json:
-        print_json(entry)
-        return
-    import yaml
-
-    out.print(yaml.safe_dump({"measured": [entry]}, sort_keys=False).rstrip(), markup=False)
-
-
 def _write(found: "Plan", values: Path | None, report: Path | None) -> None:
     if values is not None:
         from tandem.domain.errors import ConfigurationError
@@ -272,32 +258,3 @@ def _write(found: "Plan", values: Path | None, report: Path | None) -> None:
         from tandem.platform.plan.report import write_report
 
         write_report(report, found)
-
-
-def _print(found: "Plan") -> None:
-    from tandem.platform.plan.body import per_thousand
-
-    print_table(
-        ("shape", "month", "per 1,000", "GPUs", "idle", "first s", "answer s", "spilled", "objectives"),
-        [
-            (
-                shape.name,
-                f"{shape.cost.total:,.0f}",
-                f"{per_thousand(found, shape):.2f}",
-                shape.most_replicas * found.fit.gpus,
-                f"{1 - shape.figures.used:.0%}" if shape.most_replicas else "-",
-                f"{shape.figures.first_p99_s:.2f}",
-                f"{shape.figures.whole_p99_s:.1f}",
-                f"{shape.figures.overflow_share:.0%}",
-                "held" if shape.unfit is None else "missed",
-            )
-            for shape in found.shapes
-        ],
-    )
-    err.print(f"Costs are in {found.book.currency}, seconds are 99th percentiles.", style="dim")
-    for shape in found.shapes:
-        if shape.unfit is not None:
-            out.print(f"{shape.name}: {shape.unfit}", markup=False)
-    for point in found.break_even:
-        out.print(f"{point.below} below, {point.above} above {point.requests_per_second:.3g} requests/s", markup=False)
-    out.print(f"\nRecommended: {found.reason}", markup=False)
