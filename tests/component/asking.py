@@ -12,6 +12,7 @@ import aiohttp
 from aiohttp import web
 
 from component.deployments import Process, start, stop
+from fakes.live_aiohttp import live_aiohttp
 from fakes.steady_llm import steady_chat, steady_models
 
 
@@ -55,13 +56,8 @@ async def chat_server(chat: Callable[[web.Request], Awaitable[web.StreamResponse
     app = web.Application()
     app.router.add_post("/v1/chat/completions", chat)
     app.router.add_get("/v1/models", steady_models)
-    runner = web.AppRunner(app, shutdown_timeout=0.1)
-    await runner.setup()
-    try:
-        await web.TCPSite(runner, "127.0.0.1", 0).start()
-        yield f"http://127.0.0.1:{runner.addresses[0][1]}"
-    finally:
-        await runner.cleanup()
+    async with live_aiohttp(app) as url:
+        yield url
 
 
 @dataclass(frozen=True, slots=True)

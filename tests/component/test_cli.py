@@ -138,6 +138,14 @@ def test_what_cannot_work_is_said_in_a_line(
     assert told in complaint(done)[0]
 
 
+def test_a_part_that_cannot_be_opened_is_said_last(tmp_path: Path) -> None:
+    done = tandem("serve", "--port", "0", "--data-dir", str(tmp_path), TANDEM_BATCHES__RUN="job")
+    assert done.returncode == 1
+    error, hint = complaint(done)[-2:]
+    assert error.startswith("error: The Job for batches cannot be read")
+    assert "set batches.run to here" in hint
+
+
 def test_wrong_usage_has_a_code_of_its_own() -> None:
     assert tandem("serve", "--target", "everything").returncode == 2
     assert tandem("bogus").returncode == 2

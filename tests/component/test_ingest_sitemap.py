@@ -1,7 +1,6 @@
 """A site by its sitemap: which pages are taken, how politely, and what is fetched again."""
 
 import gzip
-import socket
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
@@ -9,6 +8,7 @@ from urllib.parse import urlsplit
 import pytest
 from aiohttp import web
 
+from fakes.live_aiohttp import live_aiohttp
 from tandem.adapters.sources.fetching import fetcher, is_private
 from tandem.adapters.sources.manners import Polite
 from tandem.adapters.sources.sitemap import SitemapSource
@@ -59,13 +59,8 @@ async def site() -> AsyncIterator[Site]:
     site = Site()
     app = web.Application()
     app.router.add_route("*", "/{path:.*}", site.answer)
-    runner = web.AppRunner(app, shutdown_timeout=0.1)
-    await runner.setup()
-    listener = socket.create_server(("127.0.0.1", 0))
-    await web.SockSite(runner, listener).start()
-    site.url = f"http://127.0.0.1:{listener.getsockname()[1]}"
-    yield site
-    await runner.cleanup()
+    async with live_aiohttp(app) as site.url:
+        yield site
 
 
 @pytest.fixture

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 import pytest
 from aiohttp import web
 
+from fakes.live_aiohttp import live_aiohttp
 from tandem.adapters.sources.place import source_of
 from tandem.domain.document import RawDocument
 from tandem.domain.errors import DocumentRejected
@@ -59,12 +60,8 @@ async def site() -> AsyncIterator[str]:
             web.get("/cut", _cut),
         ]
     )
-    runner = web.AppRunner(app, shutdown_timeout=0.1)
-    await runner.setup()
-    listener = socket.create_server(("127.0.0.1", 0))
-    await web.SockSite(runner, listener).start()
-    yield f"http://127.0.0.1:{listener.getsockname()[1]}"
-    await runner.cleanup()
+    async with live_aiohttp(app) as url:
+        yield url
 
 
 async def _read(url: str, timeout_s: float = 30.0) -> RawDocument:

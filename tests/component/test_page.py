@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, FilePayload, Page, expect
 
-from component.browser import PHONE, ask, chromium, tab
+from component.browser import PHONE, ask, tab
 from component.deployments import start, stop
 
 pytestmark = pytest.mark.timeout(180)
@@ -29,12 +29,6 @@ FEE = "What does a berth for a small boat cost?"
 
 
 @pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as opened:
-        yield opened
-
-
-@pytest.fixture(scope="module")
 def url(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """One server for the module, started once a browser is there; it begins without documents."""
     assert browser.is_connected()
@@ -43,12 +37,6 @@ def url(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
         yield server.url
     finally:
         stop(server)
-
-
-@pytest.fixture
-def page(browser: Browser, url: str) -> Iterator[Page]:
-    with tab(browser, url) as opened:
-        yield opened
 
 
 def upload(page: Page, *files: tuple[str, str]) -> None:

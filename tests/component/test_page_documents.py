@@ -10,37 +10,11 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, FilePayload, Page, expect
 
-from component.browser import chromium, tab
-from fakes.page_backend import PageBackend, Script, Seen, planned, running
+from component.browser import tab
+from fakes.page_backend import PageBackend, planned
 from tandem.http.ui.router import CONTENT_SECURITY_POLICY
 
 pytestmark = pytest.mark.timeout(120)
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as opened:
-        yield opened
-
-
-@pytest.fixture(scope="module")
-def served() -> Iterator[tuple[PageBackend, str]]:
-    backend = PageBackend()
-    with running(backend) as url:
-        yield backend, url
-
-
-@pytest.fixture
-def backend(served: tuple[PageBackend, str]) -> PageBackend:
-    served[0].script, served[0].seen = Script(), Seen()
-    served[0].documents.clear()
-    return served[0]
-
-
-@pytest.fixture
-def url(backend: PageBackend, served: tuple[PageBackend, str]) -> str:
-    assert backend is served[0]
-    return served[1]
 
 
 @pytest.fixture

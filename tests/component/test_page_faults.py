@@ -1,48 +1,19 @@
 """The page when things go wrong, and what it must never do, against a backend where every fault comes on demand."""
 
-from collections.abc import Iterator
-
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from component.browser import PHONE, ask, chromium, tab
-from fakes.page_backend import PageBackend, Script, Seen, planned, running
+from component.browser import PHONE, ask, tab
+from fakes.page_backend import PageBackend, Script, planned
 from fakes.page_wire import ANSWER, PASSAGE, QUOTE, SCRIPT
 
 pytestmark = pytest.mark.timeout(120)
 
 
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as opened:
-        yield opened
-
-
-@pytest.fixture(scope="module")
-def served() -> Iterator[tuple[PageBackend, str]]:
-    backend = PageBackend()
-    with running(backend) as url:
-        yield backend, url
-
-
 @pytest.fixture
-def backend(served: tuple[PageBackend, str]) -> PageBackend:
-    served[0].script, served[0].seen = Script(), Seen()
-    served[0].documents.clear()
-    served[0].put("guide/documents.md", PASSAGE * 5, title="Documents")
-    return served[0]
-
-
-@pytest.fixture
-def url(backend: PageBackend, served: tuple[PageBackend, str]) -> str:
-    assert backend is served[0]
-    return served[1]
-
-
-@pytest.fixture
-def page(browser: Browser, url: str) -> Iterator[Page]:
-    with tab(browser, url) as opened:
-        yield opened
+def backend(backend: PageBackend) -> PageBackend:
+    backend.put("guide/documents.md", PASSAGE * 5, title="Documents")
+    return backend
 
 
 def test_the_answer_is_shown_while_it_is_written(page: Page, backend: PageBackend) -> None:

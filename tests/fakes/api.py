@@ -17,6 +17,7 @@ from tandem.adapters.scripted.forgotten import ScriptedForgotten
 from tandem.adapters.scripted.ingestor import ScriptedIngestor
 from tandem.adapters.scripted.jobs import ScriptedJobs
 from tandem.adapters.scripted.receipts import ScriptedReceipts
+from tandem.adapters.scripted.releases import ScriptedReleases
 from tandem.admission.identity import Identity
 from tandem.admission.keys import Key
 from tandem.admission.quotas import Quotas
@@ -39,6 +40,7 @@ from tandem.http.routers.peer_feedback import peer_feedback_router
 from tandem.http.routers.peer_receipts import peer_receipts_router
 from tandem.http.routers.personal import personal_router
 from tandem.http.routers.receipts import receipts_router
+from tandem.http.routers.releases import releases_router
 from tandem.http.routers.retrieval import retrieval_router
 from tandem.http.routers.syncing import syncing_router
 from tandem.http.routers.versions import versions_router
@@ -58,7 +60,10 @@ from tandem.pipeline.privacy.standard import redaction
 from tandem.pipeline.privacy.users import Users
 from tandem.pipeline.privacy.withholding import Forgettable
 from tandem.pipeline.receipts import ReadReceipts
+from tandem.pipeline.releases.desk import ReleaseDesk
+from tandem.pipeline.releases.golden import GoldenAsking
 from tandem.ports.receipts import Receipts
+from tandem.prompting.templates import Templates
 
 
 class Api:
@@ -92,6 +97,7 @@ class Api:
         self.ingestor = ingestor or ScriptedIngestor()
         self.receipts = receipts or ScriptedReceipts()
         self.feedback, self.forgotten = ScriptedFeedback(), ScriptedForgotten()
+        self.releases = ScriptedReleases()
         meter, users = PrivacyMetrics(self.metrics), Users(b"a key for the tests")
         private = Privacy(lambda _: captures, redaction(("email", "key"), (), {}), users, meter)
         reading = ReadReceipts(self.receipts, InFlight(), private.user, self.feedback)
@@ -120,6 +126,16 @@ class Api:
                 collections_router(self.ingestor),
                 syncing_router(self.ingestor),
                 versions_router(self.ingestor),
+                releases_router(
+                    ReleaseDesk(
+                        self.releases,
+                        self.ingestor.versions,
+                        self.clock,
+                        Templates({}).known,
+                        (),
+                        GoldenAsking(lambda _: self.answers, "docs"),
+                    )
+                ),
                 receipts_router(reading, clock=self.clock),
                 peer_receipts_router(self.receipts),
                 feedback_router(

@@ -13,6 +13,8 @@ from aiohttp import web
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from jwt.algorithms import ECAlgorithm, OKPAlgorithm, RSAAlgorithm
 
+from fakes.live_aiohttp import live_aiohttp
+
 Private = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey
 
 
@@ -65,16 +67,9 @@ async def identity_provider() -> AsyncIterator[Provider]:
     provider = Provider()
     app = web.Application()
     app.router.add_get("/keys", provider.keys)
-    runner = web.AppRunner(app, shutdown_timeout=1)
-    await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", 0)
-    await site.start()
-    try:
-        host, port = runner.addresses[0][:2]
-        provider.url = f"http://{host}:{port}/keys"
+    async with live_aiohttp(app) as url:
+        provider.url = f"{url}/keys"
         yield provider
-    finally:
-        await runner.cleanup()
 
 
 @cache

@@ -18,6 +18,8 @@ from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
 from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
+from fakes.live_aiohttp import live_aiohttp
+
 Answer = Callable[[ExportTraceServiceRequest, web.Request], web.StreamResponse | None]
 
 
@@ -113,11 +115,5 @@ async def otlp_receiver() -> AsyncIterator[tuple[OtlpReceiver, str]]:
     app.router.add_post("/v1/traces", receiver.traces)
     app.router.add_post("/v1/logs", receiver.logs)
     app.router.add_post("/v1/metrics", receiver.metrics)
-    runner = web.AppRunner(app, shutdown_timeout=0.1)
-    await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", 0)
-    await site.start()
-    try:
-        yield receiver, f"http://127.0.0.1:{runner.addresses[0][1]}"
-    finally:
-        await runner.cleanup()
+    async with live_aiohttp(app) as url:
+        yield receiver, url

@@ -68,6 +68,12 @@ class PageBackend:
         self._keep_documents()
         self.jobs = PageJobs(self.app)
 
+    def clear(self) -> None:
+        """As it was made."""
+        self.script, self.seen = Script(), Seen()
+        self.documents.clear()
+        self.jobs.clear()
+
     def put(self, document_id: str, text: str = PASSAGE, *, title: str | None = None) -> str:
         """Take a document in; tells `added`, `updated` or `unchanged`."""
         known = self.documents.get(document_id)

@@ -5,13 +5,14 @@ import gzip
 import json
 import re
 import sys
+import time
 from email.utils import format_datetime
 from pathlib import Path
 from typing import Any
 
 from fakes.kubernetes_api import Recording, Reply
 from tandem.platform.cluster import Answer, Cluster, Refused, opened
-from tandem.platform.doctor import diagnose
+from tandem.platform.doctor import Look, diagnose
 
 # Large, and nothing to a diagnosis.
 _LEFT_OUT = frozenset(
@@ -85,8 +86,8 @@ def main(release: str, namespace: str, file: str) -> None:
         cluster.__class__ = RecordingCluster
         assert isinstance(cluster, RecordingCluster)
         cluster.release = release
-        now = cluster.now()
-        for finding in diagnose(cluster, release):
+        now = cluster.server().now
+        for finding in diagnose(cluster, release, Look(time.time)):
             print(finding)
         Recording(format_datetime(now, usegmt=True), cluster.keep()).write(Path(file))
 

@@ -4,7 +4,7 @@ from typing import Any
 
 from sqlalchemy import Column, Connection, MetaData, inspect, select
 
-from tandem.adapters.state.tables import METADATA
+from tandem.adapters.state.tables import DEMAND, KEPT
 
 Contents = dict[str, list[tuple[Any, ...]]]
 
@@ -12,7 +12,7 @@ Contents = dict[str, list[tuple[Any, ...]]]
 def fill(connection: Connection, count: int = 3) -> None:
     """Each table that is there gets so many rows; the first has all of its columns, later ones only what must be."""
     seen = inspect(connection)
-    for table in METADATA.sorted_tables:
+    for table in KEPT:
         if seen.has_table(table.name):
             there = {column["name"] for column in seen.get_columns(table.name)}
             columns = [column for column in table.columns if column.name in there]
@@ -36,13 +36,13 @@ def _value(column: Column[Any], number: int) -> Any:
 
 
 def contents(connection: Connection) -> Contents:
-    """Of all tables, by what the database says that there are."""
+    """Of all tables that a backup has, by what the database says that there are."""
     seen = MetaData()
     seen.reflect(connection)
     return {
         name: sorted((tuple(map(_plain, row)) for row in connection.execute(select(table))), key=repr)
         for name, table in seen.tables.items()
-        if name != "alembic_version"
+        if name not in ("alembic_version", DEMAND.name)
     }
 
 

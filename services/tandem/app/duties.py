@@ -14,6 +14,8 @@ from tandem.app.kept import Kept
 from tandem.app.otlp import endpoint
 from tandem.app.private import Private
 from tandem.app.settings import Settings
+from tandem.domain.feedback import Feedback
+from tandem.domain.record import AnswerRecord
 from tandem.http.routers.feedback import feedback_router
 from tandem.http.routers.personal import personal_router
 from tandem.pipeline.feedback.giving import GivingFeedback
@@ -37,13 +39,15 @@ class Duties:
 
 
 @asynccontextmanager
-async def duties(settings: Settings, private: Private, keeping: Kept) -> AsyncIterator[Duties]:
-    """While it is open, what is too old is deleted."""
+async def duties(
+    settings: Settings, private: Private, keeping: Kept, heard: Callable[[AnswerRecord, Feedback], None]
+) -> AsyncIterator[Duties]:
+    """While it is open, what is too old is deleted. `heard` is told of opinions."""
     clock, stores = SystemClock(), keeping.stores
     forgettable = Forgettable(stores.forgotten, private.kept_days, clock)
     places = placed(settings, stores)
     personal = PersonalData(places, private.users, forgettable, clock, private.meter)
-    giving = GivingFeedback(keeping.reading, stores.feedback, private.clean, clock, private.meter)
+    giving = GivingFeedback(keeping.reading, stores.feedback, private.clean, clock, private.meter, heard)
     retention = Retention(
         places,
         private.kept_days,

@@ -10,6 +10,7 @@ from tandem.app.clock import SystemClock
 from tandem.app.settings import Settings
 from tandem.app.state import State
 from tandem.domain.errors import ConfigurationError
+from tandem.pipeline.alone import ALONE
 from tandem.pipeline.batches.unkept import UNKEPT_BATCHES, UNKEPT_FILES
 from tandem.pipeline.feedback.unkept import ForgottenHere, UnkeptFeedback
 from tandem.pipeline.in_flight import Holding, InFlight
@@ -17,6 +18,7 @@ from tandem.pipeline.jobs.unkept import UNKEPT_JOBS, UNSENT
 from tandem.pipeline.monitoring import Prepare
 from tandem.pipeline.receipt_sink import ReceiptSink
 from tandem.pipeline.receipts import ReadReceipts
+from tandem.pipeline.releases.unkept import UNKEPT_RELEASES
 from tandem.pipeline.shipping import Pace
 from tandem.pipeline.unkept import UNKEPT
 from tandem.ports.monitor import Monitor
@@ -81,7 +83,17 @@ async def kept(settings: Settings, user_of: UserOf) -> AsyncIterator[Kept]:
 async def _without_receipts(settings: Settings) -> AsyncIterator[Stores]:
     """What was kept before is still there to be deleted. Nothing is opened, or made, for who keeps and takes nothing."""
     if not settings.jobs.enabled and not anything_kept(settings):
-        yield Stores(UNKEPT, UnkeptFeedback(), ForgottenHere(), UNKEPT_JOBS, UNSENT, UNKEPT_FILES, UNKEPT_BATCHES)
+        yield Stores(
+            UNKEPT,
+            UnkeptFeedback(),
+            ForgottenHere(),
+            UNKEPT_JOBS,
+            UNSENT,
+            UNKEPT_FILES,
+            UNKEPT_BATCHES,
+            ALONE,
+            UNKEPT_RELEASES,
+        )
         return
     async with stores(settings) as opened:
         yield opened
@@ -111,7 +123,9 @@ async def stores(settings: Settings) -> AsyncIterator[Stores]:
             remote_receipts(url, api_key=key, timeout_s=peer.timeout_s) as receipts,
             remote_feedback(url, api_key=key, timeout_s=peer.timeout_s) as (feedback, forgotten),
         ):
-            yield Stores(receipts, feedback, forgotten, UNKEPT_JOBS, UNSENT, UNKEPT_FILES, UNKEPT_BATCHES)
+            yield Stores(
+                receipts, feedback, forgotten, UNKEPT_JOBS, UNSENT, UNKEPT_FILES, UNKEPT_BATCHES, ALONE, UNKEPT_RELEASES
+            )
         return
     async with own_stores(settings) as own:
         yield own
@@ -122,11 +136,13 @@ async def own_stores(settings: Settings) -> AsyncIterator[Stores]:
     """Those that a retriever keeps for its gateways as well."""
     from tandem.adapters.state.batches import StoredBatches
     from tandem.adapters.state.deliveries import StoredDeliveries
+    from tandem.adapters.state.demand import StoredDemand
     from tandem.adapters.state.feedback import StoredFeedback
     from tandem.adapters.state.files import StoredFiles
     from tandem.adapters.state.forgotten import StoredForgotten
     from tandem.adapters.state.jobs import StoredJobs
     from tandem.adapters.state.receipts import StoredReceipts
+    from tandem.adapters.state.releases import StoredReleases
 
     async with database(settings) as opened:
         clock = SystemClock()
@@ -138,6 +154,9 @@ async def own_stores(settings: Settings) -> AsyncIterator[Stores]:
             StoredDeliveries(opened, clock),
             StoredFiles(opened),
             StoredBatches(opened, clock),
+            # A file is one process's own.
+            StoredDemand(opened) if settings.state.url is not None else ALONE,
+            StoredReleases(opened),
         )
 
 

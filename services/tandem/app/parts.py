@@ -3,7 +3,7 @@
 Adapters are imported where they are opened, so that a process loads only what it runs.
 """
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from typing import TypeVar
 
@@ -22,8 +22,6 @@ from tandem.ports.generator import Inside, Server
 from tandem.ports.ingestor import Ingestor
 from tandem.ports.reranker import Reranker
 from tandem.ports.retriever import Retriever
-from tandem.ports.source import Source
-from tandem.ports.stream import Stream
 from tandem.ports.vectors import Vectors
 from tandem.retrieval.blend import Blend
 from tandem.retrieval.fusion import Weights
@@ -265,27 +263,6 @@ async def engine(settings: Settings, dense: Opener[Embedder]) -> AsyncIterator[E
         )
     async with opening as model:
         yield model
-
-
-@asynccontextmanager
-async def sources(settings: Settings, places: Sequence[str]) -> AsyncIterator[list[Source]]:
-    """The folders, repositories, buckets and sites that a user named."""
-    from tandem.adapters.sources.place import opened, source_of
-
-    chosen = settings.ingestion
-    named = [
-        source_of(place, max_document_bytes=chosen.max_document_bytes, interval_s=chosen.site_interval_s)
-        for place in places
-    ]
-    async with opened(named) as ready:
-        yield ready
-
-
-def stream(settings: Settings, place: str) -> Stream:
-    """The topic that a user named. Raises `ConfigurationError` when what speaks to brokers is not installed."""
-    from tandem.adapters.sources.place import stream_of
-
-    return stream_of(place, max_document_bytes=settings.ingestion.max_document_bytes)
 
 
 def retrieval_defaults(settings: Settings) -> RetrievalDefaults:

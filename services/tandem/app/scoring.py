@@ -9,6 +9,7 @@ from tandem.observe.quality import JudgeMetrics
 from tandem.pipeline.dispatching import Dispatch
 from tandem.pipeline.monitoring import Prepare
 from tandem.pipeline.quality.judging import JudgePolicy, Judging, Unplaced, Verdicts
+from tandem.pipeline.quality.scores import Scoring
 from tandem.pipeline.shipping import Pace
 from tandem.ports.sink import Sink
 
@@ -23,6 +24,15 @@ def scoring(settings: Settings, metrics: Metrics) -> Sequence[Prepare]:
     from tandem.observe.quality import MeasuredScoring
 
     return (MeasuredScoring(language_of, metrics),)
+
+
+def unseen(settings: Settings) -> Prepare:
+    """The same for answers that nobody saw: no metric tells of them."""
+    if not settings.quality.scores:
+        return lambda record: record
+    from tandem.adapters.sources.languages import language_of
+
+    return Scoring(language_of)
 
 
 def judging(

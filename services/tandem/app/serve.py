@@ -17,9 +17,9 @@ from typing import Protocol
 
 from starlette.types import ASGIApp
 
-from tandem.app import parts
 from tandem.app.files import connections_within, file_limit
 from tandem.app.listener import bind, guard, url_of
+from tandem.app.places import sources_at
 from tandem.app.serving import serving_note
 from tandem.app.settings import Settings
 from tandem.app.targets import Opened, Target, target_named
@@ -130,7 +130,7 @@ class Serving:
     async def _ingest(self, ingestor: Ingestor) -> None:
         collection = self.settings.retrieval.collection
         context = RequestContext(request_id="startup", groups=(EVERY_GROUP,))
-        async with parts.sources(self.settings, self.ingest) as places:
+        async with sources_at(self.settings, self.ingest) as places:
             with self.announce.ingesting() as watch:
                 report = await sync(ingestor, places, collection=collection, context=context, watch=watch)
             if report.chunks:

@@ -41,6 +41,7 @@ from tandem.observe.metrics import Metrics
 from tandem.pipeline.answering import AnswerDefaults, Answering
 from tandem.pipeline.dispatching import Dispatch
 from tandem.pipeline.grounding import Grounding
+from tandem.pipeline.releases.choosing import Chooser
 from tandem.pipeline.reworded import Reworded
 from tandem.ports.embedder import Embedder
 from tandem.ports.engine import Engine
@@ -106,7 +107,12 @@ class Surface:
         )
 
     def answering(
-        self, retriever: Retriever, dispatch: Dispatch, quotas: Quotas | None = None, monitor: Monitor | None = None
+        self,
+        retriever: Retriever,
+        dispatch: Dispatch,
+        quotas: Quotas | None = None,
+        monitor: Monitor | None = None,
+        releases: Chooser | None = None,
     ) -> Answering:
         """The flow from question to answer."""
         metrics, clock, wanted = self.metrics, SystemClock(), self.settings.retrieval
@@ -123,6 +129,7 @@ class Surface:
             caching.answers(self.settings.cache, metrics),
             rewording(self.settings, clock),
             monitor,
+            releases,
         )
 
     def retrieval(

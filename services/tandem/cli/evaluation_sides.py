@@ -10,7 +10,7 @@ from tandem.cli.overrides import differing, overrides
 from tandem.pipeline.evaluation.run import digest
 
 # They change nothing that is measured.
-_UNMEASURED = {"data_dir", "server", "retriever", "log", "auth", "quotas", "tenants", "default_tenant"}
+_UNMEASURED = {"data_dir", "server", "retriever", "log", "auth", "quotas", "tenants", "default_tenant", "models"}
 
 
 @dataclass(frozen=True, slots=True)

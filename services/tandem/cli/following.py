@@ -3,7 +3,7 @@
 import time
 from collections import Counter
 
-from tandem.app import parts
+from tandem.app.places import stream_at
 from tandem.app.settings import Settings
 from tandem.cli import session
 from tandem.cli.console import Output, err, out, print_json, run
@@ -28,7 +28,7 @@ def follow_topic(settings: Settings, collection: str, place: str, *, until_end: 
             err.print(_line(collection, counts), style="dim")
 
     async def work() -> None:
-        stream = parts.stream(settings, place)
+        stream = stream_at(settings, place)
         async with session.features(settings) as (_, ingestor):
             await follow(
                 ingestor, stream, collection=collection, context=session.context(), until_end=until_end, watch=watch

@@ -129,7 +129,7 @@ def ingest(
             hint="Here, --shard I/N takes one share of the documents.",
         )
     from tandem.adapters.sources.place import is_followed
-    from tandem.app import parts
+    from tandem.app.places import sources_at
     from tandem.cli import session
     from tandem.cli.progress import sync_progress
     from tandem.ingestion.shards import WHOLE, Shard
@@ -148,7 +148,7 @@ def ingest(
         return
 
     async def work() -> SyncReport:
-        async with session.features(settings) as (_, ingestor), parts.sources(settings, places) as named:
+        async with session.features(settings) as (_, ingestor), sources_at(settings, places) as named:
             with sync_progress(lines=shard is not None) as watch:
                 done = await sync(
                     ingestor,

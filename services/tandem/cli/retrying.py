@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 
 import typer
 
-from tandem.app import parts
+from tandem.app.places import sources_at
 from tandem.app.settings import Settings
 from tandem.cli import session
 from tandem.cli.console import Output, err, out, print_json, run
@@ -24,11 +24,11 @@ def retry(settings: Settings, collection: str, places: Sequence[str], labels: La
 
     @asynccontextmanager
     async def opened(place: str) -> AsyncIterator[Sequence[Source]]:
-        async with parts.sources(settings, [place]) as named:
+        async with sources_at(settings, [place]) as named:
             yield named
 
     async def work() -> Retried:
-        async with session.features(settings) as (_, ingestor), parts.sources(settings, places) as named:
+        async with session.features(settings) as (_, ingestor), sources_at(settings, places) as named:
             with sync_progress() as watch:
                 return await retry_failed(
                     ingestor,

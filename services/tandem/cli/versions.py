@@ -95,7 +95,7 @@ def build(
     Documents of the places are read anew, others are taken over; with another embedder, chunker or sparse model all are
     made anew. Exit code 1 when a document failed.
     """
-    from tandem.app import parts
+    from tandem.app.places import sources_at
     from tandem.cli import session
     from tandem.cli.progress import report_failures, report_line, step_progress, sync_progress
     from tandem.pipeline.versions.rebuilding import Rebuilt, rebuild
@@ -103,13 +103,13 @@ def build(
     settings = session.settings_for(config, data_dir, url, api_key)
 
     async def work() -> Rebuilt:
-        async with session.features(settings) as (_, ingestor), parts.sources(settings, places or ()) as named:
+        async with session.features(settings) as (_, ingestor), sources_at(settings, places or ()) as named:
             with sync_progress() as watch, step_progress() as tell:
                 return await rebuild(
                     ingestor,
                     name,
                     session.context(),
-                    open_places=lambda known: parts.sources(settings, known),
+                    open_places=lambda known: sources_at(settings, known),
                     places=[Place(source.place) for source in named],
                     stored=stored,
                     anew=anew,
