@@ -6,7 +6,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 BASH = shutil.which("bash") or "bash"
-SCRIPTS = ("run", "test", "check", "bench", "e2e")
+SCRIPTS = ("run", "test", "check", "bench", "docs", "e2e")
 _FAKE_PYTHON = '#!/bin/sh\ncase "$2" in *exit*) exit 1;; *) echo 3.9.2;; esac\n'
 
 
