@@ -13,7 +13,6 @@ from tandem.domain.answer import Answered, AnswerEvent, Citation, Found
 from tandem.domain.context import RequestContext
 from tandem.domain.errors import (
     InvalidRequest,
-    Overloaded,
     PromotionRefused,
     ReleaseConflict,
     UnknownCollection,
@@ -250,29 +249,6 @@ async def test_who_is_never_first_is_told(office: Office) -> None:
     office.store.write = never  # type: ignore[method-assign]
     with pytest.raises(ReleaseConflict, match="all the time"):
         await office.desk.create(SECOND, CONTEXT)
-
-
-async def test_where_there_is_no_room_golden_questions_are_not_counted_as_wrong(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    class Full:
-        def __init__(self) -> None:
-            self.asked = 0
-
-        @asynccontextmanager
-        async def answer(
-            self, question: Question, context: RequestContext
-        ) -> AsyncIterator[AsyncIterator[AnswerEvent]]:
-            del question, context
-            self.asked += 1
-            raise Overloaded("Full.")
-            yield
-
-    full = Full()
-    monkeypatch.setattr("tandem.pipeline.releases.golden._PAUSE_S", 0.0)
-    with pytest.raises(Overloaded):
-        await GoldenAsking(lambda _: full, "docs").compare(SECOND, None, golden("fog"), CONTEXT)
-    assert full.asked == 5
 
 
 def golden(*documents: str) -> list[GoldenQuestion]:

@@ -3,13 +3,13 @@
 import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from uuid import uuid4
 
 from tandem.domain.context import RequestContext
-from tandem.domain.errors import Overloaded, Preempted, TandemError
+from tandem.domain.errors import DeadlineExceeded, Overloaded, Preempted, TandemError
 from tandem.domain.lineage import GoldenQuestion, base_of
 from tandem.domain.question import Question, RetrievalOptions
 from tandem.domain.release import BASE, GoldenResult, Release
+from tandem.pipeline.releases.aside import aside
 from tandem.pipeline.whole import Answers, whole
 
 _TRIES = 5
@@ -26,7 +26,9 @@ class GoldenAsking:
     async def compare(
         self, candidate: Release, serving: Release | None, questions: Sequence[GoldenQuestion], context: RequestContext
     ) -> GoldenResult:
-        """Of these questions. One that fails has no right answer. Raises `Overloaded` when there is no room for them."""
+        """Of these questions. One that fails has no right answer. Raises `Overloaded` when there is no room for them, and
+        `DeadlineExceeded` when `context` leaves no time: neither says anything of an answer.
+        """
         control = Release(BASE) if serving is None else replace(serving, collection=None)
         collection = self._collection if candidate.collection is None else base_of(candidate.collection)
         found = [
@@ -39,9 +41,11 @@ class GoldenAsking:
     async def _right(self, release: Release, wanted: GoldenQuestion, collection: str, context: RequestContext) -> bool:
         question = Question(wanted.question, retrieval=RetrievalOptions(collection, cache=False))
         for left in reversed(range(_TRIES)):
-            asked = replace(context, request_id=f"golden-{uuid4().hex}", mode="async", standing=None, span=None)
+            asked = aside(context, "golden", context.deadline_s)
             try:
                 _, _, end = await whole(self._answers(release), question, asked)
+            except DeadlineExceeded:
+                raise
             except (Overloaded, Preempted):
                 if not left:
                     raise

@@ -4,13 +4,13 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Literal, Protocol
-from uuid import uuid4
 
-from tandem.domain.context import Progress, RequestContext
+from tandem.domain.context import RequestContext
 from tandem.domain.errors import Overloaded, Preempted, TandemError
 from tandem.domain.question import Question
 from tandem.domain.record import AnswerRecord
 from tandem.domain.release import Release
+from tandem.pipeline.releases.aside import aside
 from tandem.pipeline.whole import Answers, whole
 from tandem.ports.clock import Clock
 from tandem.ports.monitor import Recordable
@@ -70,16 +70,7 @@ class Shadowing:
         await asyncio.gather(*self._going, return_exceptions=True)
 
     async def _replay(self, release: Release, question: Question, context: RequestContext) -> None:
-        alone = replace(
-            context,
-            request_id=f"shadow-{uuid4().hex}",
-            answer_id="",
-            deadline_s=self._clock.monotonic_s() + self._timeout_s,
-            span=None,
-            standing=None,
-            progress=Progress(),
-            mode="async",
-        )
+        alone = aside(context, "shadow", self._clock.monotonic_s() + self._timeout_s)
         anew = replace(question, retrieval=replace(question.retrieval, cache=False, explain=False))
         try:
             await whole(self._answers(release), anew, alone)
