@@ -68,6 +68,14 @@ def test_what_fails_is_an_error_unless_it_is_no_fault_of_the_release() -> None:
     assert {key: (tally.count, tally.total) for key, tally in tallies.items()} == {("candidate", "errors"): (1, 1.0)}
 
 
+@pytest.mark.parametrize(("code", "stage"), [("overloaded", "generation"), ("deadline_exceeded", "queue")])
+@pytest.mark.parametrize(("mode", "errors"), [("canary", 1), ("shadow", 0)])
+def test_a_shadow_that_found_no_room_is_no_error(code: str, stage: str, mode: Any, errors: int) -> None:
+    evidence = watching(replace(TRIED, mode=mode))
+    evidence.shadowed(record(outcome="failed", error=RecordedError(code, "Full.", stage)))
+    assert counted(evidence) == ({"candidate errors": errors} if errors else {})
+
+
 def test_what_was_answered_before_tells_nothing() -> None:
     evidence, kept = watching(), record()
     evidence(replace(kept, answer=replace(kept.answer, cached=True)))

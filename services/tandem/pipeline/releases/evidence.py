@@ -6,6 +6,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Iterator
 
+from tandem.domain.errors import Overloaded
 from tandem.domain.feedback import Feedback
 from tandem.domain.record import AnswerRecord
 from tandem.domain.release import BASE, Arm, Book, Measure, Release, Tallies, Tally
@@ -105,9 +106,15 @@ class Evidence:
         return True
 
 
+def _found_no_room(record: AnswerRecord) -> bool:
+    return record.error is not None and (record.error.code == Overloaded.code or record.error.stage == "queue")
+
+
 def _measured(record: AnswerRecord, *, waiting: bool) -> Iterator[tuple[Measure, float]]:
     """Name and value. With `waiting` the queue counts: a shadow waits behind everybody, which says nothing of it."""
     if record.answer.cached or (record.error is not None and record.error.code in _NOT_ITS_FAULT):
+        return
+    if not waiting and _found_no_room(record):
         return
     if record.outcome in ("failed", "refused"):
         yield "errors", 1.0
