@@ -97,6 +97,18 @@ def test_opinions_come_later() -> None:
     assert {key: tally.mean for key, tally in evidence.taken()[1].items()} == {("candidate", "feedback"): -1.0}
 
 
+def test_opinions_of_what_is_not_compared_do_not_count() -> None:
+    began_at = record().timing.began_at
+    evidence = watching(replace(TRIED, collection="docs@3", created_at=began_at))
+    other = record(BASE)
+    evidence.heard(replace(other, retrieval=replace(other.retrieval, asked="other")), Feedback("acme", "r", 1.0, 0.0))
+    early = replace(other, timing=replace(other.timing, began_at=began_at - 1.0))
+    evidence.heard(early, Feedback("acme", "r", 1.0, 0.0))
+    assert counted(evidence) == {}
+    evidence.heard(other, Feedback("acme", "r", 1.0, 0.0))
+    assert counted(evidence) == {"control feedback": 1}
+
+
 def test_what_could_not_be_put_away_waits() -> None:
     evidence = watching()
     evidence(record())

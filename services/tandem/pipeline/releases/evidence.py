@@ -52,8 +52,15 @@ class Evidence:
     def heard(self, record: AnswerRecord, feedback: Feedback) -> None:
         """Somebody's first opinion of an answer."""
         with self._lock:
-            arm = self._arm(record.release)
-            if arm is not None and record.mode == "online":
+            arm, candidate = self._arm(record.release), self._candidate
+            if (
+                arm is not None
+                and candidate is not None
+                and record.mode == "online"
+                and candidate.covers(record.retrieval.asked)
+                # An opinion of what serves may come months after the answer, of a time nobody compares with.
+                and record.timing.began_at >= candidate.created_at
+            ):
                 self._add(arm, "feedback", feedback.rating)
 
     def taken(self) -> tuple[str, Tallies]:
