@@ -1,10 +1,12 @@
 """What a real process writes and counts: nothing of what was said, no series that a request made up, and never at a cost."""
 
 import asyncio
+import contextlib
 import os
 import signal
 import subprocess
 import uuid
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -75,15 +77,17 @@ async def test_a_reader_of_stderr_that_is_stuck_holds_no_request_up(tmp_path: Pa
         address,
     ]
     env = {**os.environ, "TANDEM_LOG__QUEUE_LINES": "100", "TANDEM_LOG__FORMAT": "json"}
-    with subprocess.Popen(  # noqa: ASYNC220 - it returns at once
-        command, env=env, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
-    ) as process:
+    with (
+        _full_pipe() as stuck,
+        subprocess.Popen(  # noqa: ASYNC220 - it returns at once
+            command, env=env, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=stuck
+        ) as process,
+    ):
         try:
             while not address.exists() or not address.read_text():
                 assert process.poll() is None
                 await asyncio.sleep(0.05)
             async with aiohttp.ClientSession(address.read_text().strip()) as http:
-                # A pipe holds 64 KB.
                 for _ in range(500):
                     async with http.get("/v1/collections") as reply:
                         assert reply.status == 200
@@ -97,6 +101,23 @@ async def test_a_reader_of_stderr_that_is_stuck_holds_no_request_up(tmp_path: Pa
             assert await asyncio.to_thread(process.wait, 20) == 0
         finally:
             process.kill()
+
+
+@contextlib.contextmanager
+def _full_pipe() -> Iterator[int]:
+    """The end to write into, of a pipe that nobody reads and that has not room for a byte."""
+    reading, writing = os.pipe()
+    try:
+        os.set_blocking(writing, False)
+        for size in (65_536, 1):
+            with contextlib.suppress(BlockingIOError):
+                while True:
+                    os.write(writing, b"\n" * size)
+        os.set_blocking(writing, True)
+        yield writing
+    finally:
+        os.close(writing)
+        os.close(reading)
 
 
 async def _echoes_and_breaks(request: web.Request) -> web.StreamResponse:

@@ -1,5 +1,6 @@
 """What `tandem serve` tells the person at the terminal."""
 
+import logging
 import shlex
 import sys
 from contextlib import AbstractContextManager
@@ -11,6 +12,7 @@ from tandem.cli.progress import report_failures, report_line, sync_progress
 from tandem.ingestion.progress import SyncReport
 from tandem.pipeline.syncing import Watch
 
+_log = logging.getLogger("tandem.serve")
 _QUESTION = "How do I add my own documents?"
 
 
@@ -40,8 +42,8 @@ class StartUp:
         out.print()
 
     def draining(self) -> None:
-        """A word, so that nobody presses Ctrl-C twice without need."""
-        err.print("stopping: running requests may finish; Ctrl-C again stops at once", markup=False)
+        """A word, so that nobody presses Ctrl-C twice without need. A log line: a stuck terminal must not hold the end up."""
+        _log.info("stopping: running requests may finish; Ctrl-C again stops at once")
 
 
 def _command() -> str:
