@@ -1,7 +1,7 @@
 from dataclasses import replace
 
 from tandem.domain.context import RequestContext
-from tandem.domain.question import Question, RetrievalOptions
+from tandem.domain.question import Message, Question, RetrievalOptions
 from tandem.domain.release import BASE, Book, Release
 from tandem.pipeline.releases.choosing import Always, Choosing
 
@@ -81,6 +81,13 @@ def test_a_shadow_changes_nothing_for_who_asks() -> None:
     assert follows.shadows == []
     follows.chooser.answered(choice, ASKED, CONTEXT)
     assert follows.shadows == [("second", ASKED)]
+
+
+def test_a_shadow_is_of_a_conversations_first_turn() -> None:
+    chooser = Follows(replace(TRIED, mode="shadow")).chooser
+    follows = replace(ASKED, conversation=(Message("user", "Hello."), Message("assistant", "Good day.")))
+    told = replace(ASKED, conversation=(Message("system", "Be short."),))
+    assert [chooser.choose(asked, CONTEXT).shadow is None for asked in (ASKED, told, follows)] == [False, False, True]
 
 
 def test_alone_it_answers_everything() -> None:

@@ -7,7 +7,7 @@ from typing import Protocol
 from tandem.domain.context import RequestContext
 from tandem.domain.question import Question
 from tandem.domain.release import BASE, Book, Release
-from tandem.pipeline.releases.splitting import taken, unit
+from tandem.pipeline.releases.splitting import opens, taken, unit
 
 # What keeps a release from being used in this process, None when nothing does.
 Fault = Callable[[Release], str | None]
@@ -81,7 +81,8 @@ class Choosing:
         ):
             if tried.mode == "canary":
                 return by(tried, question)
-            shadow = tried
+            # Of what nothing is learned, nothing is asked again.
+            shadow = tried if opens(question.conversation) else None
         serving = self._serving
         if serving is None or not self._fits(serving, question, context):
             return Choice(BASE, question, shadow=shadow)

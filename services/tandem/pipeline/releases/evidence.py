@@ -10,6 +10,7 @@ from tandem.domain.errors import Overloaded
 from tandem.domain.feedback import Feedback
 from tandem.domain.record import AnswerRecord
 from tandem.domain.release import BASE, Arm, Book, Measure, Release, Tallies, Tally
+from tandem.pipeline.releases.splitting import opens
 
 # What is asked again and again by the same person is one conversation's worth of evidence.
 _REMEMBERED = 50_000
@@ -99,8 +100,8 @@ class Evidence:
         self._tallies[arm, measure] = self._tallies.get((arm, measure), Tally()).and_one(value)
 
     def _new(self, arm: Arm, record: AnswerRecord) -> bool:
-        """A conversation's first turn stands for it: turns of one conversation are no evidence of their own."""
-        if any(turn.role != "system" for turn in record.question.conversation):
+        """True once for each conversation."""
+        if not opens(record.question.conversation):
             return False
         asker = record.asker
         told = "\0".join((arm, asker.tenant, asker.user or asker.caller or "", record.question.text or record.id))

@@ -1,8 +1,9 @@
 """Which conversations a release is tried with: the same ones in every process and at every turn."""
 
 import hashlib
+from collections.abc import Sequence
 
-from tandem.domain.question import Question
+from tandem.domain.question import Message, Question
 
 
 def unit(question: Question, tenant: str, caller: str | None) -> str:
@@ -11,6 +12,11 @@ def unit(question: Question, tenant: str, caller: str | None) -> str:
         return f"{tenant}\0id\0{question.conversation_id}"
     said = (turn.content for turn in question.conversation if turn.role == "user")
     return f"{tenant}\0{question.user or caller or ''}\0{next(said, question.text)}"
+
+
+def opens(conversation: Sequence[Message]) -> bool:
+    """A conversation's first turn stands for it: turns of one conversation are no evidence of their own."""
+    return not any(turn.role != "system" for turn in conversation)
 
 
 def taken(release: str, weight: float, of: str) -> bool:
