@@ -95,7 +95,8 @@ class Answering:
                     yield events
         finally:
             self._monitor.take(account)
-            self._releases.answered(choice, question, context)
+            if account.end is not None:
+                self._releases.answered(choice, question, context)
 
     @asynccontextmanager
     async def _answered(

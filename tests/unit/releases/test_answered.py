@@ -2,12 +2,15 @@
 
 from dataclasses import replace
 
+import pytest
+
 from fakes.passages import passage
 from fakes.pools import CLOCK, Server, dispatch, pool
 from tandem.adapters.scripted.monitor import ScriptedMonitor
 from tandem.adapters.scripted.retriever import ScriptedRetriever
 from tandem.app.templates import template_sources
 from tandem.domain.context import RequestContext
+from tandem.domain.errors import TandemError, UpstreamFailed
 from tandem.domain.question import Question
 from tandem.domain.record import AnswerRecord
 from tandem.domain.release import BASE, Book, Release
@@ -25,7 +28,7 @@ ACME = RequestContext("r", "acme", user="page")
 class Flow:
     """Two pools, the second for who names it; the tenant `north` may be answered in the region of the first alone."""
 
-    def __init__(self, *releases: Release) -> None:
+    def __init__(self, *releases: Release, error: TandemError | None = None) -> None:
         self.now, self.next = Server(model="now"), Server(model="next")
         pools = (
             pool("now", self.now, policy=PoolPolicy("now", region="eu")),
@@ -33,7 +36,10 @@ class Flow:
         )
         tenants = Tenants({"north": Tenant("north", regions=frozenset({"eu"}))})
         to = dispatch(*pools, tenants=tenants, collections={"people": frozenset({"eu"})})
-        self.retriever, self.monitor = ScriptedRetriever([passage("It opens at seven.")]), ScriptedMonitor()
+        self.retriever, self.monitor = (
+            ScriptedRetriever([passage("It opens at seven.")], error=error),
+            ScriptedMonitor(),
+        )
         self.shadowed: list[str] = []
         choosing = Choosing(
             lambda _: None, to.allows, lambda release, _question, _context: self.shadowed.append(release.name)
@@ -82,3 +88,10 @@ async def test_a_shadow_comes_after_the_answer() -> None:
     flow = Flow(replace(TRIED, mode="shadow"))
     assert (await flow.asked()).release == BASE
     assert flow.shadowed == ["second"] and flow.next.asked == 0
+
+
+async def test_what_was_not_answered_has_no_shadow() -> None:
+    flow = Flow(replace(TRIED, mode="shadow"), error=UpstreamFailed("Broken."))
+    with pytest.raises(UpstreamFailed):
+        await flow.asked()
+    assert flow.shadowed == []

@@ -35,7 +35,7 @@ class Chooser(Protocol):
         ...
 
     def answered(self, choice: Choice, question: Question, context: RequestContext) -> None:
-        """It was, in whatever way."""
+        """It was, to its end: not when it failed, was refused, or its client left."""
         ...
 
 
