@@ -19,9 +19,8 @@ from tandem.domain.groups import EVERY_GROUP
 from tandem.domain.release import Release
 from tandem.http.routers.releases import releases_router
 from tandem.observe.releases import ReleaseMetrics
-from tandem.pipeline.answering import Answering
 from tandem.pipeline.dispatching import Dispatch
-from tandem.pipeline.releases.choosing import Always, Chooser, Choosing, Unreleased
+from tandem.pipeline.releases.choosing import Chooser, Choosing, Unreleased
 from tandem.pipeline.releases.desk import ReleaseDesk
 from tandem.pipeline.releases.evidence import Evidence
 from tandem.pipeline.releases.golden import GoldenAsking
@@ -55,10 +54,7 @@ async def released(
     """While it is open this process follows what is released. Left, what it measured is in the store."""
     clock, templates = SystemClock(), Templates(template_sources(settings.prompts_dir))
 
-    def asking(release: Release) -> Answering:
-        return front.answering(retriever, dispatch, releases=Always(release))
-
-    golden = GoldenAsking(asking, settings.retrieval.collection)
+    golden = GoldenAsking(front.answering(retriever, dispatch, remembers=False).by, settings.retrieval.collection)
     desk = ReleaseDesk(store, ingestor.versions, clock, templates.known, dispatch.pools, golden)
     router = releases_router(desk)
     if store is UNKEPT_RELEASES:
@@ -67,10 +63,8 @@ async def released(
         return
     meter, heard = ReleaseMetrics(front.metrics), Heard(unseen(settings), evidence.shadowed)
 
-    def alone(release: Release) -> Answering:
-        return front.answering(retriever, dispatch, monitor=heard, releases=Always(release))
-
-    shadowing = Shadowing(alone, clock, meter, timeout_s=settings.server.request_timeout_s)
+    unseen_answers = front.answering(retriever, dispatch, monitor=heard, remembers=False)
+    shadowing = Shadowing(unseen_answers.by, clock, meter, timeout_s=settings.server.request_timeout_s)
 
     def fault(release: Release) -> str | None:
         """Of one that was made where there is more than here, or before the configuration was changed."""
@@ -91,6 +85,7 @@ async def released(
             yield Released(choosing, router)
     finally:
         await shadowing.stop()
+        await heard.settled()
         await keeping.last()
 
 

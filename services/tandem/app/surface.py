@@ -113,8 +113,10 @@ class Surface:
         quotas: Quotas | None = None,
         monitor: Monitor | None = None,
         releases: Chooser | None = None,
+        *,
+        remembers: bool = True,
     ) -> Answering:
-        """The flow from question to answer."""
+        """The flow from question to answer; unless it `remembers`, no answer is kept for who asks the same."""
         metrics, clock, wanted = self.metrics, SystemClock(), self.settings.retrieval
         finder = MeasuredRetriever(retriever, metrics)
         grounding = Grounding(finder, clock, share=wanted.budget_share, on_failure=wanted.on_failure)
@@ -126,7 +128,7 @@ class Surface:
             clock,
             answer_defaults(self.settings, templates),
             quotas,
-            caching.answers(self.settings.cache, metrics),
+            caching.answers(self.settings.cache, metrics) if remembers else None,
             rewording(self.settings, clock),
             monitor,
             releases,

@@ -3,7 +3,9 @@
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from copy import copy
 from dataclasses import dataclass, replace
+from typing import Self
 
 from tandem.admission.quotas import Quotas, Reservation
 from tandem.domain.answer import Answered, AnswerEvent, Found, Outcome
@@ -12,6 +14,7 @@ from tandem.domain.errors import DeadlineExceeded, UpstreamFailed
 from tandem.domain.generation import Finished, GenerationEvent, Prompt, Token, Usage
 from tandem.domain.passage import Retrieval
 from tandem.domain.question import Message, Question
+from tandem.domain.release import Release
 from tandem.pipeline.account import Account
 from tandem.pipeline.admitted import Admitted
 from tandem.pipeline.caching import AnswerCache, KeptAnswer, no_answers
@@ -19,7 +22,7 @@ from tandem.pipeline.dispatching import Asked, Dispatch
 from tandem.pipeline.entering import Entrance
 from tandem.pipeline.grounding import unavailable
 from tandem.pipeline.monitoring import Unmonitored
-from tandem.pipeline.releases.choosing import Choice, Chooser, Unreleased
+from tandem.pipeline.releases.choosing import Always, Choice, Chooser, Unreleased
 from tandem.pipeline.rewording import Rewording, by_rules
 from tandem.pipeline.rewriting import SlotRewriter
 from tandem.ports.clock import Clock
@@ -78,6 +81,12 @@ class Answering:
         self._rewording = rewording or by_rules(clock)
         self._monitor = monitor or Unmonitored()
         self._releases = releases or Unreleased()
+
+    def by(self, release: Release) -> Self:
+        """The same flow, answering everything by one release."""
+        alone = copy(self)
+        alone._releases = Always(release)  # noqa: SLF001 - it is one of us
+        return alone
 
     @asynccontextmanager
     async def answer(self, question: Question, context: RequestContext) -> AsyncIterator[AsyncIterator[AnswerEvent]]:

@@ -87,8 +87,7 @@ async def test_only_so_many_at_a_time_and_none_is_left_behind() -> None:
 
 
 async def test_what_is_heard_is_measured_and_kept_nowhere() -> None:
-    told: asyncio.Queue[AnswerRecord] = asyncio.Queue()
-    loop = asyncio.get_running_loop()
+    told: list[AnswerRecord] = []
 
     class Over:
         key, size = ("acme", ""), 1
@@ -96,11 +95,23 @@ async def test_what_is_heard_is_measured_and_kept_nowhere() -> None:
         def record(self) -> AnswerRecord:
             return answer_record(release="second")
 
-    def tell(record: AnswerRecord) -> None:
-        loop.call_soon_threadsafe(told.put_nowait, record)
+    heard = Heard(lambda record: replace(record, scores={"groundedness": 1.0}), told.append)
+    heard.take(Over())
+    await heard.settled()
+    assert [record.scores for record in told] == [{"groundedness": 1.0}]
 
-    Heard(lambda record: replace(record, scores={"groundedness": 1.0}), tell).take(Over())
-    assert (await told.get()).scores == {"groundedness": 1.0}
+
+async def test_what_cannot_be_measured_is_said(caplog: pytest.LogCaptureFixture) -> None:
+    class Broken:
+        key, size = ("acme", ""), 1
+
+        def record(self) -> AnswerRecord:
+            raise ValueError
+
+    heard = Heard(lambda record: record, lambda _: None)
+    heard.take(Broken())
+    await heard.settled()
+    assert "cannot be measured" in caplog.text
 
 
 async def test_without_a_place_they_say_what_is_missing() -> None:

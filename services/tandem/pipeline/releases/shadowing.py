@@ -1,6 +1,7 @@
 """Questions that were answered are answered once more by a candidate, in the background, for nobody to see."""
 
 import asyncio
+import logging
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Literal, Protocol
@@ -15,6 +16,7 @@ from tandem.pipeline.whole import Answers, whole
 from tandem.ports.clock import Clock
 from tandem.ports.monitor import Recordable
 
+_log = logging.getLogger("tandem.releases")
 Replayed = Literal["answered", "failed", "no_room"]
 # At a time, by each process: what comes meanwhile is left out.
 _MOST = 4
@@ -34,10 +36,24 @@ class Heard:
     def __init__(self, prepare: Callable[[AnswerRecord], AnswerRecord], told: Callable[[AnswerRecord], None]) -> None:
         self._prepare = prepare
         self._told = told
+        self._measuring: set[asyncio.Future[None]] = set()
 
     def take(self, answer: Recordable) -> None:
         """In a thread: scores take their time."""
-        asyncio.get_running_loop().run_in_executor(None, lambda: self._told(self._prepare(answer.record())))
+        loop = asyncio.get_running_loop()
+        measuring = loop.run_in_executor(None, lambda: self._told(self._prepare(answer.record())))
+        self._measuring.add(measuring)
+        measuring.add_done_callback(self._measured)
+
+    async def settled(self) -> None:
+        """What was taken is measured."""
+        await asyncio.gather(*self._measuring, return_exceptions=True)
+
+    def _measured(self, measuring: asyncio.Future[None]) -> None:
+        self._measuring.discard(measuring)
+        error = None if measuring.cancelled() else measuring.exception()
+        if error is not None:
+            _log.warning("an answer in shadow cannot be measured", exc_info=error)
 
 
 class Shadowing:
