@@ -122,6 +122,13 @@ _RELEASES = Row(
             most=1,
         ),
         Panel(
+            "Releases",
+            "short",
+            (Query(summed("tandem_release_info", "release", "state"), "{{release}}: {{state}}"),),
+            "How many gateways know it as the one that serves, or as the one that is tried.",
+            width=8,
+        ),
+        Panel(
             "Decided by policy",
             "short",
             (Query(grown("tandem_release_decisions_total", "decision"), "{{decision}}"),),

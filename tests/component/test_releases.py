@@ -69,8 +69,12 @@ def call(process: Process, path: str, body: Any = None, who: str = "chief") -> t
 
 
 def tandem(process: Process, *words: str) -> "subprocess.CompletedProcess[str]":
+    return command(process, "release", *words)
+
+
+def command(process: Process, *words: str) -> "subprocess.CompletedProcess[str]":
     env = {"TANDEM_URL": process.url, "TANDEM_API_KEY": "chief", "PATH": "/usr/bin", "COLUMNS": "200"}
-    return subprocess.run([TANDEM, "release", *words], env=env, capture_output=True, text=True, timeout=60, check=False)
+    return subprocess.run([TANDEM, *words], env=env, capture_output=True, text=True, timeout=60, check=False)
 
 
 def ask(process: Process, number: int) -> str:
@@ -147,6 +151,10 @@ def test_the_way_there_and_back_is_seen_by_every_gateway(gateways: list[Process]
     assert {first for first, _ in pairs} == {"base", "better"}
     refused = tandem(other, "promote", "better")
     assert refused.returncode == 1 and "is held back" in refused.stderr and "--force" in refused.stderr
+    glance = command(other, "status", "--interval", "0.2", "-o", "json")
+    assert json.loads(glance.stdout)["release"] == {
+        "serving": "base", "tried": "better", "how": "canary", "weight": 0.5, "idle": []
+    }  # fmt: skip
     told = json.loads(tandem(other, "status", "-o", "json").stdout)
     assert (told["name"], told["state"], told["verdict"]["decision"]) == ("better", "trying", "wait")
     errors = next(each for each in told["verdict"]["measures"] if each["measure"] == "errors")

@@ -47,7 +47,7 @@ def status(
     api_key: ApiKeyOption = None,
     output: OutputOption = Output.table,
 ) -> None:
-    """Show how running processes are doing: rates, time to first token, queues, pools, tenants, quality, the spool.
+    """Show how running processes are doing: rates, time to first token, queues, pools, tenants, quality, releases, the spool.
 
     Everything is read from their /metrics; with `-o json` each look is one line.
     """

@@ -52,6 +52,14 @@ def _parts(found: Vitals) -> Iterator[RenderableType]:
             *(f"{status} {_rate(rate)}" for status, rate in sorted(found.documents.items())),
             *(f"{collection}@{number}" for collection, number in sorted(found.versions.items())),
         )
+    if (release := found.release) is not None:
+        idle = f"not at {', '.join(release.idle)}" if release.idle else ""
+        yield _line(
+            "release",
+            f"{release.serving} serves",
+            f"{release.tried} is tried: {release.how} with {release.weight:.0%}" if release.tried else "none is tried",
+            Text(idle, style="not bold red") if idle else "",
+        )
     if found.spool:
         yield _line(
             "spool",

@@ -1,4 +1,6 @@
-"""Every metric's name, in one place. Labels come from routes, codes and configuration, never from request bodies."""
+"""Every metric's name, in one place. Labels come from routes, codes, configuration and what admins released, never from what
+people ask.
+"""
 
 import math
 
@@ -405,6 +407,12 @@ class ReleaseCounters:
         self.weight = Gauge(
             "tandem_release_weight",
             "Share of the conversations that a release is tried with; 0 while none is.",
+            registry=registry,
+        )
+        self.info = Gauge(
+            "tandem_release_info",
+            "1, labelled with a release of now and its state: serving, or how it is tried (canary, shadow, promoting).",
+            ["release", "state"],
             registry=registry,
         )
         self.decisions = Counter(

@@ -11,11 +11,14 @@ from rich.console import Console
 
 from tandem.cli.status_shown import shown
 from tandem.domain.errors import ConfigurationError, UpstreamFailed
+from tandem.domain.release import Book, ReleaseState, TryMode
+from tandem.domain.release import Release as Bundle
 from tandem.observe.metrics import Metrics
+from tandem.observe.releases import ReleaseMetrics
 from tandem.platform.cluster import Answer, Refused
 from tandem.platform.vitals.scrape import Scrape, quantile, read, together
 from tandem.platform.vitals.sources import Release, Seen
-from tandem.platform.vitals.vitals import vitals
+from tandem.platform.vitals.vitals import Released, vitals
 
 
 class Process:
@@ -99,6 +102,56 @@ def test_quality_is_a_mean_and_drift_the_worst_of_the_processes() -> None:
     assert found.quality == {"groundedness": 0.75}
     assert found.drift == 0.25
     assert vitals("here", before, [one.seen(1.0)]).drift is None
+
+
+def tried(name: str, mode: TryMode = "canary", state: ReleaseState = "trying") -> Bundle:
+    return Bundle(name, pools=("next",), weight=0.2, mode=mode, state=state)
+
+
+def test_the_release_that_serves_and_the_one_that_is_tried_are_named() -> None:
+    one, other = Process("a"), Process("b")
+    meters = [ReleaseMetrics(each.metrics) for each in (one, other)]
+    assert vitals("here", [], [one.seen(1.0)]).release is None
+    for meter in meters:
+        meter.seen(Book(1))
+        meter.trying(0.0)
+    assert vitals("here", [], [one.seen(1.0), other.seen(1.0)]).release == Released("base")
+    for meter in meters:
+        meter.seen(Book(2, (Bundle("winter", state="serving"), tried("spring"))))
+    meters[0].trying(0.2)
+    found = vitals("here", [], [one.seen(1.0), other.seen(1.0)]).release
+    assert found == Released("winter", "spring", "canary", 0.2, ("b",))
+    meters[1].trying(0.2)
+    for meter in meters:
+        meter.seen(Book(3, (Bundle("winter", state="serving"), tried("spring", "shadow", "promoting"))))
+    found = vitals("here", [], [one.seen(1.0), other.seen(1.0)]).release
+    assert found == Released("winter", "spring", "promoting", 0.2)
+
+
+def test_what_is_over_is_no_series_any_more() -> None:
+    process = Process("a")
+    meter = ReleaseMetrics(process.metrics)
+    for number in range(5):
+        meter.seen(Book(number, (tried(f"r{number}", "shadow"),)))
+    assert process.seen(1.0).scrape.by("tandem_release_info", "release") == {"base": 1.0, "r4": 1.0}  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize(
+    ("book", "weight", "said"),
+    [
+        (Book(1), 0.0, "base serves · none is tried"),
+        (Book(1, (tried("spring"),)), 0.2, "base serves · spring is tried: canary with 20%"),
+        (Book(1, (tried("spring"),)), 0.0, "canary with 0% · not at a"),
+    ],
+)
+def test_people_read_of_releases_in_one_line(book: Book, weight: float, said: str) -> None:
+    process = Process("a")
+    meter = ReleaseMetrics(process.metrics)
+    meter.seen(book)
+    meter.trying(weight)
+    screen = Console(file=io.StringIO(), width=100, force_terminal=False)
+    screen.print(shown(vitals("here", [], [process.seen(2.0)])))
+    assert said in screen.file.getvalue()  # type: ignore[attr-defined]
 
 
 @pytest.mark.parametrize("share", [0.0, 0.5, 0.9, 0.99, 1.0])

@@ -11,7 +11,7 @@ from tandem.domain.context import RequestContext
 from tandem.domain.errors import PromotionRefused, TandemError, UpstreamUnavailable
 from tandem.domain.question import Question
 from tandem.domain.record import AnswerRecord
-from tandem.domain.release import BASE, Release, ReleasePolicy, Tallies, Tally
+from tandem.domain.release import BASE, Book, Release, ReleasePolicy, Tallies, Tally
 from tandem.pipeline.releases.choosing import Choosing
 from tandem.pipeline.releases.desk import ReleaseDesk
 from tandem.pipeline.releases.evidence import Evidence
@@ -50,6 +50,9 @@ class Gateway:
 
     def trying(self, weight: float) -> None:
         self.weights.append(weight)
+
+    def seen(self, book: Book) -> None:
+        self.book = book
 
     def decided(self, decision: str) -> None:
         self.decisions.append(decision)

@@ -37,6 +37,10 @@ class ReleaseMeter(Protocol):
         """The share of the conversations that a release is tried with; 0 while none is."""
         ...
 
+    def seen(self, book: Book) -> None:
+        """The latest one."""
+        ...
+
     def decided(self, decision: Decision) -> None:
         """By this process."""
         ...
@@ -96,6 +100,7 @@ class Keeping:
         book = await self._store.book()
         self._choosing.see(book)
         self._evidence.watch(book)
+        self._meter.seen(book)
         candidate = self._choosing.candidate
         self._meter.trying(0.0 if candidate is None else candidate.weight)
         await self._brought()

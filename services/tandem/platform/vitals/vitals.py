@@ -1,6 +1,7 @@
 """What an operator wants to see of a fleet at a glance, worked out of two looks at its metrics."""
 
 import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -60,11 +61,26 @@ class PoolVitals:
 
 
 @dataclass(frozen=True, slots=True)
+class Released:
+    """The release that serves, and the one that is `tried`: with which share, and `how` (canary, shadow, promoting).
+
+    `idle` are processes that know of it and cannot use it: their configuration lacks its pool or its prompt.
+    """
+
+    serving: str
+    tried: str | None = None
+    how: str = ""
+    weight: float = 0.0
+    idle: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Vitals:
     """The whole. Mappings are rates a second by name, if not said otherwise.
 
     `quality` has the mean of each measure, of the answers between the looks or else of all; `versions` the number of the
-    version that serves; `spool` what is on the disk, `sinks` how far behind each is, in records.
+    version that serves; `release` is None where there are none; `spool` what is on the disk, `sinks` how far behind each is,
+    in records.
     """
 
     place: str
@@ -80,6 +96,7 @@ class Vitals:
     versions: Mapping[str, int]
     quality: Mapping[str, float]
     drift: float | None
+    release: Released | None = None
     spool: Mapping[str, float] = field(default_factory=dict)
     sinks: Mapping[str, float] = field(default_factory=dict)
     dropped: Mapping[str, float] = field(default_factory=dict)
@@ -114,6 +131,7 @@ def vitals(place: str, before: Sequence[Seen], now: Sequence[Seen]) -> Vitals:
         versions=_versions(now),
         quality=_quality(gone, here),
         drift=_drift(now),
+        release=_released(now),
         spool=_spool(here),
         sinks=here.by("tandem_monitor_lag_records", "sink"),
         dropped=_rates(gone.by("tandem_monitor_dropped_total", "reason"), interval_s),
@@ -190,6 +208,33 @@ def _versions(now: Sequence[Seen]) -> dict[str, int]:
             for collection, number in seen.scrape.by("tandem_collection_version", "collection").items():
                 found[collection] = max(int(number), found.get(collection, 0))
     return found
+
+
+def _released(now: Sequence[Seen]) -> Released | None:
+    """Every gateway follows one book, a second behind at most: what most of them tell counts."""
+    following = {
+        seen.name: seen.scrape for seen in now if seen.scrape is not None and seen.scrape.has("tandem_release_info")
+    }
+    votes: Counter[tuple[str, str]] = Counter()
+    for scrape in following.values():
+        votes.update(
+            (dict(labels)["release"], dict(labels)["state"]) for labels in scrape.values["tandem_release_info"]
+        )
+    serving = [name for (name, state), _ in votes.most_common() if state == "serving"]
+    if not serving:
+        return None
+    tried = [
+        (name, state)
+        for (name, state), count in votes.most_common()
+        if state != "serving" and count * 2 > len(following)
+    ]
+    if not tried:
+        return Released(serving[0])
+    name, how = tried[0]
+    weights = {process: scrape.sum("tandem_release_weight") for process, scrape in following.items()}
+    told = {process for process, scrape in following.items() if scrape.sum("tandem_release_info", release=name)}
+    idle = tuple(sorted(process for process in told if not weights[process]))
+    return Released(serving[0], name, how, max(weights.values()), idle)
 
 
 def _quality(gone: Scrape, here: Scrape) -> dict[str, float]:
