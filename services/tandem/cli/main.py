@@ -25,6 +25,7 @@ from tandem.cli import (
     models_list,
     plan,
     privacy,
+    prompts,
     receipts,
     release,
     search,
@@ -50,6 +51,7 @@ app.command("ingest")(ingest.ingest)
 app.command("ask")(ask.ask)
 app.command("search")(search.search)
 app.add_typer(collections.app, name="collections")
+app.add_typer(prompts.app, name="prompts")
 app.add_typer(release.app, name="release")
 app.command("eval")(evaluate.evaluate)
 app.add_typer(receipts.app, name="receipts")
