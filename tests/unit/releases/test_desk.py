@@ -1,6 +1,8 @@
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -194,6 +196,56 @@ async def test_of_two_who_promote_one_is_told(office: Office) -> None:
     # Whoever it was has died.
     office.clock.advance(1_000.0)
     assert (await office.desk.promote("second", "ann", CONTEXT)).state == "serving"
+
+
+async def slowly(office: Office) -> tuple[asyncio.Event, asyncio.Event]:
+    """A collection's release whose version is let serve only when the second event is set; the first tells that it waits."""
+    await office.desk.create(Release("fresh", collection=await office.built(), policy=NOW), CONTEXT)
+    promote, waits, goes = office.versions.promote, asyncio.Event(), asyncio.Event()
+
+    async def late(*told: Any) -> Any:
+        waits.set()
+        await goes.wait()
+        return await promote(*told)
+
+    office.versions.promote = late  # type: ignore[method-assign]
+    return waits, goes
+
+
+async def test_a_promotion_is_not_broken_off_in_the_middle(office: Office) -> None:
+    waits, goes = await slowly(office)
+    promoting = asyncio.create_task(office.desk.promote("fresh", "ann", CONTEXT, force="now"))
+    await waits.wait()
+    promoting.cancel()
+    await asyncio.sleep(0)
+    goes.set()
+    with pytest.raises(asyncio.CancelledError):
+        await promoting
+    assert office.store.latest.releases[0].state == "serving"
+
+
+async def test_who_is_taken_for_dead_does_not_bring_back_what_was_taken_back(office: Office) -> None:
+    waits, goes = await slowly(office)
+    promoting = asyncio.create_task(office.desk.promote("fresh", "ann", CONTEXT, force="now"))
+    await waits.wait()
+    office.clock.advance(1_000.0)
+    await office.desk.rollback("fresh", "bob", "dead", CONTEXT)
+    goes.set()
+    with pytest.raises(ReleaseConflict, match="has become rolled_back"):
+        await promoting
+    assert office.store.latest.releases[0].state == "rolled_back"
+    assert await office.serving("docs") == "docs@1"
+
+
+async def test_a_rollback_that_is_refused_takes_nothing_back(office: Office) -> None:
+    version = await office.built()
+    await office.desk.create(Release("fresh", collection=version, policy=NOW), CONTEXT)
+    await office.desk.promote("fresh", "ann", CONTEXT, force="now")
+    tried = replace(SECOND, state="promoting", by="bob", changed_at=office.clock.epoch_s())
+    await office.store.write(office.store.latest.put(tried))
+    with pytest.raises(ReleaseConflict, match="just being promoted by bob"):
+        await office.desk.rollback("fresh", "ann", "no", CONTEXT)
+    assert await office.serving("docs") == version
 
 
 async def test_a_change_in_between_is_not_lost(office: Office) -> None:

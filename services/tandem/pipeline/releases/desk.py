@@ -1,6 +1,7 @@
 """Releases created, promoted and rolled back: by people, or by what was measured."""
 
 from collections.abc import Callable, Collection, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from tandem.domain.context import RequestContext
@@ -16,6 +17,7 @@ from tandem.domain.lineage import GoldenQuestion, base_of, is_version
 from tandem.domain.release import BASE, Book, GoldenResult, Release, TryMode
 from tandem.pipeline.releases.golden import GoldenAsking
 from tandem.pipeline.releases.judging import Verdict, judge
+from tandem.pipeline.turns import finish
 from tandem.ports.clock import Clock
 from tandem.ports.releases import Releases
 from tandem.ports.versions import Promotion, Versions
@@ -119,25 +121,39 @@ class ReleaseDesk:
         verdict = await self._verdict(_trying(release))
         if verdict.decision != "promote" and force is None:
             raise _refused(name, verdict)
+        # Broken off in the middle, it would count as promoted by somebody who has died, for a quarter of an hour.
+        return await finish(self._promoted(name, by, force, context))
+
+    async def _promoted(self, name: str, by: str, force: str | None, context: RequestContext) -> Release:
         claimed = await self._change(lambda book: (self._claimed(_found(book, name), by),))
         try:
             await self._promote_collection(claimed, force, context)
         except TandemError as error:
             # It is tried on, and may be promoted again.
             why = error.message
-            await self._change(lambda book: (_given_up(_found(book, name), why),))
+            with suppress(ReleaseConflict):
+                await self._change(lambda book: (_given_up(_found(book, name), why),))
             raise
         why = force or "it is as good as what it replaces"
-        return await self._change(lambda book: self._serving(book, name, why, by))
+        try:
+            return await self._change(lambda book: self._serving(book, name, why, by))
+        except ReleaseConflict:
+            if _found(await self._store.book(), name).state == "rolled_back":
+                await self._take_collection_back(claimed, context)
+            raise
 
     async def rollback(self, name: str, by: str, reason: str, context: RequestContext) -> Release:
         """Of a candidate: nobody is answered by it any more. Of what serves: back to what it replaced, the version of its
         collection as well; what is tried against it goes with it.
         """
-        release = _found(await self._store.book(), name)
+        book = await self._store.book()
+        release, now_s = _found(book, name), self._clock.epoch_s()
+        for each in (release, book.candidate):
+            # Nothing is taken back before it is known that all of it can be.
+            if each is not None and (each is release or release.state == "serving"):
+                _check_over(each, now_s)
         # Promoting may have ended half-way.
-        if release.state in ("serving", "promoting") and release.collection is not None:
-            _check_over(release, self._clock.epoch_s())
+        if release.state in ("serving", "promoting"):
             await self._take_collection_back(release, context)
         return await self._change(lambda book: self._rolled_back(book, name, by, reason))
 
@@ -203,7 +219,9 @@ class ReleaseDesk:
             await self._versions.promote(base, Promotion(release.collection, force=force), context)
 
     async def _take_collection_back(self, release: Release, context: RequestContext) -> None:
-        base = base_of(release.collection or "")
+        if release.collection is None:
+            return
+        base = base_of(release.collection)
         found = await self._versions.versions(base, context)
         # Somebody may have promoted a newer one since: that is none of this release's.
         if any(each.name == release.collection and each.state == "serving" for each in found):
@@ -211,7 +229,7 @@ class ReleaseDesk:
 
     def _serving(self, book: Book, name: str, why: str, by: str) -> tuple[Release, ...]:
         now_s = self._clock.epoch_s()
-        release = replace(_found(book, name), state="serving", changed_at=now_s, reason=why, by=by)
+        release = replace(_promoting(_found(book, name)), state="serving", changed_at=now_s, reason=why, by=by)
         before = book.serving
         if before is None:
             return (replace(release, replaced=BASE),)
@@ -279,8 +297,17 @@ def _trying(release: Release) -> Release:
     return release
 
 
+def _promoting(release: Release) -> Release:
+    if release.state != "promoting":
+        raise ReleaseConflict(
+            f"{release.name} has become {release.state} while it was promoted.",
+            hint=f"`tandem release status {release.name}` tells by whom, and why.",
+        )
+    return release
+
+
 def _given_up(release: Release, why: str) -> Release:
-    return replace(release, state="trying", reason=f"not promoted: {why}")
+    return replace(_promoting(release), state="trying", reason=f"not promoted: {why}")
 
 
 def _refused(name: str, verdict: Verdict) -> PromotionRefused:
