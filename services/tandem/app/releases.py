@@ -79,9 +79,9 @@ async def released(
 
     choosing = Choosing(fault, dispatch.allows, shadowing.begin)
     keeping = Keeping(store, desk, choosing, evidence, meter, _context)
-    await keeping.round()
+    await keeping.look()
     try:
-        async with beside([keeping.run()]):
+        async with beside([keeping.looking(), keeping.tending()]):
             yield Released(choosing, router)
     finally:
         await shadowing.stop()

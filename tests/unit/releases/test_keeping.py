@@ -1,3 +1,4 @@
+import asyncio
 import logging
 from dataclasses import replace
 
@@ -7,6 +8,7 @@ from fakes.records import answer_record
 from tandem.adapters.scripted.clock import ScriptedClock
 from tandem.adapters.scripted.releases import ScriptedReleases
 from tandem.adapters.scripted.versions import ScriptedVersions
+from tandem.app.beside import beside
 from tandem.domain.context import RequestContext
 from tandem.domain.errors import PromotionRefused, TandemError, UpstreamUnavailable
 from tandem.domain.question import Question
@@ -59,7 +61,8 @@ class Gateway:
 
     async def rounds(self, count: int) -> None:
         for _ in range(count):
-            await self.keeping.round()
+            await self.keeping.look()
+            await self.keeping.tend()
 
     def serves(self) -> str:
         return self.choosing.choose(Question("When?"), CONTEXT).release
@@ -89,6 +92,36 @@ async def test_what_is_no_worse_is_promoted_by_one_gateway() -> None:
         await gateway.rounds(1)
     assert [decision for gateway in fleet for decision in gateway.decisions] == ["promote"]
     assert (store.latest.serving or TRIED).by == "policy"
+
+
+async def test_a_look_decides_nothing() -> None:
+    store = ScriptedReleases()
+    gateway = Gateway(store)
+    await gateway.desk.create(TRIED, CONTEXT)
+    await store.add("second", WORSE)
+    await gateway.keeping.look()
+    # A process that starts does so before it is ready.
+    assert gateway.serves() == "second" and gateway.decisions == []
+
+
+async def test_a_promotion_that_takes_its_time_keeps_nobody_from_looking(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("_LOOK_S", "_TEND_S"):
+        monkeypatch.setattr(f"tandem.pipeline.releases.keeping.{name}", 0.0)
+    store, goes = ScriptedReleases(), asyncio.Event()
+    gateway = Gateway(store)
+    await gateway.desk.create(TRIED, CONTEXT)
+
+    async def waits(_name: str) -> Tallies:
+        await goes.wait()
+        return {}
+
+    monkeypatch.setattr(store, "tallies", waits)
+    async with beside([gateway.keeping.looking(), gateway.keeping.tending()]):
+        for weight in (0.5, 0.25):
+            await gateway.desk.split("second", weight, None, "ann")
+            async with asyncio.timeout(5.0):
+                while gateway.weights[-1:] != [weight]:
+                    await asyncio.sleep(0)
 
 
 async def test_what_is_worse_is_taken_back() -> None:
@@ -152,7 +185,7 @@ async def test_what_is_written_meanwhile_comes_over_every_minute() -> None:
     gateway = Gateway(store, versions)
     await gateway.desk.create(await fresh(versions), CONTEXT)
     before = len(versions.carries)
-    await gateway.rounds(61)
+    await gateway.rounds(13)
     assert len(versions.carries) == before + 2 * 2
 
 
@@ -176,4 +209,4 @@ async def test_a_promotion_that_fails_leaves_it_as_it_was(error: TandemError) ->
     await gateway.rounds(11)
     assert store.latest.releases[0].state == "trying" and gateway.decisions == []
     # A gate costs searches: what it held back it is not asked about every few seconds.
-    assert len(versions.wishes) - asked == (1 if isinstance(error, PromotionRefused) else 3)
+    assert len(versions.wishes) - asked == (1 if isinstance(error, PromotionRefused) else 11)

@@ -2,7 +2,8 @@
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Coroutine
 from typing import Protocol
 
 from tandem.domain.context import RequestContext
@@ -12,7 +13,7 @@ from tandem.domain.errors import (
     TandemError,
     UnknownCollection,
 )
-from tandem.domain.release import Book, Release
+from tandem.domain.release import Release
 from tandem.pipeline.releases.choosing import Choosing
 from tandem.pipeline.releases.desk import ReleaseDesk
 from tandem.pipeline.releases.evidence import Evidence
@@ -22,11 +23,11 @@ from tandem.ports.releases import Releases
 _log = logging.getLogger("tandem.releases")
 POLICY = "policy"
 _LOOK_S = 1.0
-# In rounds: how often it is judged, and how often its collection takes over what was written meanwhile.
-_JUDGE_EVERY = 5
-_FRESHEN_EVERY = 60
+_TEND_S = 5.0
+# In rounds of tending: how often its collection takes over what was written meanwhile.
+_FRESHEN_EVERY = 12
 # A gate that held it back is asked again only so often: its questions cost searches.
-_REFUSED_ROUNDS = 300
+_REFUSED_ROUNDS = 60
 _SAY_EVERY = 60
 
 
@@ -64,29 +65,31 @@ class Keeping:
         self._evidence = evidence
         self._meter = meter
         self._context = context
+        self._candidate: Release | None = None
         self._round = 0
-        self._failed = 0
+        self._failed: Counter[str] = Counter()
         self._not_before = 0
 
-    async def run(self) -> None:
+    async def looking(self) -> None:
         """Until it is cancelled. A store that is away is waited for; the releases known last serve meanwhile."""
         while True:
-            await self.round()
             await asyncio.sleep(_LOOK_S)
+            await self.look()
 
-    async def round(self) -> None:
-        """Once. Raises nothing of `TandemError`."""
-        try:
-            book = await self._seen()
-            candidate = book.candidate
-            if candidate is not None:
-                await self._tended(candidate)
-        except TandemError as error:
-            if self._failed % _SAY_EVERY == 0:
-                _log.warning("releases wait: %s", error.message)
-            self._failed += 1
-        else:
-            self._failed = 0
+    async def tending(self) -> None:
+        """Until it is cancelled. Beside the looks: a collection takes its time to be promoted, a change must not."""
+        while True:
+            await asyncio.sleep(_TEND_S)
+            await self.tend()
+
+    async def look(self) -> None:
+        """Once: what is released is learned, what was measured is brought. Raises nothing of `TandemError`."""
+        await self._tolerated("releases are not seen", self._seen())
+
+    async def tend(self) -> None:
+        """Once: the one that is tried is judged. Raises nothing of `TandemError`."""
+        if self._candidate is not None:
+            await self._tolerated("a release is not judged", self._tended(self._candidate))
         self._round += 1
 
     async def last(self) -> None:
@@ -96,15 +99,25 @@ class Keeping:
         except TandemError as error:
             _log.warning("what was measured last of a release is lost: %s", error.message)
 
-    async def _seen(self) -> Book:
+    async def _tolerated(self, what: str, work: Coroutine[None, None, None]) -> None:
+        try:
+            await work
+        except TandemError as error:
+            if self._failed[what] % _SAY_EVERY == 0:
+                _log.warning("%s: %s", what, error.message)
+            self._failed[what] += 1
+        else:
+            self._failed[what] = 0
+
+    async def _seen(self) -> None:
         book = await self._store.book()
         self._choosing.see(book)
         self._evidence.watch(book)
         self._meter.seen(book)
+        self._candidate = book.candidate
         candidate = self._choosing.candidate
         self._meter.trying(0.0 if candidate is None else candidate.weight)
         await self._brought()
-        return book
 
     async def _brought(self) -> None:
         name, tallies = self._evidence.taken()
@@ -123,7 +136,7 @@ class Keeping:
             except UnknownCollection as error:
                 await self._ended(candidate, "roll_back", error.message)
                 return
-        if candidate.policy.automatic and self._round % _JUDGE_EVERY == 0:
+        if candidate.policy.automatic:
             verdict = (await self._desk.watched(candidate.name)).verdict
             if verdict is not None and verdict.decision != "wait":
                 await self._ended(candidate, verdict.decision, "; ".join(verdict.reasons))
