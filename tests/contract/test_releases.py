@@ -71,6 +71,19 @@ async def test_of_two_who_write_one_is_told(both: tuple[Releases, Releases]) -> 
     assert await one.write(latest.put(replace(FIRST, weight=0.5)))
 
 
+async def test_what_was_measured_of_one_that_is_forgotten_goes_with_it(both: tuple[Releases, Releases]) -> None:
+    one, other = both
+    book = Book().put(FIRST, Release("second"))
+    assert await one.write(book)
+    for name in ("first", "second"):
+        await other.add(name, {("control", "errors"): Tally(1, 1.0, 1.0)})
+    assert await one.write(replace(book, revision=2, releases=(Release("second"),)))
+    assert await other.tallies("first") == {} and await other.tallies("second") != {}
+    # Its measures stay when somebody else was faster.
+    assert not await other.write(replace(book, revision=2, releases=()))
+    assert await one.tallies("second") != {}
+
+
 async def test_sums_of_all_processes_add_up(both: tuple[Releases, Releases]) -> None:
     one, other = both
     assert await one.tallies("first") == {}

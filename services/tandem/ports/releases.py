@@ -15,7 +15,10 @@ class Releases(Protocol):
         ...
 
     async def write(self, book: Book) -> bool:
-        """Put it in the place of the revision before it; False when that was not the latest, and nothing was changed."""
+        """Put it in the place of the revision before it; False when that was not the latest, and nothing was changed.
+
+        What was measured of a release that is in the book no more goes with it: its name is free again.
+        """
         ...
 
     async def add(self, release: str, tallies: Tallies) -> None:

@@ -22,6 +22,7 @@ class ScriptedReleases:
         if book.revision != self.latest.revision + 1:
             return False
         self.latest = book
+        self._tallies = {name: known for name, known in self._tallies.items() if book.find(name) is not None}
         return True
 
     async def add(self, release: str, tallies: Tallies) -> None:

@@ -4,7 +4,7 @@ from dataclasses import asdict
 from typing import Any, cast
 
 import orjson
-from sqlalchemy import Connection, select, update
+from sqlalchemy import Connection, delete, select, update
 
 from tandem.adapters.state.database import Database
 from tandem.adapters.state.plain import plain
@@ -44,10 +44,15 @@ class StoredReleases:
         """By the revision that is to be replaced; the first one by the primary key."""
         values = {"revision": book.revision, "body": orjson.dumps([asdict(each) for each in book.releases])}
 
+        names = [plain(each.name) for each in book.releases]
+
         def put(connection: Connection) -> bool:
             if book.revision > 1:
                 before = RELEASE_BOOK.c.id == _BOOK, RELEASE_BOOK.c.revision == book.revision - 1
-                return connection.execute(update(RELEASE_BOOK).where(*before).values(values)).rowcount == 1
+                if connection.execute(update(RELEASE_BOOK).where(*before).values(values)).rowcount != 1:
+                    return False
+                connection.execute(delete(RELEASE_TALLIES).where(_COLUMNS.release.not_in(names)))
+                return True
             first = insert_of(connection)(RELEASE_BOOK).values(id=_BOOK, **values).on_conflict_do_nothing()
             # How many rows that put in not every driver tells.
             return connection.execute(first.returning(RELEASE_BOOK.c.id)).scalar() is not None
