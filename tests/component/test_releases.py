@@ -141,6 +141,7 @@ def test_what_cannot_be_done_is_said_in_a_line(gateways: list[Process], words: t
 def test_the_way_there_and_back_is_seen_by_every_gateway(gateways: list[Process]) -> None:
     one, other = gateways
     assert serves(one) == serves(other) == "base"
+    assert tandem(one, "status").stdout == "serving: base, which is the configuration; no release is tried\n"
     assert tandem(one, "create", "better", "--prompt", "answer@2", "--weight", "0.5", "--manual").returncode == 0
     until(lambda: "better" in {serves(other) for _ in range(10)})
     # One conversation has one release, whichever gateway it comes to.

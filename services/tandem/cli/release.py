@@ -10,6 +10,7 @@ import typer
 from tandem.cli.console import Output, OutputOption, out, print_json, print_table, run
 from tandem.cli.lineage_shown import when
 from tandem.cli.options import DEFAULT_URL, ApiKeyOption, UrlOption
+from tandem.domain.release import BASE, ReleasePolicy
 
 if TYPE_CHECKING:
     from tandem.adapters.remote.releases import RemoteReleases
@@ -20,6 +21,7 @@ app = typer.Typer(
 Name = Annotated[str, typer.Argument(help="The release's name.")]
 NameOrNone = Annotated[str | None, typer.Argument(help="The release's name.", show_default="the one that is tried")]
 Told = dict[str, Any]
+_POLICY = ReleasePolicy()
 # So that no call takes long.
 _AT_ONCE = 10
 
@@ -48,9 +50,9 @@ def create(
     weight: Annotated[float, typer.Option(help=WEIGHT_HELP)] = 0.1,
     mode: Annotated[Mode, typer.Option(help=MODE_HELP)] = Mode.canary,
     manual: Annotated[bool, typer.Option("--manual", help="Nothing is decided without people.")] = False,
-    alpha: Annotated[float, typer.Option(help="Chance that one that is no worse is taken back.")] = 0.05,
-    least: Annotated[int, typer.Option(help="Conversations on each side before it is promoted.")] = 100,
-    soak: Annotated[float, typer.Option(metavar="SECONDS", help="How long it is tried at least.")] = 600.0,
+    alpha: Annotated[float, typer.Option(help="Chance that one that is no worse is taken back.")] = _POLICY.alpha,
+    least: Annotated[int, typer.Option(help="Conversations on each side before it is promoted.")] = _POLICY.least,
+    soak: Annotated[float, typer.Option(metavar="SECONDS", help="How long it is tried at least.")] = _POLICY.soak_s,
     margins: Annotated[
         list[str] | None,
         typer.Option(
@@ -120,12 +122,17 @@ def status(
         if wanted is None:
             found = await releases.all()
             tried = [each["name"] for each in found["data"] if each["state"] in ("trying", "promoting")]
+            if not tried and found["serving"] == BASE:
+                return {"serving": BASE}
             wanted = tried[0] if tried else found["serving"]
         return await releases.status(wanted)
 
     told = _at(work, url, api_key)
     if output is Output.json:
         print_json(told)
+        return
+    if "name" not in told:
+        out.print(f"serving: {BASE}, which is the configuration; no release is tried")
         return
     _print(told)
     if told["verdict"] is not None:

@@ -208,7 +208,7 @@ async def slowly(office: Office) -> tuple[asyncio.Event, asyncio.Event]:
         await goes.wait()
         return await promote(*told)
 
-    office.versions.promote = late  # type: ignore[method-assign]
+    office.versions.promote = late  # type: ignore[assignment, method-assign]
     return waits, goes
 
 

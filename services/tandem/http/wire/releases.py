@@ -1,20 +1,21 @@
 """Releases on the wire."""
 
 import math
-from typing import Annotated, Any, Literal
+from dataclasses import asdict
+from typing import Annotated
 
 from pydantic import Field
 
 from tandem.domain.lineage import GoldenQuestion
-from tandem.domain.release import MARGINS, Measure, Release, ReleasePolicy, Tally
+from tandem.domain.release import MARGINS, Measure, Release, ReleasePolicy, Tally, TryMode
 from tandem.http.wire.text import CollectionName, Ours, Out, ShortText
 from tandem.http.wire.versions import Golden
 from tandem.pipeline.releases.desk import Watched
 from tandem.pipeline.releases.judging import Compared, Verdict
 
 ReleaseName = Annotated[str, Field(pattern=r"^[a-z0-9]([a-z0-9._-]{0,62})$")]
-Mode = Literal["canary", "shadow"]
 Weight = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
+_POLICY = ReleasePolicy()
 Share = Annotated[float, Field(gt=0, le=1)]
 
 
@@ -32,20 +33,24 @@ class Margins(Ours):
 class PolicyBody(Ours):
     """When it is promoted and when it is taken back."""
 
-    automatic: bool = Field(default=True, description="False: people decide.")
+    automatic: bool = Field(default=_POLICY.automatic, description="False: people decide.")
     alpha: float = Field(
-        default=0.05,
+        default=_POLICY.alpha,
         gt=0,
         le=0.5,
         description="Chance that one that is no worse is taken back, however often one looks.",
     )
     least: int = Field(
-        default=100, ge=20, le=1_000_000, description="Conversations on each side before it is promoted."
+        default=_POLICY.least, ge=20, le=1_000_000, description="Conversations on each side before it is promoted."
     )
-    soak_s: float = Field(default=600.0, ge=0, le=31_536_000, description="Seconds before it is promoted.")
+    soak_s: float = Field(default=_POLICY.soak_s, ge=0, le=31_536_000, description="Seconds before it is promoted.")
     margins: Margins = Margins()
-    golden: bool = Field(default=False, description="Its golden questions have to be asked before it is promoted.")
-    max_drop: float = Field(default=0.02, ge=0, le=1, description="By which share of them right answers may fall.")
+    golden: bool = Field(
+        default=_POLICY.golden, description="Its golden questions have to be asked before it is promoted."
+    )
+    max_drop: float = Field(
+        default=_POLICY.max_drop, ge=0, le=1, description="By which share of them right answers may fall."
+    )
 
     def policy(self) -> ReleasePolicy:
         """The domain's."""
@@ -63,7 +68,7 @@ class ReleaseBody(Ours):
         list[ShortText], Field(default=[], max_length=16, description="The only pools that answer for it.")
     ]
     weight: Weight = Field(default=0.1, description="Share of the conversations that it is tried with.")
-    mode: Mode = "canary"
+    mode: TryMode = "canary"
     policy: PolicyBody = PolicyBody()
 
     def release(self, by: str) -> Release:
@@ -84,7 +89,7 @@ class SplitBody(Ours):
     """Another share, or another way to try it."""
 
     weight: Weight | None = None
-    mode: Mode | None = None
+    mode: TryMode | None = None
 
 
 class GoldenBody(Ours):
@@ -196,49 +201,13 @@ class WireReleases(Out):
 
 def wire_release(release: Release) -> WireRelease:
     """What is told of it."""
-    return WireRelease(**_told(release))
+    return WireRelease.model_validate(asdict(release))
 
 
 def wire_watched(watched: Watched) -> WireWatched:
     """The same with its measures."""
     verdict = None if watched.verdict is None else _verdict(watched.verdict)
-    return WireWatched(**_told(watched.release), verdict=verdict)
-
-
-def _told(release: Release) -> dict[str, Any]:
-    policy, golden = release.policy, release.golden
-    return {
-        "name": release.name,
-        "prompt": release.prompt,
-        "collection": release.collection,
-        "pools": list(release.pools),
-        "weight": release.weight,
-        "mode": release.mode,
-        "state": release.state,
-        "created_at": release.created_at,
-        "changed_at": release.changed_at,
-        "replaced": release.replaced,
-        "reason": release.reason,
-        "by": release.by,
-        "policy": WirePolicy(
-            automatic=policy.automatic,
-            alpha=policy.alpha,
-            least=policy.least,
-            soak_s=policy.soak_s,
-            margins=dict(policy.margins.items()),
-            golden=policy.golden,
-            max_drop=policy.max_drop,
-        ),
-        "golden": None
-        if golden is None
-        else WireGolden(
-            questions=golden.questions,
-            control=golden.control,
-            candidate=golden.candidate,
-            lost=list(golden.lost),
-            complete=golden.complete,
-        ),
-    }
+    return WireWatched.model_validate({**asdict(watched.release), "verdict": verdict})
 
 
 def _verdict(verdict: Verdict) -> WireVerdict:

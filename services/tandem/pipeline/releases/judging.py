@@ -9,7 +9,7 @@ from tandem.domain.release import MARGINS, Measure, Release, Tallies, Tally
 from tandem.pipeline.releases.sequential import Harm, harm
 
 Decision = Literal["promote", "roll_back", "wait"]
-HIGHER_IS_WORSE = frozenset({"latency", "errors", "abstained"})
+_HIGHER_IS_WORSE = frozenset({"latency", "errors", "abstained"})
 # Of one observation; latencies are compared by their logarithms.
 _SPANS: Mapping[Measure, float] = {"feedback": 2.0}
 # Few give their opinion: without it a release can be good all the same.
@@ -64,7 +64,7 @@ def judge(release: Release, tallies: Tallies, now_s: float) -> Verdict:
     return Verdict("wait" if lacking else "promote", tuple(lacking), compared)
 
 
-def margin_of(release: Release, measure: Measure) -> float:
+def _margin_of(release: Release, measure: Measure) -> float:
     """As it is compared."""
     told = release.policy.margins.get(measure, MARGINS[measure])
     return math.log(told) if measure == "latency" else told
@@ -73,11 +73,11 @@ def margin_of(release: Release, measure: Measure) -> float:
 def _compared(release: Release, tallies: Tallies) -> Iterator[Compared]:
     for measure in MARGINS:
         control, candidate = (tallies.get((arm, measure), _NOTHING) for arm in ("control", "candidate"))
-        margin = margin_of(release, measure)
+        margin = _margin_of(release, measure)
         found = harm(
             control,
             candidate,
-            higher_is_worse=measure in HIGHER_IS_WORSE,
+            higher_is_worse=measure in _HIGHER_IS_WORSE,
             span=_SPANS.get(measure, 1.0),
             scale=_WIDEST * margin,
             alpha=release.policy.alpha / len(MARGINS),
