@@ -13,7 +13,7 @@ from tandem.domain.errors import (
     TandemError,
     UnknownCollection,
 )
-from tandem.domain.release import Release
+from tandem.domain.release import Book, Release
 from tandem.pipeline.releases.choosing import Choosing
 from tandem.pipeline.releases.desk import ReleaseDesk
 from tandem.pipeline.releases.evidence import Evidence
