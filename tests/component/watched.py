@@ -27,6 +27,8 @@ _STEPS = ("/builds", "@2/carry", "@2/finish", "/promote")
 ASKED = "Which port does the gateway listen on?"
 # Where nobody listens.
 NOBODY = "http://127.0.0.1:9"
+# A prompt that shows the model nothing to answer from.
+_BLIND = "Answer.\n--- user ---\n{{ question }}"
 FOREIGN = "Who painted the ceiling of the Sistine Chapel?"
 
 
@@ -84,6 +86,9 @@ def watched(folder: Path, receiver: str) -> Iterator[Watched]:
     notes.mkdir(parents=True)
     for name, text in _PAGES.items():
         (notes / name).write_text(text)
+    prompts = folder / "prompts"
+    prompts.mkdir()
+    (prompts / "answer@2.jinja").write_text(_BLIND)
     running: dict[tuple[str, str], Process] = {}
 
     def begin(namespace: str, target: str, settings: dict[str, Any]) -> Process:
@@ -102,7 +107,7 @@ def watched(folder: Path, receiver: str) -> Iterator[Watched]:
             seeded.result()
             then = [
                 side.submit(begin, "fleet", "gateway", _gateway(predictor, retriever, receiver)),
-                side.submit(begin, "one", "all", _monolith(predictor, notes, receiver)),
+                side.submit(begin, "one", "all", _monolith(predictor, notes, prompts, receiver)),
                 side.submit(begin, "fleet", "worker", _worker(retriever, notes)),
             ]
             for each in then:
@@ -172,7 +177,7 @@ def _gateway(predictor: str, retriever: str, receiver: str) -> dict[str, Any]:
     }
 
 
-def _monolith(predictor: str, notes: Path, receiver: str) -> dict[str, Any]:
+def _monolith(predictor: str, notes: Path, prompts: Path, receiver: str) -> dict[str, Any]:
     keys = [
         {"name": name, "tenant": name, "sha256": hashlib.sha256(name.encode()).hexdigest(), "admin": name == "acme"}
         for name in ("acme", "small", "abroad")
@@ -191,6 +196,7 @@ def _monolith(predictor: str, notes: Path, receiver: str) -> dict[str, Any]:
         ],
         "quality": {"judge": {"pool": "judge", "share": 1.0}},
         "collections": {"docs": {}},
+        "prompts_dir": str(prompts),
         "reranker": {"url": NOBODY},
         "cache": {"retrieval": True, "answers": "greedy"},
         "monitor": {"otlp": {"endpoint": f"{receiver}/refuse"}, "stdout": {"enabled": True}},
@@ -249,6 +255,7 @@ def leave(url: str, question: str, key: str = "acme") -> None:
 def traffic(deployed: Watched, turn: int) -> None:
     """One turn of everything that clients do, well or badly."""
     for url in deployed.fronts:
+        _release(url, turn)
         text = f"# Turn {turn}\n\nTurn {turn} of the tests put this here. Write to jane@example.org.\n".encode()
         call(url, f"/v1/documents/turn-{turn}.md", text, method="PUT")
         ask(url, f"{ASKED} That of turn {turn}, if you please; jane@example.org wants to know.", user="jane")
@@ -271,6 +278,15 @@ def traffic(deployed: Watched, turn: int) -> None:
             call(url, f"/v1/collections/docs{step}", {})
         call(url, "/v1/jobs", {"messages": [{"role": "user", "content": f"{ASKED} That of turn {turn}, later."}]})
     _crowd(deployed, turn)
+
+
+def _release(url: str, turn: int) -> None:
+    """One that answers in shadow, and that a golden question soon takes back; the fleet has no place for it."""
+    name, policy = f"blind-{turn}", {"golden": True}
+    tried = {"name": name, "prompt": "answer@2", "mode": "shadow", "weight": 1.0, "policy": policy}
+    if call(url, "/v1/releases", tried) == 200:
+        golden = {"question": ASKED, "document_ids": ["ports.md"]}
+        call(url, f"/v1/releases/{name}/golden", {"questions": [golden]})
 
 
 def _crowd(deployed: Watched, turn: int) -> None:
