@@ -6,14 +6,12 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from threading import Thread
-from typing import Any
 
 import pytest
 
 import tandem.platform.inside
+from fakes.live_http import Silent, live_http
 
 PROGRAM = Path(tandem.platform.inside.__file__)
 HUB = {"kind": "hub", "repo": "org/model", "revision": "main", "file": "config.json", "target": "org/model@main"}
@@ -29,7 +27,7 @@ def tried(*what: dict[str, str], **env: str) -> list[dict[str, str]]:
     return found
 
 
-class Server(BaseHTTPRequestHandler):
+class Server(Silent):
     """A hub by its heads, an embedding server by its posts."""
 
     def do_HEAD(self) -> None:
@@ -40,15 +38,12 @@ class Server(BaseHTTPRequestHandler):
             "/org/bare": (404, "EntryNotFound"),
             "/org/down": (500, ""),
         }.get(repo, (404, "RepoNotFound"))  # fmt: skip
-        self.send_response(status)
-        self.send_header("x-error-code", code)
-        self.send_header("location", "http://127.0.0.1:9/elsewhere")
-        self.end_headers()
+        self.say(status, x_error_code=code, location="http://127.0.0.1:9/elsewhere")
 
     def do_GET(self) -> None:
         """A Qdrant that asks for a key, with a collection whose second version serves."""
         if self.headers.get("api-key") != "good":
-            self.send_error(401)
+            self.say(401)
             return
         size = {"vectors": {"dense": {"size": 768}}}
         result = {
@@ -56,35 +51,19 @@ class Server(BaseHTTPRequestHandler):
             "/collections": {"collections": [{"name": "docs@1"}, {"name": "docs@2"}]},
             "/collections/docs%402": {"config": {"params": size}},
         }[self.path]
-        content = json.dumps({"result": result}).encode()
-        self.send_response(200)
-        self.send_header("content-length", str(len(content)))
-        self.end_headers()
-        self.wfile.write(content)
+        self.say(200, json.dumps({"result": result}).encode())
 
     def do_POST(self) -> None:
         body = json.loads(self.rfile.read(int(self.headers["content-length"])))
         vector = [0.0] * 7
         found = [vector] if "inputs" in body else {"data": [{"embedding": vector}]}
-        content = json.dumps(found).encode()
-        self.send_response(200)
-        self.send_header("content-length", str(len(content)))
-        self.end_headers()
-        self.wfile.write(content)
-
-    def log_message(self, *_: Any) -> None:
-        """Silent."""
+        self.say(200, json.dumps(found).encode())
 
 
 @pytest.fixture(scope="module")
 def url() -> Iterator[str]:
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Server)
-    thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_address[1]}"
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with live_http(Server) as running:
+        yield running
 
 
 def test_paths_that_are_open_closed_and_nowhere(url: str) -> None:

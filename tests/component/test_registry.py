@@ -2,23 +2,19 @@
 
 import json
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Thread
-from typing import Any
 
 import pytest
 
+from fakes.live_http import Silent, live_http
 from tandem.platform.registry import Image, answers, parsed
 
 
-class Registry(BaseHTTPRequestHandler):
+class Registry(Silent):
     """Public images are for whoever fetches the token that anybody gets."""
-
-    protocol_version = "HTTP/1.1"
 
     def do_GET(self) -> None:
         assert self.path.startswith("/token?service=here&scope=repository%3A")
-        self._say(200, json.dumps({"token": "anybody"}).encode())
+        self.say(200, json.dumps({"token": "anybody"}).encode())
 
     def do_HEAD(self) -> None:
         open_to = {
@@ -27,34 +23,18 @@ class Registry(BaseHTTPRequestHandler):
             "/v2/org/mine/manifests/1": 403,
         }
         if self.headers.get("authorization") == "Bearer anybody":
-            self._say(open_to.get(self.path, 404))
+            self.say(open_to.get(self.path, 404))
         elif self.path.startswith("/v2/org/down"):
-            self._say(503)
+            self.say(503)
         else:
             host = self.headers["host"]
-            self._say(401, challenge=f'Bearer realm="http://{host}/token",service="here",scope="x"')
-
-    def _say(self, status: int, content: bytes = b"", challenge: str = "") -> None:
-        self.send_response(status)
-        if challenge:
-            self.send_header("www-authenticate", challenge)
-        self.send_header("content-length", str(len(content)))
-        self.end_headers()
-        self.wfile.write(content)
-
-    def log_message(self, *_: Any) -> None:
-        """Silent."""
+            self.say(401, www_authenticate=f'Bearer realm="http://{host}/token",service="here",scope="x"')
 
 
 @pytest.fixture
 def place() -> Iterator[str]:
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Registry)
-    thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    yield f"127.0.0.1:{server.server_address[1]}"
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with live_http(Registry) as url:
+        yield url.removeprefix("http://")
 
 
 def test_what_a_registry_has(place: str) -> None:

@@ -4,19 +4,18 @@ import contextlib
 import hashlib
 import json
 import socket
-import threading
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 from component.deployments import Process, start, stop
+from fakes.live_http import Silent, live_http
 
 _PAGES = {
     "drain.md": "# Drain\n\nOn SIGTERM the gateway ends running streams within thirty seconds.\n",
@@ -54,29 +53,17 @@ class Watched:
 def collector() -> Iterator[str]:
     """A receiver that takes all it is sent, but below /refuse nothing, and below /busy nothing now."""
 
-    class Answers(BaseHTTPRequestHandler):
+    class Answers(Silent):
         def do_POST(self) -> None:
             self.rfile.read(int(self.headers["content-length"]))
-            self._say({"refuse": 400, "busy": 503}.get(self.path.split("/")[1], 200))
+            status = {"refuse": 400, "busy": 503}.get(self.path.split("/")[1], 200)
+            self.say(status, content_type="application/x-protobuf")
 
         def do_GET(self) -> None:
-            self._say(200)
+            self.say(200, content_type="application/x-protobuf")
 
-        def _say(self, status: int) -> None:
-            self.send_response(status)
-            self.send_header("content-type", "application/x-protobuf")
-            self.send_header("content-length", "0")
-            self.end_headers()
-
-        def log_message(self, *_: object) -> None:
-            pass
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Answers) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        try:
-            yield f"http://127.0.0.1:{server.server_port}"
-        finally:
-            server.shutdown()
+    with live_http(Answers) as url:
+        yield url
 
 
 @contextlib.contextmanager

@@ -4,13 +4,13 @@ import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from threading import Thread
 from typing import Any, ClassVar
 from urllib.parse import unquote
 
 import yaml
+
+from fakes.live_http import Silent, live_http
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,15 +66,8 @@ def api_server(recording: Recording, *, token: str = "let-me-in") -> Iterator[st
         date = recording.date
         authorization = f"Bearer {token}"
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_address[1]}"
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
+    with live_http(Handler) as url:
+        yield url
 
 
 def kubeconfig(folder: Path, url: str, *, token: str = "let-me-in", namespace: str = "prod") -> Path:
@@ -92,8 +85,7 @@ def kubeconfig(folder: Path, url: str, *, token: str = "let-me-in", namespace: s
     return file
 
 
-class _Replaying(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
+class _Replaying(Silent):
     replies: ClassVar[Mapping[str, Reply]] = {}
     date: ClassVar[str] = ""
     authorization: ClassVar[str] = ""
@@ -103,12 +95,4 @@ class _Replaying(BaseHTTPRequestHandler):
         unknown = Reply(401, {"kind": "Status", "message": "Unauthorized"})
         known = self.headers.get("authorization") == self.authorization
         reply = self.replies.get(unquote(self.path), absent) if known else unknown
-        content = reply.content()
-        self.send_response_only(reply.status)
-        self.send_header("date", self.date)
-        self.send_header("content-length", str(len(content)))
-        self.end_headers()
-        self.wfile.write(content)
-
-    def log_message(self, *_: Any) -> None:
-        """Silent."""
+        self.say(reply.status, reply.content(), date=self.date)

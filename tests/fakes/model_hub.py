@@ -5,13 +5,13 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from hashlib import sha1, sha256
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from threading import Thread
 from typing import Any
 from urllib.parse import unquote
 
 import pytest
+
+from fakes.live_http import Silent, live_http
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,16 +36,8 @@ class Repository:
 def model_hub(repositories: Mapping[str, Repository]) -> Iterator[str]:
     """Its URL, for HF_ENDPOINT."""
 
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-
+    class Handler(Silent):
         def do_GET(self) -> None:
-            self._answer(body=True)
-
-        def do_HEAD(self) -> None:
-            self._answer(body=False)
-
-        def _answer(self, *, body: bool) -> None:
             path = unquote(self.path.partition("?")[0])
             name = next((each for each in repositories if f"/{each}/" in f"{path}/"), None)
             if name is None:
@@ -56,7 +48,9 @@ def model_hub(repositories: Mapping[str, Repository]) -> Iterator[str]:
             if path.startswith("/api/models/"):
                 self._api(name, found, path.removeprefix(f"/api/models/{name}"), token)
             else:
-                self._file(name, found, path.removeprefix(f"/{name}/resolve/"), token, body=body)
+                self._file(name, found, path.removeprefix(f"/{name}/resolve/"), token)
+
+        do_HEAD = do_GET
 
         def _api(self, name: str, found: Repository, rest: str, token: str) -> None:
             if rest == "/auth-check":
@@ -76,7 +70,7 @@ def model_hub(repositories: Mapping[str, Repository]) -> Iterator[str]:
             ]  # fmt: skip
             self._json({"id": name, "sha": commit, "gated": "manual" if found.gated else False, "siblings": siblings})
 
-        def _file(self, name: str, found: Repository, rest: str, token: str, *, body: bool) -> None:
+        def _file(self, name: str, found: Repository, rest: str, token: str) -> None:
             revision, _, path = rest.partition("/")
             if found.gated and token not in found.readers:
                 self._failed(403 if token else 401, "GatedRepo", f"Access to model {name} is restricted.")
@@ -84,36 +78,18 @@ def model_hub(repositories: Mapping[str, Repository]) -> Iterator[str]:
                 self._failed(404, "EntryNotFound", "Entry not found")
             else:
                 content = found.files[path]
-                headers = {"etag": f'"{sha256(content).hexdigest()}"', "x-repo-commit": found.resolve(revision) or ""}
-                self._send(200, content, headers, body=body)
+                self.say(
+                    200, content, etag=f'"{sha256(content).hexdigest()}"', x_repo_commit=found.resolve(revision) or ""
+                )
 
         def _failed(self, status: int, code: str, message: str) -> None:
-            self._send(status, b"", {"x-error-code": code, "x-error-message": message}, body=False)
+            self.say(status, x_error_code=code, x_error_message=message)
 
         def _json(self, told: Any) -> None:
-            self._send(200, json.dumps(told).encode(), {"content-type": "application/json"}, body=True)
+            self.say(200, json.dumps(told).encode(), content_type="application/json")
 
-        def _send(self, status: int, content: bytes, headers: Mapping[str, str], *, body: bool) -> None:
-            self.send_response_only(status)
-            for name, value in headers.items():
-                self.send_header(name, value)
-            self.send_header("content-length", str(len(content)))
-            self.end_headers()
-            if body:
-                self.wfile.write(content)
-
-        def log_message(self, *_: Any) -> None:
-            """Silent."""
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_address[1]}"
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
+    with live_http(Handler) as url:
+        yield url
 
 
 def use_hub(monkeypatch: pytest.MonkeyPatch, url: str, home: Path) -> None:
