@@ -194,7 +194,9 @@ async def test_a_tag_is_resolved_to_its_commit(hub: Place) -> None:
     assert (found.asked, found.version, found.uri) == ("v1", "a" * 40, f"hf://org/open:{'a' * 40}")
 
 
-@pytest.mark.parametrize("source", ["hf://org", "hf://org/name@a@b", "hf://org/name/file.gguf", "hf://"])
+@pytest.mark.parametrize(
+    "source", ["hf://org", "hf://org/name@a@b", "hf://org/name:a", "hf://org/name/file.gguf", "hf://"]
+)
 def test_a_source_that_names_no_repository(source: str) -> None:
     with pytest.raises(ConfigurationError):
         HubModel("m", source)

@@ -44,8 +44,8 @@ class RegisteredModel(Group):
     """Of mlflow://: the tracking server's address."""
     server_token: SecretStr | None = None
     """Sent to it as Bearer token."""
-    served_from: str | None = Field(default=None, pattern=r"^(pvc|s3|oci|oci\+native)://.+")
-    """Where a predictor on Kubernetes gets it, when not from the source itself: pvc://CLAIM/PATH, s3://…, oci://…"""
+    served_from: str | None = Field(default=None, pattern=r"^(pvc|s3|gs|oci|oci\+native)://.+")
+    """Where a predictor on Kubernetes gets it, when not from the source itself: pvc://CLAIM/PATH, s3://…, gs://…, oci://…"""
     file: str = ""
     """The GGUF to take, where there are several."""
     quantization: str = ""
@@ -75,11 +75,11 @@ def model_source(name: str, told: RegisteredModel, revision: str | None = None) 
         from tandem.adapters.models.mlflow import MlflowModel
 
         token = None if told.server_token is None else told.server_token.get_secret_value()
-        return MlflowModel(name, source, told.server, token)
+        return MlflowModel(name, source, told.server, token, told.file)
     if scheme in _BUCKETS:
         from tandem.adapters.models.bucket import BucketModel
 
-        return BucketModel(name, source)
+        return BucketModel(name, source, told.file)
     if not scheme:
         from tandem.adapters.models.folder import FolderModel
 

@@ -6,11 +6,22 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from tandem.adapters.models.described import CARD, CONFIG, MOST_BYTES, ancestry_of, shape_of
+from tandem.adapters.models.described import (
+    CARD,
+    CONFIG,
+    MOST_BYTES,
+    ancestry_of,
+    chosen,
+    place_in,
+    shape_of,
+    unwritten,
+)
 from tandem.domain.errors import ConfigurationError, PermissionDenied, TandemError, UnknownModel, UpstreamUnavailable
 from tandem.domain.model_version import ModelFile, ModelVersion, digest_of
 from tandem.ports.models import Tell
 
+# By scheme, where it is not an extra of ours.
+_PACKAGES = {"gs": "gcsfs", "abfs": "adlfs", "abfss": "adlfs"}
 _SAY = ("ETag", "etag", "md5Hash", "content_md5", "generation")
 
 
@@ -19,23 +30,24 @@ class BucketModel:
     looks for them (for S3 the AWS variables, profiles and roles). `digest` of a file is the store's own mark of it.
     """
 
-    def __init__(self, name: str, url: str) -> None:
+    def __init__(self, name: str, url: str, file: str = "") -> None:
         self._name = name
         self._url = url.rstrip("/")
+        self._file = file
 
     async def resolve(self) -> ModelVersion:
         """One listing."""
         return await asyncio.to_thread(self._resolve)
 
     async def pull(self, version: ModelVersion, folder: str, tell: Tell) -> None:
-        """Every object; raises `UnknownModel` when they are others by now."""
+        """Every object, of several weights the one that was named; raises `UnknownModel` when they are others by now."""
         await asyncio.to_thread(self._pull, version, Path(folder), tell)
 
     def _resolve(self) -> ModelVersion:
         with _told(self._url):
             files, found = self._listed()
             config, card = (self._text(files, found, name) for name in (CONFIG, CARD))
-        listed = tuple(each for each, _ in found)
+        listed = chosen([each for each, _ in found], self._file, self._url)
         if not any(each.format for each in listed):
             raise UnknownModel(
                 f"There are no weights below {self._url}.", hint="Name the prefix with the .safetensors or .gguf.", param="model"
@@ -46,14 +58,14 @@ class BucketModel:
 
     def _listed(self) -> tuple[Any, list[tuple[ModelFile, str]]]:
         try:
-            import fsspec
+            from fsspec.core import url_to_fs
 
-            files = fsspec.filesystem(self._url.partition("://")[0], skip_instance_cache=True, use_listings_cache=False)
+            files, root = url_to_fs(self._url, skip_instance_cache=True, use_listings_cache=False)
         except (ImportError, ValueError) as error:
+            package = _PACKAGES.get(self._url.partition("://")[0], "'tandem-rag[objects]'")
             raise ConfigurationError(
-                f"{self._url} needs a package that is not there.", hint="pip install 'tandem-rag[objects]'"
+                f"{self._url} needs a package that is not there.", hint=f"pip install {package}"
             ) from error
-        root = self._url.partition("://")[2]
         found = []
         for path, info in sorted(files.find(root, detail=True).items()):
             mark = next((str(info[key]).strip('"') for key in _SAY if info.get(key)), None)
@@ -67,15 +79,15 @@ class BucketModel:
     def _pull(self, version: ModelVersion, folder: Path, tell: Tell) -> None:
         with _told(self._url):
             files, found = self._listed()
-            if digest_of([each for each, _ in found]) != version.version:
+            listed = chosen([each for each, _ in found], self._file, self._url)
+            if digest_of(listed) != version.version:
                 raise UnknownModel(
                     f"{self._url} has changed since it was looked at.", hint="Pull it again.", param="model"
                 )
-            total, done = sum(each.size or 0 for each, _ in found), 0
-            for each, path in found:
-                target = folder / each.path
-                target.parent.mkdir(parents=True, exist_ok=True)
-                files.get_file(path, str(target))
+            paths = {each.path: path for each, path in found}
+            total, done = sum(each.size or 0 for each in listed), 0
+            for each in listed:
+                files.get_file(paths[each.path], str(place_in(folder, each.path)))
                 done += each.size or 0
                 tell(done, total)
 
@@ -86,20 +98,22 @@ def _told(url: str) -> Iterator[None]:
         yield
     except TandemError:
         raise
-    except FileNotFoundError as error:
-        raise UnknownModel(
-            f"There is nothing at {url}.", hint="Check the bucket and the prefix.", param="model"
-        ) from error
-    except PermissionError as error:
-        raise PermissionDenied(
+    except Exception as error:  # each store raises errors of its own
+        raise (unwritten(error) or _as_ours(error, url)) from error
+
+
+def _as_ours(error: Exception, url: str) -> TandemError:
+    if isinstance(error, FileNotFoundError):
+        return UnknownModel(f"There is nothing at {url}.", hint="Check the bucket and the prefix.", param="model")
+    if isinstance(error, PermissionError):
+        return PermissionDenied(
             f"{url} may not be read: {_line(error)}",
             hint="Check the credentials (for S3: AWS_PROFILE, AWS_ACCESS_KEY_ID).",
-        ) from error
-    except Exception as error:  # each store raises errors of its own
-        raise UpstreamUnavailable(
-            f"{url} cannot be read: {_line(error)}",
-            hint="Check the network and the endpoint (for S3: AWS_ENDPOINT_URL).",
-        ) from error
+        )
+    return UpstreamUnavailable(
+        f"{url} cannot be read: {_line(error)}",
+        hint="Check the network and the endpoint (for S3: AWS_ENDPOINT_URL).",
+    )
 
 
 def _line(error: Exception) -> str:

@@ -5,7 +5,7 @@ import shutil
 from hashlib import file_digest
 from pathlib import Path
 
-from tandem.adapters.models.described import CARD, CONFIG, ancestry_of, shape_of
+from tandem.adapters.models.described import CARD, CONFIG, ancestry_of, place_in, shape_of
 from tandem.domain.errors import ConfigurationError, PermissionDenied, UnknownModel
 from tandem.domain.model_version import ModelFile, ModelVersion, digest_of
 from tandem.ports.models import Tell
@@ -74,8 +74,7 @@ class FolderModel:
             )
         total, done = sum(each.size or 0 for each in now.files), 0
         for each in now.files:
-            target = folder / each.path
-            target.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(self._path if self._path.is_file() else self._path / each.path, target)
+            source = self._path if self._path.is_file() else self._path / each.path
+            shutil.copyfile(source, place_in(folder, each.path))
             done += each.size or 0
             tell(done, total)

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tandem.adapters.models.described import CARD, CONFIG, ancestry_of, shape_of
+from tandem.adapters.models.described import CARD, CONFIG, ancestry_of, chosen, place_in, shape_of, unwritten
 from tandem.domain.errors import ConfigurationError, PermissionDenied, TandemError, UnknownModel, UpstreamUnavailable
 from tandem.domain.model_version import ModelFile, ModelVersion
 from tandem.ports.models import Tell
@@ -15,7 +15,7 @@ from tandem.ports.models import Tell
 if TYPE_CHECKING:
     from huggingface_hub import HfApi
 
-_SOURCE = re.compile(r"hf://(?P<repo>[^/@:]+/[^/@:]+)(?:[@:](?P<revision>[^@:]+))?")
+_SOURCE = re.compile(r"hf://(?P<repo>[^/@:]+/[^/@:]+)(?:@(?P<revision>[^@:]+))?")
 _ANSWER_S = 30.0
 
 
@@ -56,7 +56,7 @@ class HubModel:
                 for each in info.siblings or ()
             )
             config, card = (self._text(api, listed, commit, name) for name in (CONFIG, CARD))
-        files = _chosen(listed, self._file, self._repo)
+        files = chosen(listed, self._file, f"The repository {self._repo}")
         uri = f"hf://{self._repo}@{commit}/{self._file}" if self._file else f"hf://{self._repo}:{commit}"
         return ModelVersion(
             self._name, f"hf://{self._repo}", self._revision, commit, uri, files,
@@ -77,6 +77,7 @@ class HubModel:
             api = self._api()
             for each in version.files:
                 if each.path in kept:
+                    place_in(Path(folder), each.path)
                     api.hf_hub_download(self._repo, each.path, revision=version.version, local_dir=folder)
                     done += each.size or 0
                     tell(done, total)
@@ -85,16 +86,6 @@ class HubModel:
         from huggingface_hub import HfApi
 
         return HfApi(library_name="tandem")
-
-
-def _chosen(files: tuple[ModelFile, ...], file: str, repo: str) -> tuple[ModelFile, ...]:
-    """All, or of the weights the one that was named."""
-    if not file:
-        return files
-    if not any(each.path == file for each in files):
-        there = ", ".join(each.path for each in files if each.format) or "no weights at all"
-        raise UnknownModel(f"The repository {repo} has no {file}.", hint=f"It holds {there}.", param="model")
-    return tuple(each for each in files if each.format is None or each.path == file)
 
 
 @contextmanager
@@ -128,6 +119,8 @@ def _told(repo: str, revision: str) -> Iterator[None]:
             raise PermissionDenied(f"The hub does not let us read {repo}: {_line(error)}", hint=_TOKEN) from error
         raise UpstreamUnavailable(f"The hub answers {status} for {repo}.", hint="Try again in a while.") from error
     except Exception as error:  # whatever its HTTP client has for a server that is not there
+        if (ours := unwritten(error)) is not None:
+            raise ours from error
         raise UpstreamUnavailable(
             f"The hub cannot be reached: {_line(error)}", hint="Check the network, HF_ENDPOINT, and HF_HUB_OFFLINE."
         ) from error

@@ -6,6 +6,7 @@ Its Python client is not used: it brings 100 MB for five requests.
 import re
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -13,24 +14,26 @@ from urllib.parse import quote
 import aiohttp
 
 from tandem.adapters.models.bucket import BucketModel
-from tandem.adapters.models.described import CARD, CONFIG, ancestry_of, shape_of
+from tandem.adapters.models.described import CARD, CONFIG, ancestry_of, chosen, place_in, shape_of
 from tandem.domain.errors import ConfigurationError, PermissionDenied, UnknownModel, UpstreamUnavailable
-from tandem.domain.model_version import Ancestry, ModelFile, ModelVersion, Shape
+from tandem.domain.model_version import Ancestry, ModelFile, ModelVersion, Shape, digest_of
 from tandem.ports.models import Tell
 
 _SOURCE = re.compile(r"mlflow://(?P<model>[^/@]+)(?:/(?P<version>[0-9]+)|@(?P<alias>[^/@]+))?")
 _API = "/api/2.0/mlflow"
 _PROXIED = "mlflow-artifacts:/"
 _BUCKET = ("s3://", "gs://", "abfs://", "abfss://")
+# Those of them that KServe reads by the same address.
+_SERVED = ("s3://", "gs://")
 _ANSWER_S = 30.0
 _CHUNK = 1 << 20
-_UNSERVED = "KServe does not read MLflow's artifacts: say in served_from where the cluster has the same files"
+_UNSERVED = "KServe does not read {}: say in served_from where the cluster has the same files"
 
 
 class MlflowModel:
     """`ports/models.py` for `mlflow://NAME[/VERSION|@ALIAS]` at `server`; without either, the newest version."""
 
-    def __init__(self, name: str, source: str, server: str | None, token: str | None) -> None:
+    def __init__(self, name: str, source: str, server: str | None, token: str | None, file: str = "") -> None:
         found = _SOURCE.fullmatch(source)
         if found is None:
             raise ConfigurationError(
@@ -44,6 +47,7 @@ class MlflowModel:
         self._model, self._version, self._alias = found["model"], found["version"], found["alias"]
         self._server = server.rstrip("/")
         self._token = token
+        self._file = file
 
     async def resolve(self) -> ModelVersion:
         """The version, the run that made it, and what the run says that it read."""
@@ -53,10 +57,10 @@ class MlflowModel:
             where = await ask("model-versions/get-download-uri", name=self._model, version=found["version"])
             uri = str(where["artifact_uri"])
             files, ancestry, shape = await self._described(ask, uri)
-        bucket = uri.startswith(_BUCKET)
+        served = uri.startswith(_SERVED)
         return ModelVersion(
             self._name, f"mlflow://{self._model}", self._alias or self._version or "", str(found["version"]),
-            uri if bucket else "", files, run.over(ancestry), shape, unserved="" if bucket else _UNSERVED,
+            uri if served else "", files, run.over(ancestry), shape, unserved="" if served else _UNSERVED.format(uri),
         )  # fmt: skip
 
     async def pull(self, version: ModelVersion, folder: str, tell: Tell) -> None:
@@ -65,14 +69,17 @@ class MlflowModel:
             where = await ask("model-versions/get-download-uri", name=self._model, version=version.version)
             uri = str(where["artifact_uri"])
             if uri.startswith(_BUCKET):
-                bucket = BucketModel(self._name, uri)
-                await bucket.pull(await bucket.resolve(), folder, tell)
+                seen = replace(version, version=digest_of(version.files))
+                await BucketModel(self._name, uri, self._file).pull(seen, folder, tell)
                 return
+            if not uri.startswith(_PROXIED):
+                raise ConfigurationError(
+                    f"MLflow keeps {self._model} at {uri}, and does not hand it out.",
+                    hint="Start its server with --artifacts-destination, or keep the model in a bucket.",
+                )
             total, done = sum(each.size or 0 for each in version.files), 0
             for each in version.files:
-                target = Path(folder) / each.path
-                target.parent.mkdir(parents=True, exist_ok=True)
-                with target.open("wb") as file:
+                with place_in(Path(folder), each.path).open("wb") as file:
                     async for chunk in ask.content(f"{_root(uri)}/{each.path}"):
                         file.write(chunk)
                         done += len(chunk)
@@ -107,7 +114,7 @@ class MlflowModel:
 
     async def _described(self, ask: "_Asking", uri: str) -> tuple[tuple[ModelFile, ...], Ancestry, Shape | None]:
         if uri.startswith(_BUCKET):
-            found = await BucketModel(self._name, uri).resolve()
+            found = await BucketModel(self._name, uri, self._file).resolve()
             return found.files, found.ancestry, found.shape
         if not uri.startswith(_PROXIED):
             return (), Ancestry(), None
@@ -119,7 +126,7 @@ class MlflowModel:
             b"".join([chunk async for chunk in ask.content(f"{root}/{names[name]}")]) if name in names else None
             for name in (CONFIG, CARD)
         ]
-        return files, ancestry_of(card), shape_of(config)
+        return chosen(files, self._file, f"{self._model} of MLflow"), ancestry_of(card), shape_of(config)
 
     @asynccontextmanager
     async def _asking(self) -> "AsyncIterator[_Asking]":
