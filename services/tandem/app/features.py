@@ -19,12 +19,31 @@ class Vectors(Group):
     """Use gRPC on this port (a third of REST's CPU)."""
     timeout_s: float = Field(default=10.0, gt=0)
     """Upper bound of one call, and of the wait for a turn."""
+    connect_timeout_s: float = Field(default=2.0, gt=0)
+    """To open a connection; then a second try, which in a cluster mostly reaches another node."""
     max_concurrency: int = Field(default=32, ge=1)
     """Searches at a time; others wait for their turn, and who would wait longer than it has is refused at once."""
     max_writes: int = Field(default=4, ge=1)
     """Writes to the server at a time, by each process; other documents wait."""
     write_patience_s: float = Field(default=30.0, ge=0)
     """How long a write waits in all for a server that is full (429) or away; its Retry-After is honoured."""
+    shard_number: int | None = Field(default=None, ge=1)
+    """Shards of a collection that is made; unset, as for the next two: what the Qdrant cluster's own configuration says."""
+    replication_factor: int | None = Field(default=None, ge=1)
+    """Copies of each shard of a collection that is made, on as many nodes."""
+    write_consistency_factor: int | None = Field(default=None, ge=1)
+    """Copies that must confirm a write to a collection that is made; as many as there are: writes wait while a node is away."""
+    read_consistency: Annotated[int, Field(ge=1)] | Literal["majority", "quorum", "all"] | None = None
+    """Copies that a search asks, and how many of them have to agree; unset: one that is there."""
+
+    @model_validator(mode="after")
+    def _copies_fit(self) -> Self:
+        copies = self.replication_factor
+        for name in ("write_consistency_factor", "read_consistency"):
+            wanted = getattr(self, name)
+            if copies is not None and isinstance(wanted, int) and wanted > copies:
+                raise ValueError(f"vectors.{name} is {wanted}, but vectors.replication_factor keeps {copies} copies")
+        return self
 
 
 class Embedder(Group):

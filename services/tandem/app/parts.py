@@ -86,6 +86,7 @@ async def embeddings(settings: Settings, dense: Opener[Embedder]) -> AsyncIterat
 async def vectors(settings: Settings) -> AsyncIterator[Vectors]:
     """The vector store: a Qdrant server by its URL, else Qdrant's engine in this process."""
     if settings.vectors.url is not None:
+        from tandem.adapters.qdrant.replication import Replication
         from tandem.adapters.qdrant.server import qdrant_vectors
         from tandem.adapters.qdrant.writing import Pressure
 
@@ -94,8 +95,15 @@ async def vectors(settings: Settings) -> AsyncIterator[Vectors]:
             api_key=settings.vectors.api_key.get_secret_value() if settings.vectors.api_key else None,
             grpc_port=settings.vectors.grpc_port,
             timeout_s=settings.vectors.timeout_s,
+            connect_timeout_s=settings.vectors.connect_timeout_s,
             max_concurrency=settings.vectors.max_concurrency,
             pressure=Pressure(settings.vectors.max_writes, settings.vectors.write_patience_s),
+            replication=Replication(
+                settings.vectors.shard_number,
+                settings.vectors.replication_factor,
+                settings.vectors.write_consistency_factor,
+                settings.vectors.read_consistency,
+            ),
         ) as store:
             yield store
     else:

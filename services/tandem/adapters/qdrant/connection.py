@@ -59,13 +59,34 @@ class Connection:
             ) from error
 
 
+class _Connecting(httpx.AsyncHTTPTransport):
+    """Gives a connection up soon, and tries a second time: behind one name are the nodes of a cluster, and where one of them is
+    gone the next try mostly reaches another.
+    """
+
+    def __init__(self, within_s: float, max_kept: int) -> None:
+        super().__init__(retries=1, limits=httpx.Limits(max_connections=None, max_keepalive_connections=max_kept))
+        self._within_s = within_s
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        """See `httpx.AsyncBaseTransport`."""
+        request.extensions["timeout"]["connect"] = self._within_s
+        return await super().handle_async_request(request)
+
+
 @asynccontextmanager
 async def connected(
-    url: str, *, api_key: str | None, grpc_port: int | None, timeout_s: float, max_kept: int
+    url: str,
+    *,
+    api_key: str | None,
+    grpc_port: int | None,
+    timeout_s: float,
+    max_kept: int,
+    connect_timeout_s: float = 2.0,
 ) -> AsyncIterator[Connection]:
     """A connection to the server at `url`, made when first used; `max_kept` idle connections stay open."""
-    kept = _client(url, api_key, grpc_port, timeout_s, max_kept)
-    fresh = kept if url == IN_MEMORY else _client(url, api_key, grpc_port, timeout_s, 0)
+    kept = _client(url, api_key, grpc_port, timeout_s, connect_timeout_s, max_kept)
+    fresh = kept if url == IN_MEMORY else _client(url, api_key, grpc_port, timeout_s, connect_timeout_s, 0)
     try:
         yield Connection(kept, fresh, timeout_s)
     finally:
@@ -74,12 +95,14 @@ async def connected(
             await fresh.close()
 
 
-def _client(url: str, api_key: str | None, grpc_port: int | None, timeout_s: float, max_kept: int) -> AsyncQdrantClient:
+def _client(
+    url: str, api_key: str | None, grpc_port: int | None, timeout_s: float, connect_timeout_s: float, max_kept: int
+) -> AsyncQdrantClient:
     if url == IN_MEMORY:
         return AsyncQdrantClient(location=IN_MEMORY)
     more: dict[str, Any] = {}
     if grpc_port is None:
-        more["limits"] = httpx.Limits(max_connections=None, max_keepalive_connections=max_kept)
+        more["transport"] = _Connecting(min(connect_timeout_s, timeout_s), max_kept)
     with warnings.catch_warnings():
         # A key over plain HTTP is the operator's choice inside a cluster, and said in the documentation.
         warnings.filterwarnings("ignore", message="Api key is used with an insecure connection")
@@ -88,7 +111,7 @@ def _client(url: str, api_key: str | None, grpc_port: int | None, timeout_s: flo
             api_key=api_key,
             prefer_grpc=grpc_port is not None,
             grpc_port=grpc_port or 6334,
-            grpc_options=dict(_GRPC),
+            grpc_options={**_GRPC, "grpc.min_reconnect_backoff_ms": math.ceil(1000 * connect_timeout_s)},
             timeout=math.ceil(timeout_s),
             # It would warn about every server more than one minor version away; what is used here is settled API.
             check_compatibility=False,

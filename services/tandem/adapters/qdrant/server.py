@@ -22,6 +22,7 @@ from tandem.adapters.qdrant.payload import (
     NewPoint,
     Payload,
 )
+from tandem.adapters.qdrant.replication import Replication
 from tandem.adapters.qdrant.server_aliases import ServerAliases
 from tandem.adapters.qdrant.server_models import embedded_of, filter_model, hits_of, point_model, words_model
 from tandem.adapters.qdrant.server_notes import ServerNotes, first_notes, lineage_note
@@ -49,11 +50,13 @@ class ServerEngine:
         writing: Writing,
         *,
         indexed: bool,
+        replication: Replication = Replication(),  # noqa: B008 - it is frozen
         now_s: Callable[[], float] = time.monotonic,
     ) -> None:
         self._connection = connection
         self._client = connection.kept
         self._indexed = indexed
+        self._replication = replication
         self._writing = writing
         self._aliases = ServerAliases(connection, now_s)
         self._notes = ServerNotes(connection, now_s)
@@ -116,6 +119,7 @@ class ServerEngine:
                 vectors_config={DENSE: models.VectorParams(size=recipe.dimensions, distance=models.Distance.COSINE)},
                 sparse_vectors_config={SPARSE: models.SparseVectorParams(modifier=models.Modifier.IDF)},
                 metadata=first_notes(recipe, lineage),
+                **self._replication.made,
             )
             self._notes.forget(name)
             if not await self._notes.made_here(name):
@@ -165,8 +169,9 @@ class ServerEngine:
 
     async def retrieve(self, name: str, ids: Sequence[str]) -> list[Payload]:
         """See `Engine`."""
+        agreed = self._replication.reads
         found = await self._connection.read(
-            lambda client: client.retrieve(name, list(ids), with_payload=True, with_vectors=False), name
+            lambda client: client.retrieve(name, list(ids), with_payload=True, consistency=agreed), name
         )
         return [point.payload or {} for point in found]
 
@@ -184,16 +189,20 @@ class ServerEngine:
         points: list[models.Record] = []
         offset: Any = None
         while True:
-            found, offset = await self._connection.read(partial(_page, name, where, offset, fields, with_vectors), name)
+            page = partial(_page, name, where, offset, fields, with_vectors, self._replication.reads)
+            found, offset = await self._connection.read(page, name)
             points += found
             if offset is None:
                 return points
 
     async def values(self, name: str, key: str, where: Where, limit: int | None = None) -> list[str]:
         """See `Engine`."""
-        most = limit or max(1, await self.count(name, where))
+        most, agreed = limit or max(1, await self.count(name, where)), self._replication.reads
         response = await self._connection.read(
-            lambda client: client.facet(name, key, facet_filter=filter_model(where), limit=most, exact=True), name
+            lambda client: client.facet(
+                name, key, facet_filter=filter_model(where), limit=most, exact=True, consistency=agreed
+            ),
+            name,
         )
         return [str(hit.value) for hit in response.hits]
 
@@ -229,9 +238,11 @@ class ServerEngine:
             query=models.RrfQuery(rrf=models.Rrf(k=FUSION_K)),
             limit=limit,
         )
-        timeout = None if within_s is None else max(1, math.ceil(within_s))
+        timeout, agreed = None if within_s is None else max(1, math.ceil(within_s)), self._replication.reads
         answers = await self._connection.read(
-            lambda client: client.query_batch_points(name, [*legs, fused], timeout=timeout), name, within_s
+            lambda client: client.query_batch_points(name, [*legs, fused], consistency=agreed, timeout=timeout),
+            name,
+            within_s,
         )
         if len(answers) != len(legs) + 1:
             raise UpstreamFailed("What answers is not Qdrant: it left a query out.", hint="Check vectors.url.")
@@ -251,20 +262,32 @@ async def qdrant_vectors(
     api_key: str | None = None,
     grpc_port: int | None = None,
     timeout_s: float = 10.0,
+    connect_timeout_s: float = 2.0,
     max_concurrency: int = 32,
     pressure: Pressure = Pressure(),  # noqa: B008 - it is frozen
+    replication: Replication = Replication(),  # noqa: B008 - it is frozen
 ) -> AsyncIterator[QdrantVectors]:
     """The store on the server at `url`; connects when first used. gRPC costs the client a third of REST's CPU."""
     async with connected(
-        url, api_key=api_key, grpc_port=grpc_port, timeout_s=timeout_s, max_kept=max_concurrency
+        url,
+        api_key=api_key,
+        grpc_port=grpc_port,
+        timeout_s=timeout_s,
+        connect_timeout_s=connect_timeout_s,
+        max_kept=max_concurrency,
     ) as connection:
-        yield QdrantVectors(
-            ServerEngine(connection, Writing(pressure), indexed=url != IN_MEMORY), Turns(max_concurrency, timeout_s)
-        )
+        engine = ServerEngine(connection, Writing(pressure), indexed=url != IN_MEMORY, replication=replication)
+        yield QdrantVectors(engine, Turns(max_concurrency, timeout_s))
 
 
 async def _page(
-    name: str, where: Where, offset: Any, fields: bool | list[str], with_vectors: bool, client: AsyncQdrantClient
+    name: str,
+    where: Where,
+    offset: Any,
+    fields: bool | list[str],
+    with_vectors: bool,
+    agreed: models.ReadConsistency | None,
+    client: AsyncQdrantClient,
 ) -> tuple[list[models.Record], models.ExtendedPointId | None]:
     return await client.scroll(
         name,
@@ -273,4 +296,5 @@ async def _page(
         offset=offset,
         with_payload=fields,
         with_vectors=with_vectors,
+        consistency=agreed,
     )
