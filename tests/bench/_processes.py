@@ -16,8 +16,11 @@ def cpu_s(pid: int) -> float:
     """User and system seconds of a process and all its children, dead ones included."""
     stat = Path(f"/proc/{pid}/stat").read_text()
     user, system, user_dead, system_dead = map(int, stat.rpartition(") ")[2].split()[11:15])
-    tasks = Path(f"/proc/{pid}/task")
-    children = [child for task in tasks.iterdir() for child in (task / "children").read_text().split()]
+    children: list[str] = []
+    for task in Path(f"/proc/{pid}/task").iterdir():
+        # A thread may end meanwhile.
+        with contextlib.suppress(FileNotFoundError):
+            children += (task / "children").read_text().split()
     return (user + system + user_dead + system_dead) / _TICKS + sum(cpu_s(int(child)) for child in children)
 
 

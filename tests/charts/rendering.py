@@ -45,7 +45,10 @@ def cases() -> Iterator[Case]:
             yield Case(f"examples/{folder.name}", example(folder))
     for path in sorted((ROOT / "manifests/environments").glob("*/values.yaml")):
         profile = {"production": "values-30b-a100.yaml", "staging": "values-8b-a10g.yaml"}.get(path.parent.name)
-        yield Case(f"environments/{path.parent.name}", (CHART / (profile or "values-small-cpu.yaml"), path))
+        files = (CHART / (profile or "values-small-cpu.yaml"), path)
+        yield Case(f"environments/{path.parent.name}", files)
+        if (tier := path.with_name("retrievers.yaml")).is_file():
+            yield Case(f"environments/{path.parent.name}-retrievers", (*files, tier))
 
 
 def example(folder: Path) -> tuple[Path, ...]:
