@@ -35,13 +35,16 @@ def test_a_plan_goes_to_stdout_its_values_and_report_to_files(tmp_path: Path) ->
     assert set(found["shapes"]) == {"on-prem", "cloud"} and found["recommended"] in found["shapes"]
     for shape in found["shapes"].values():
         assert shape["cost_per_month"] > 0 and shape["p99_ms"] >= shape["p50_ms"] > 0
+    assert found["retriever"]["retrievers_at_peak"] >= 2 and "retriever of its own" in found["retriever"]["told"]
     assert yaml.safe_load(values.read_text())["fullnameOverride"] == "tandem"
     assert "<svg" in report.read_text()
 
 
 def test_a_plan_is_a_table_on_a_terminal() -> None:
     done = tandem("--rps", "1", *QUICK)
-    assert done.returncode == 0 and "on-prem" in done.stdout and "USD a month" in " ".join(done.stdout.split())
+    assert done.returncode == 0 and "on-prem" in done.stdout
+    said = " ".join(done.stdout.split())
+    assert "USD a month" in said and "A retriever of its own takes" in said
 
 
 def test_a_traffic_file_and_own_prices_are_read(tmp_path: Path) -> None:

@@ -39,6 +39,7 @@ def show_plan(found: "Plan", output: Output) -> None:
             out.print(f"{shape.name}: {shape.unfit}", markup=False)
     for point in found.break_even:
         out.print(f"{point.below} below, {point.above} above {point.requests_per_second:.3g} requests/s", markup=False)
+    out.print(found.apart.told(found.book.currency), markup=False)
     out.print(f"\nRecommended: {found.reason}", markup=False)
 
 

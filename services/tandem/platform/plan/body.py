@@ -19,6 +19,7 @@ def body(plan: Plan) -> dict[str, Any]:
             {"below": one.below, "above": one.above, "requests_per_second": _round(one.requests_per_second, 3)}
             for one in plan.break_even
         ],
+        "retriever": _retriever(plan),
         "currency": plan.book.currency,
         "prices": {"version": plan.book.version, "date": plan.book.date.isoformat()},
         "traffic": plan.traffic.model_dump(mode="json"),
@@ -33,6 +34,23 @@ def body(plan: Plan) -> dict[str, Any]:
             "measured": plan.fit.measured,
         },
         "simulated_windows": plan.windows,
+    }
+
+
+def _retriever(plan: Plan) -> dict[str, Any]:
+    found = plan.apart
+    return {
+        "told": found.told(plan.book.currency),
+        "gateways_at_peak": found.gateways,
+        "retrievers_at_peak": found.retrievers,
+        "gateways_at_peak_without": found.gateways_inside,
+        "added_cost_per_month": _round(found.added_cost, 2),
+        "spared_gateway_vcpus": _round(found.spared_vcpus, 4),
+        "added_vcpus": _round(found.added_vcpus, 4),
+        "added_gb_at_peak": _round(found.added_gb, 3),
+        "added_first_token_p50_ms": _ms(found.first_p50_s),
+        "added_first_token_p99_ms": _ms(found.first_p99_s),
+        "pays_from_model_gb": None if found.pays_from_gb is None else _round(found.pays_from_gb, 2),
     }
 
 

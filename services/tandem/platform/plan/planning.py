@@ -4,6 +4,7 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
 from tandem.domain.errors import ConfigurationError, InvalidRequest
+from tandem.platform.plan.apart import Apart, apart
 from tandem.platform.plan.breakeven import BreakEven, Curve, crossings, curves
 from tandem.platform.plan.engines import Fit, fitted
 from tandem.platform.plan.objectives import RESIDENCY
@@ -25,6 +26,7 @@ class Plan:
     break_even: tuple[BreakEven, ...]
     windows: int
     spill_wait_s: tuple[float, float]
+    apart: Apart
 
     @property
     def recommended(self) -> Shape:
@@ -70,7 +72,8 @@ def plan(
         raise _unmet(found)
     named = curves(ground, [shape.name for shape in found])
     points = crossings([curve for curve in named if _fits(found, curve.name)], traffic.peak)
-    return Plan(book, traffic, fit, tuple(found), tuple(named), tuple(points), lab.runs, ground.spill())
+    tier = apart(book, traffic, owned=found[0].owned > 0)
+    return Plan(book, traffic, fit, tuple(found), tuple(named), tuple(points), lab.runs, ground.spill(), tier)
 
 
 def _fits(found: list[Shape], name: str) -> bool:

@@ -162,6 +162,21 @@ class Api(Sourced):
     spread: float = Field(ge=0)
 
 
+class Hop(Sourced):
+    """Retrieval as a service of its own: CPU of one question where it is inside the gateway, and on both sides where it is not;
+    what it adds to first tokens; and memory of the processes.
+    """
+
+    inside_cpu_s: Positive
+    gateway_cpu_s: Positive
+    retriever_cpu_s: Positive
+    first_token_p50_s: float = Field(ge=0)
+    first_token_p99_s: float = Field(ge=0)
+    inside_gb: Positive
+    gateway_gb: Positive
+    retriever_gb: Positive
+
+
 class Book(Part):
     """All of it."""
 
@@ -177,6 +192,7 @@ class Book(Part):
     engines: dict[str, Engine]
     measured: tuple[Measured, ...] = ()
     api: Api
+    retrieval: Hop
 
     @model_validator(mode="after")
     def _in_one_currency(self) -> Self:

@@ -120,6 +120,7 @@ def _facts(plan: Plan) -> Iterator[tuple[str, str]]:
             f"{traffic.gateway.requests_per_second:g} requests a second for each pod"
         ),
     )
+    yield "retriever of its own", plan.apart.told(plan.book.currency)
     for name, tenant in traffic.tenants.items():
         where = "anywhere" if tenant.regions is None else ", ".join(sorted(tenant.regions))
         yield f"tenant {name}", f"{tenant.share:.0%} of the requests, answered in: {where}"
@@ -160,3 +161,6 @@ def _sources(plan: Plan) -> Iterator[tuple[str, str, str, str]]:
     yield traffic.model, f"{model.parameters:g} billion parameters", model.source, model.date.isoformat()
     share = f"{engine.bandwidth_share:.0%} of the bandwidth, {engine.compute_share:.0%} of the computing"
     yield traffic.engine, share, engine.source, engine.date.isoformat()
+    hop = book.retrieval
+    taken = f"{hop.inside_cpu_s * 1e3:g} ms of CPU inside; apart {hop.gateway_cpu_s * 1e3:g} and {hop.retriever_cpu_s * 1e3:g} ms"
+    yield "retriever of its own", taken, hop.source, hop.date.isoformat()

@@ -22,8 +22,9 @@ def test_a_report_tells_all_and_loads_nothing(tmp_path: Path) -> None:
     page = file.read_text()
     assert not re.findall(r"""(?:src|href)=|@import|url\(|<script""", page)
     assert page.count("<svg") == 5 and not re.search(r"[>\" ,]-?(nan|inf)\b", page)
-    for told in ("on-prem", "cloud", "a10g, rented", "tenant a", "AWS EC2 on demand", "requests a second"):
+    for told in ("on-prem", "cloud", "a10g, rented", "tenant a", "AWS EC2 on demand", "scripts/bench split"):
         assert told in page
+    assert found.apart.told("USD").partition("'")[0] in page
     with pytest.raises(ConfigurationError, match="cannot be written"):
         write_report(tmp_path / "none" / "plan.html", found)
 
