@@ -19,7 +19,8 @@ _ROUND_TOKENS = 256
 class ServiceTimes:
     """One replica. A step writes a token of each answer: `step_s`, and `step_per_answer_s` more for each of them.
 
-    Prompts are read at `read_tokens_per_s`, `chunk_tokens` a step; `first_s` passes before. At most `slots` at a time; more are
+    Prompts are read one after another at `read_tokens_per_s`, `chunk_tokens` a step; before that `first_s` passes, in which
+    others get on. At most `slots` at a time; more are
     told 429 when it `sheds`, and wait inside otherwise. `start_s` from its being asked for until it answers.
     """
 
@@ -34,15 +35,22 @@ class ServiceTimes:
 
     def answers_at_once(self, rate: float, prompt_tokens: float, answer_tokens: float) -> float:
         """How many run when so many come a second, by Little's law; infinite when they are more than it can do."""
-        reading = rate * prompt_tokens / self.read_tokens_per_s
-        if reading >= 1:
+        rest = 1 - rate * prompt_tokens / self.read_tokens_per_s
+        if rest <= 0:
             return math.inf
-        # While prompts are read, answers get on by one token a chunk only.
-        crowd = rate * answer_tokens * self.step_per_answer_s / (1 - reading)
-        if crowd >= 1:
-            return math.inf
-        alone = self.first_s + prompt_tokens / self.read_tokens_per_s + answer_tokens * self.step_s / (1 - reading)
-        found = rate * alone / (1 - crowd)
+        reading = rate * (self.first_s + prompt_tokens / self.read_tokens_per_s)
+        step_s, more_s = self.step_s, self.step_per_answer_s
+        # While a prompt is read, answers get on by a token for each of its chunks; steps fill the rest. Of
+        # n = reading + rate * answer_tokens / (chunks + rest / (step_s + n * more_s)), the root above 0.
+        chunks = rate * max(1.0, prompt_tokens / self.chunk_tokens)
+        writing = rate * answer_tokens
+        square = chunks * more_s
+        linear = chunks * step_s + rest - reading * chunks * more_s - writing * more_s
+        constant = -(reading * (chunks * step_s + rest) + writing * step_s)
+        if square <= 0:
+            found = -constant / linear if linear > 0 else math.inf
+        else:
+            found = (-linear + math.sqrt(linear * linear - 4 * square * constant)) / (2 * square)
         return found if found <= self.slots else math.inf
 
     def most(self, prompt_tokens: float, answer_tokens: float) -> float:

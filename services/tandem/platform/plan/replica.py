@@ -42,6 +42,7 @@ class Replica:
     loop: asyncio.AbstractEventLoop
     use: Use = field(default_factory=Use)
     held: float = 0.0
+    _coming: int = 0
     _waiting: deque[Job] = field(default_factory=deque)
     _reading: Job | None = None
     _unread: float = 0.0
@@ -61,13 +62,12 @@ class Replica:
     @property
     def full(self) -> bool:
         """True when one more would have to wait inside."""
-        return self.running + len(self._waiting) >= self.times.slots
+        return self.running + len(self._waiting) + self._coming >= self.times.slots
 
     def take(self, job: Job) -> None:
-        """It runs, or waits for a slot inside."""
-        self.turn()
-        self._waiting.append(job)
-        self._plan()
+        """It runs, or waits for a slot inside; what passes before that is in nobody's way."""
+        self._coming += 1
+        self.loop.call_later(self.times.first_s, self._come, job)
 
     def hold(self, share: float) -> None:
         """From now on the GPU stands still for this share of the time."""
@@ -95,10 +95,16 @@ class Replica:
             self._read_rate / times.read_tokens_per_s + self._write_rate * len(self._writing) / times.full_tokens_per_s
         )
 
+    def _come(self, job: Job) -> None:
+        self.turn()
+        self._coming -= 1
+        self._waiting.append(job)
+        self._plan()
+
     def _plan(self) -> None:
         if self._reading is None and self._waiting and len(self._writing) < self.times.slots:
             self._reading = self._waiting.popleft()
-            self._unread = self._reading.prompt_tokens + self.times.first_s * self.times.read_tokens_per_s
+            self._unread = self._reading.prompt_tokens
         self._pace()
         if self._timer is not None:
             self._timer.cancel()
@@ -116,10 +122,12 @@ class Replica:
         step_s = times.step_s + times.step_per_answer_s * writing
         self._read_rate = self._write_rate = 0.0
         if self._reading is not None:
-            # Weights are read once for both; a step with a chunk of a prompt takes as long as the chunk.
-            chunk_s = times.chunk_tokens / times.read_tokens_per_s + times.step_per_answer_s * writing
-            self._read_rate = times.chunk_tokens / chunk_s
-            self._write_rate = 1 / max(chunk_s, step_s)
+            # Weights are read once for both; a step with a chunk of a prompt, or all of a short one, takes as long as that.
+            chunk = min(float(times.chunk_tokens), self._reading.prompt_tokens)
+            chunk_s = chunk / times.read_tokens_per_s + times.step_per_answer_s * writing
+            if writing:
+                chunk_s = max(chunk_s, step_s)
+            self._read_rate, self._write_rate = chunk / chunk_s, 1 / chunk_s
         elif writing:
             self._write_rate = 1 / step_s
         going = max(0.0, 1 - self.held)

@@ -1,6 +1,7 @@
 """An engine's times from requests that were measured: JSON lines of what was asked and when tokens came."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,8 @@ import orjson
 from pydantic import Field
 
 from tandem.domain.errors import ConfigurationError
+from tandem.platform.plan.closed_loop import closed_loop
+from tandem.platform.plan.engines import ServiceTimes
 from tandem.platform.plan.prices import Book, Measured
 from tandem.platform.plan.reading import Part, validated
 from tandem.platform.plan.traffic import Floats, Traffic
@@ -18,6 +21,9 @@ _FEWEST = 20
 _ALONE = 5
 # Prompts have to differ by that to tell what a token takes from what a request takes.
 _DIFFERENT = 0.1
+# An answer beside others adds at most so many steps of one alone; found to a millionth of that.
+_MOST_SLOWED = 4.0
+_HALVINGS = 20
 
 
 class Line(Part):
@@ -47,9 +53,14 @@ def read_trace(file: Path) -> list[Line]:
 
 
 def fit_trace(lines: Sequence[Line], *, book: Book, traffic: Traffic, quantisation: str, source: str) -> Measured:
-    """The straight lines that come nearest: a step by how many are written at once, a first token by the prompt's length."""
-    step_s, more_s = _writing(lines)
+    """A first token by the prompt's length, from the requests that were nearly alone, and a step from how fast those were
+    written. What each further answer adds makes the simulated engine take as long as the measured one, with as many at a time:
+    there prompts of others are read in between, which must not count twice.
+    """
     first_s, read = _reading(lines)
+    step_s, more_s = _writing(
+        lines, ServiceTimes(read, 0, 0, first_s, len(lines), book.engine(traffic.engine).chunk_tokens)
+    )
     return Measured(
         engine=traffic.engine,
         model=traffic.model,
@@ -78,22 +89,45 @@ def _line(text: bytes, where: str) -> Line:
     return line
 
 
-def _writing(lines: Sequence[Line]) -> tuple[float, float]:
+def _writing(lines: Sequence[Line], times: ServiceTimes) -> tuple[float, float]:
     """Seconds of a step, and what each answer adds. Long answers tell more than short ones."""
-    long = [line for line in lines if line.answer_tokens > 1]
+    groups = _groups(lines)
+    few = min(groups)
+    long = [line for line in groups[few] if line.answer_tokens > 1]
     if not long:
         raise ConfigurationError("The trace's answers have one token each: how fast more are written cannot be told.")
-    tokens = np.array([line.answer_tokens - 1 for line in long], dtype=np.float64)
-    steps = np.array([line.total_s - line.first_token_s for line in long]) / tokens
-    at_once = np.array([line.concurrency for line in long], dtype=np.float64)
-    if np.ptp(at_once) < 1:
-        return float(np.average(steps, weights=tokens)), 0.0
-    one, each = _straight(at_once, steps, tokens)
-    if each <= 0 or one <= 0:
-        # Chance, or a step that is all the answers' own.
-        mean = float(np.average(steps, weights=tokens))
-        return (mean, 0.0) if each <= 0 else (mean / 1e3, mean / float(np.average(at_once, weights=tokens)))
-    return one, each
+    # Of those with the fewest beside them.
+    step_s = sum(line.total_s - line.first_token_s for line in long) / sum(line.answer_tokens - 1 for line in long)
+    crowds = {count: group for count, group in groups.items() if count > few}
+
+    def with_more(more_s: float) -> ServiceTimes:
+        return replace(times, step_s=max(0.0, step_s - few * more_s), step_per_answer_s=more_s)
+
+    def excess_s(more_s: float) -> float:
+        """By how much the simulated requests take longer, all together."""
+        tried = with_more(more_s)
+        return sum(
+            len(group) * closed_loop(tried, count, [(line.prompt_tokens, line.answer_tokens) for line in group])
+            - sum(line.total_s for line in group)
+            for count, group in crowds.items()
+        )
+
+    low, high = 0.0, _MOST_SLOWED * step_s
+    if not crowds or excess_s(low) >= 0:
+        return step_s, 0.0
+    for _ in range(_HALVINGS):
+        middle = (low + high) / 2
+        low, high = (middle, high) if excess_s(middle) < 0 else (low, middle)
+    found = with_more(low)
+    return found.step_s, found.step_per_answer_s
+
+
+def _groups(lines: Sequence[Line]) -> dict[int, list[Line]]:
+    """By how many ran at a time."""
+    found: dict[int, list[Line]] = {}
+    for line in lines:
+        found.setdefault(round(line.concurrency), []).append(line)
+    return found
 
 
 def _reading(lines: Sequence[Line]) -> tuple[float, float]:

@@ -70,10 +70,9 @@ def test_a_measured_engine_goes_before_the_hardware_s_figures() -> None:
 
 def test_how_many_run_follows_from_little_s_law_and_ends_at_what_fits() -> None:
     times = ServiceTimes(1e4, 0.01, 0.001, 0.0, slots=16)
-    # T = 0.1 + 100 steps of (0.01 + 0.001 n) / 0.9, n = T at one a second.
-    rho = 1 * 1000 / 1e4
-    expected = (0.1 + 100 * 0.01 / (1 - rho)) / (1 - 100 * 0.001 / (1 - rho))
-    assert times.answers_at_once(1.0, 1000, 100) == pytest.approx(expected)
+    # At one a second n = T = 0.1 + 100 tokens at one a prompt that is read and 0.9 / (0.01 + 0.001 n) beside.
+    found = times.answers_at_once(1.0, 1000, 100)
+    assert found == pytest.approx(0.1 + 100 / (1 + 0.9 / (0.01 + 0.001 * found)))
     most = times.most(1000, 100)
     assert times.answers_at_once(most * 0.999, 1000, 100) <= 16
     assert math.isinf(times.answers_at_once(most * 1.001, 1000, 100))

@@ -56,7 +56,18 @@ def test_answers_that_slow_each_other_share_a_processor() -> None:
 def test_answers_that_do_not_slow_each_other_take_their_own_time() -> None:
     times = ServiceTimes(1e12, 0.01, 0.0, 0.0, slots=1000)
     answers = [1 + one for one in exponential(100, 3000)]
-    assert mean_s(times, 5.0, [1.0] * len(answers), answers) == pytest.approx(0.01 * (np.mean(answers) - 1), rel=0.01)
+    # The first token comes with a step of the others.
+    assert mean_s(times, 5.0, [1.0] * len(answers), answers) == pytest.approx(0.01 * np.mean(answers), rel=0.01)
+
+
+@pytest.mark.parametrize("chunk_tokens", [256, 2048])
+@pytest.mark.parametrize("more_s", [0.0, 0.001])
+def test_as_many_run_as_is_reckoned(chunk_tokens: int, more_s: float) -> None:
+    times = ServiceTimes(5000.0, 0.02, more_s, 0.05, slots=64, chunk_tokens=chunk_tokens)
+    for rate in (0.5, 1.5):
+        took_s = mean_s(times, rate, [1000.0] * 3000, [100.0] * 3000)
+        # Reckoned without the queue of prompts.
+        assert rate * took_s == pytest.approx(times.answers_at_once(rate, 1000, 100), rel=0.15)
 
 
 def test_a_first_token_takes_its_overhead_and_its_prompt_then_a_step_for_each_other_one() -> None:
