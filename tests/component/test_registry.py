@@ -6,14 +6,15 @@ from collections.abc import Iterator
 import pytest
 
 from fakes.live_http import Silent, live_http
-from tandem.platform.registry import Image, answers, parsed
+from tandem.adapters.models.oci_registry import Image, parsed
+from tandem.platform.registry import answers
 
 
 class Registry(Silent):
     """Public images are for whoever fetches the token that anybody gets."""
 
     def do_GET(self) -> None:
-        assert self.path.startswith("/token?service=here&scope=repository%3A")
+        assert self.path.startswith("/token?service=here&scope=repository:")
         self.say(200, json.dumps({"token": "anybody"}).encode())
 
     def do_HEAD(self) -> None:

@@ -1,5 +1,6 @@
 """Settings of the models that the registry knows, and the source that each one has. `docs/registry.md` tells more."""
 
+import re
 from pathlib import Path
 from typing import Literal
 
@@ -12,6 +13,8 @@ from tandem.ports.models import ModelSource
 
 # What KServe's storage initializer reads, too.
 _BUCKETS = ("s3", "gs")
+# As KServe has them: in a container beside the engine, or as a volume of the image's own.
+_IMAGES = ("oci", "oci+native")
 
 
 class ModelGate(Group):
@@ -39,11 +42,13 @@ class RegisteredModel(Group):
     """A model: where it is kept, and what is known of it."""
 
     source: str = Field(min_length=1)
-    """hf://ORG/NAME[@REVISION], mlflow://NAME[/VERSION] or mlflow://NAME@ALIAS, s3://BUCKET/PREFIX, or a path of a folder."""
+    """hf://ORG/NAME[@REVISION], mlflow://NAME[/VERSION] or mlflow://NAME@ALIAS, oci://REGISTRY/REPOSITORY:TAG (or @sha256:…), s3://BUCKET/PREFIX, or a path of a folder."""
     server: str | None = None
     """Of mlflow://: the tracking server's address."""
     server_token: SecretStr | None = None
     """Sent to it as Bearer token."""
+    docker_config: Path | None = None
+    """Of oci://: a config.json with logins as `docker login` writes it, or a Secret's .dockerconfigjson; unset: ~/.docker/config.json."""
     served_from: str | None = Field(default=None, pattern=r"^(pvc|s3|gs|oci|oci\+native)://.+")
     """Where a predictor on Kubernetes gets it, when not from the source itself: pvc://CLAIM/PATH, s3://…, gs://…, oci://…"""
     file: str = ""
@@ -76,6 +81,10 @@ def model_source(name: str, told: RegisteredModel, revision: str | None = None) 
 
         token = None if told.server_token is None else told.server_token.get_secret_value()
         return MlflowModel(name, source, told.server, token, told.file)
+    if scheme in _IMAGES:
+        from tandem.adapters.models.oci import OciModel
+
+        return OciModel(name, source, told.docker_config, told.file)
     if scheme in _BUCKETS:
         from tandem.adapters.models.bucket import BucketModel
 
@@ -86,7 +95,7 @@ def model_source(name: str, told: RegisteredModel, revision: str | None = None) 
         return FolderModel(name, Path(source) / told.file)
     raise ConfigurationError(
         f"models.{name}.source {told.source} is of no kind that is known here.",
-        hint="Write hf://ORG/NAME@REVISION, mlflow://NAME@ALIAS, s3://BUCKET/PREFIX, or the path of a folder.",
+        hint="Write hf://ORG/NAME@REVISION, mlflow://NAME@ALIAS, oci://REGISTRY/REPOSITORY:TAG, s3://BUCKET/PREFIX, or the path of a folder.",
     )
 
 
@@ -96,4 +105,7 @@ def _at(source: str, scheme: str, revision: str) -> str:
     if scheme == "mlflow":
         model = source.removeprefix("mlflow://").partition("@")[0].partition("/")[0]
         return f"mlflow://{model}{'/' if revision.isdigit() else '@'}{revision}"
+    if scheme in _IMAGES:
+        bare = re.sub(r"(:[^/:@]+)?(@[^@]*)?$", "", source)
+        return f"{bare}{'@' if revision.startswith('sha256:') else ':'}{revision}"
     raise ConfigurationError(f"{source} has one version only, what lies there.", hint="Leave the revision out.")

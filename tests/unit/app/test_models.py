@@ -15,6 +15,8 @@ from tandem.domain.errors import ConfigurationError
         ("mlflow://m/3", "champion", "MlflowModel"),
         ("s3://models/m", None, "BucketModel"),
         ("/models/m", None, "FolderModel"),
+        ("oci://registry:5000/org/m:v1", None, "OciModel"),
+        ("oci+native://registry/m", "v2", "OciModel"),
     ],
 )
 def test_a_source_is_opened_by_its_scheme(source: str, revision: str | None, kind: str) -> None:
@@ -24,7 +26,15 @@ def test_a_source_is_opened_by_its_scheme(source: str, revision: str | None, kin
 
 @pytest.mark.parametrize(
     ("source", "revision"),
-    [("ftp://m", None), ("hf://m", None), ("s3://models/m", "v2"), ("/models/m", "v2"), ("mlflow://m", "a/b")],
+    [
+        ("ftp://m", None),
+        ("hf://m", None),
+        ("s3://models/m", "v2"),
+        ("/models/m", "v2"),
+        ("mlflow://m", "a/b"),
+        ("oci://m", None),
+        ("oci://registry/m", "a/b"),
+    ],
 )
 def test_a_source_that_is_none(source: str, revision: str | None) -> None:
     with pytest.raises(ConfigurationError) as told:
@@ -37,6 +47,21 @@ def test_a_revision_goes_before_the_configured_one() -> None:
     found = model_source("m", told, "7")
     assert vars(found)["_version"] == "7"
     assert vars(found)["_alias"] is None
+
+
+@pytest.mark.parametrize(
+    ("source", "revision", "reference"),
+    [
+        ("oci://registry:5000/org/m:v1", "v2", "v2"),
+        ("oci://registry:5000/org/m", "v2", "v2"),
+        (f"oci://registry/m:v1@sha256:{'0' * 64}", f"sha256:{'1' * 64}", f"sha256:{'1' * 64}"),
+        (f"oci://registry/m@sha256:{'0' * 64}", "v2", "v2"),
+        ("oci://registry/m", None, "latest"),
+    ],
+)
+def test_a_revision_goes_before_a_tag_and_a_digest(source: str, revision: str | None, reference: str) -> None:
+    found = model_source("m", RegisteredModel(source=source), revision)
+    assert vars(found)["_image"].reference == reference
 
 
 @pytest.mark.parametrize(
