@@ -62,7 +62,7 @@ def deploy(
         version = resolved(settings, name, revision)
         unchecked = check(cluster, found, version)
         if unchecked:
-            err.print(f"Whether it fits is not checked: {unchecked}.", style="yellow", markup=False)
+            err.print(f"Not checked: {unchecked}.", style="yellow", markup=False)
         confirm(
             cluster,
             f"deploy {name}@{version.version} as the candidate of {release}",

@@ -8,12 +8,14 @@ from tandem.domain.model_version import ModelVersion
 from tandem.platform.cluster import Cluster, Refused
 from tandem.platform.models.engine import environment, told_now, told_of
 from tandem.platform.models.fit import check_fit
+from tandem.platform.models.images import check_image, mounts_image
 from tandem.platform.models.kept import CANDIDATE, PREFIX, annotations, described
 from tandem.platform.models.services import KIND, Found, Written, write
 from tandem.platform.models.volumes import of_candidate, owner
 from tandem.platform.objects import Object, at, labels_of, name_of
 
 _KSERVE = "serving.kserve.io/"
+_HUB = "hf://"
 _SCALER = f"{_KSERVE}autoscalerClass"
 
 
@@ -24,12 +26,14 @@ def check(cluster: Cluster, found: Found, version: ModelVersion) -> str:
             f"{version.name} cannot be served from {version.source}: {version.unserved}.",
             hint=f"Set models.{version.name}.served_from.",
         )
-    if version.gated and not _has_token(found.serving):
+    unchecked = check_image(cluster, found.serving, version) if mounts_image(version.uri) else []
+    if version.gated and _HUB in version.uri and not _has_token(found.serving):
         raise ConfigurationError(
             f"{version.name} is gated, and the predictor has no token of the hub.",
             hint="kubectl create secret generic hf --from-literal=HF_TOKEN=…, then install the chart with predictor.tokenSecret.name=hf.",
         )
-    return check_fit(found.serving, version, _nodes(cluster))
+    unfit = check_fit(found.serving, version, _nodes(cluster))
+    return "; ".join([f"whether it fits, since {unfit}", *unchecked] if unfit else unchecked)
 
 
 def deploy(
