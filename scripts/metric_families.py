@@ -9,10 +9,8 @@ from prometheus_client import CollectorRegistry
 from tandem.adapters.spool.meter import SpoolCensus
 from tandem.http.edge.census import Census
 from tandem.observe.connections import ConnectionMetrics
-from tandem.observe.metrics import Metrics
-from tandem.observe.monitoring import RecordCounters, SpoolGauges
-from tandem.observe.privacy import PrivacyCounters
-from tandem.observe.releases import ReleaseCounters
+from tandem.observe.metrics import Metrics, PrivacyCounters, RecordCounters, ReleaseCounters
+from tandem.observe.monitoring import SpoolGauges
 from tandem.observe.traffic import PoolGauges
 
 _UNITS = {"seconds": "s", "bytes": "bytes", "tokens": "tokens", "token": "tokens", "cost": "currency of the prices"}

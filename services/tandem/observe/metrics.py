@@ -366,3 +366,85 @@ class Metrics(Reports):
 
     def _histogram(self, name: str, meaning: str, buckets: tuple[float, ...], *labels: str) -> Histogram:
         return Histogram(name, meaning, labels, buckets=buckets, registry=self.registry)
+
+
+class RecordCounters:
+    """What became of records of answers, in the registry of a process that keeps them."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.written = Counter("tandem_monitor_records", "Records of answers written to the spool.", registry=registry)
+        self.dropped = Counter(
+            "tandem_monitor_dropped",
+            "Records that no sink gets: queue_full, spool_full, disk_full, disk_error, unencodable, too_large, shutdown.",
+            ["reason"],
+            registry=registry,
+        )
+        self.damaged = Counter(
+            "tandem_monitor_damaged",
+            "Pieces of the spool that were put aside: cut at the end of a killed process, damaged, or unknown.",
+            ["reason"],
+            registry=registry,
+        )
+        self.shipped = Counter("tandem_monitor_shipped", "Records that a sink has got.", ["sink"], registry=registry)
+        self.ship_failures = Counter(
+            "tandem_monitor_ship_failures",
+            "Attempts that a sink failed, by the code of the error.",
+            ["sink", "reason"],
+            registry=registry,
+        )
+        self.refused = Counter(
+            "tandem_monitor_refused",
+            "Records that a sink will never take, which were put aside.",
+            ["sink"],
+            registry=registry,
+        )
+
+
+class ReleaseCounters:
+    """How releases are tried, in the registry of a process that answers."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.weight = Gauge(
+            "tandem_release_weight",
+            "Share of the conversations that a release is tried with; 0 while none is.",
+            registry=registry,
+        )
+        self.info = Gauge(
+            "tandem_release_info",
+            "1, labelled with a release of now and its state: serving, or how it is tried (canary, shadow, promoting).",
+            ["release", "state"],
+            registry=registry,
+        )
+        self.decisions = Counter(
+            "tandem_release_decisions",
+            "Releases that this process ended by their policy: promote or roll_back.",
+            ["decision"],
+            registry=registry,
+        )
+        self.shadows = Counter(
+            "tandem_release_shadows",
+            "Questions for a release in shadow: answered, failed, or left out for no_room.",
+            ["result"],
+            registry=registry,
+        )
+
+
+class PrivacyCounters:
+    """What was taken out of texts and what was deleted, in the registry of a process that keeps answers."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.redacted = Counter(
+            "tandem_redactions", "Things taken out of kept texts, by kind.", ["kind"], registry=registry
+        )
+        self.deleted = Counter(
+            "tandem_privacy_deleted",
+            "What was deleted (receipts, feedback, parquet, spool) for its age or at a user's wish.",
+            ["where", "why"],
+            registry=registry,
+        )
+        self.rated = Counter(
+            "tandem_feedback",
+            "Opinions of answers: up, down or neutral; of one person and answer only the first is counted.",
+            ["rating"],
+            registry=registry,
+        )

@@ -3,43 +3,10 @@
 from collections.abc import Callable, Iterable, Sequence
 from typing import Protocol
 
-from prometheus_client import CollectorRegistry, Counter
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
-from tandem.observe.metrics import SINK_GAUGES, SPOOL_GAUGES, Metrics
-
-
-class RecordCounters:
-    """What became of records of answers, in the registry of a process that keeps them."""
-
-    def __init__(self, registry: CollectorRegistry) -> None:
-        self.written = Counter("tandem_monitor_records", "Records of answers written to the spool.", registry=registry)
-        self.dropped = Counter(
-            "tandem_monitor_dropped",
-            "Records that no sink gets: queue_full, spool_full, disk_full, disk_error, unencodable, too_large, shutdown.",
-            ["reason"],
-            registry=registry,
-        )
-        self.damaged = Counter(
-            "tandem_monitor_damaged",
-            "Pieces of the spool that were put aside: cut at the end of a killed process, damaged, or unknown.",
-            ["reason"],
-            registry=registry,
-        )
-        self.shipped = Counter("tandem_monitor_shipped", "Records that a sink has got.", ["sink"], registry=registry)
-        self.ship_failures = Counter(
-            "tandem_monitor_ship_failures",
-            "Attempts that a sink failed, by the code of the error.",
-            ["sink", "reason"],
-            registry=registry,
-        )
-        self.refused = Counter(
-            "tandem_monitor_refused",
-            "Records that a sink will never take, which were put aside.",
-            ["sink"],
-            registry=registry,
-        )
+from tandem.observe.metrics import SINK_GAUGES, SPOOL_GAUGES, Metrics, RecordCounters
 
 
 class MonitorMetrics:

@@ -1,29 +1,6 @@
 """What was taken out of texts, what was deleted, and what people thought of answers, counted."""
 
-from prometheus_client import CollectorRegistry, Counter
-
-from tandem.observe.metrics import Metrics
-
-
-class PrivacyCounters:
-    """What was taken out of texts and what was deleted, in the registry of a process that keeps answers."""
-
-    def __init__(self, registry: CollectorRegistry) -> None:
-        self.redacted = Counter(
-            "tandem_redactions", "Things taken out of kept texts, by kind.", ["kind"], registry=registry
-        )
-        self.deleted = Counter(
-            "tandem_privacy_deleted",
-            "What was deleted (receipts, feedback, parquet, spool) for its age or at a user's wish.",
-            ["where", "why"],
-            registry=registry,
-        )
-        self.rated = Counter(
-            "tandem_feedback",
-            "Opinions of answers: up, down or neutral; of one person and answer only the first is counted.",
-            ["rating"],
-            registry=registry,
-        )
+from tandem.observe.metrics import Metrics, PrivacyCounters
 
 
 class PrivacyMetrics:

@@ -2,41 +2,10 @@
 
 from typing import get_args
 
-from prometheus_client import CollectorRegistry, Counter, Gauge
-
 from tandem.domain.release import BASE, Book
-from tandem.observe.metrics import Metrics
+from tandem.observe.metrics import Metrics, ReleaseCounters
 from tandem.pipeline.releases.judging import Decision
 from tandem.pipeline.releases.shadowing import Replayed
-
-
-class ReleaseCounters:
-    """How releases are tried, in the registry of a process that answers."""
-
-    def __init__(self, registry: CollectorRegistry) -> None:
-        self.weight = Gauge(
-            "tandem_release_weight",
-            "Share of the conversations that a release is tried with; 0 while none is.",
-            registry=registry,
-        )
-        self.info = Gauge(
-            "tandem_release_info",
-            "1, labelled with a release of now and its state: serving, or how it is tried (canary, shadow, promoting).",
-            ["release", "state"],
-            registry=registry,
-        )
-        self.decisions = Counter(
-            "tandem_release_decisions",
-            "Releases that this process ended by their policy: promote or roll_back.",
-            ["decision"],
-            registry=registry,
-        )
-        self.shadows = Counter(
-            "tandem_release_shadows",
-            "Questions for a release in shadow: answered, failed, or left out for no_room.",
-            ["result"],
-            registry=registry,
-        )
 
 
 class ReleaseMetrics:
