@@ -23,14 +23,13 @@ from tandem.adapters.sources.golden import read_golden
 from tandem.app.kept import stores
 from tandem.app.settings import load_settings
 from tandem.cli.main import main
-from tandem.domain.errors import UpstreamUnavailable, VersionConflict
+from tandem.domain.errors import UpstreamUnavailable
 from tandem.domain.record import AnswerRecord, RecordedModel
 from tandem.pipeline.evaluation.run import Run, set_hash
 from tandem.platform.cluster import Cluster, Refused, opened
-from tandem.platform.models.kept import candidate_version, kept_of
+from tandem.platform.models.kept import kept_of
 from tandem.platform.models.progress import look
-from tandem.platform.models.promoting import locked, promote, rollback
-from tandem.platform.models.services import collection, find
+from tandem.platform.models.services import collection
 
 CHART = Path(__file__).parents[2] / "charts" / "tandem" / "examples"
 KIND = "inferenceservices.serving.kserve.io"
@@ -299,54 +298,6 @@ def test_what_helm_alone_can_take_away_is_refused(place: Place) -> None:
     done = place.tandem("promote", "tuned", "--force", "trying", "--take-over")
     assert "Helm's values set QUANTIZE of tandem" in done.stderr
     assert environment(place.service())["QUANTIZE"] == "awq"
-
-
-def test_of_two_promotions_at_once_one_is_told(place: Place) -> None:
-    assert place.tandem("deploy", "quantized", "--timeout", "0").returncode == 0
-    found = find(place.cluster, "tandem")
-    assert found.candidate is not None
-    entry = candidate_version(found.candidate)
-
-    def let(at: Any) -> Any:
-        return promote(place.cluster, at, entry, at_s=1.0, now="now", dry_run=False, take_over=True)
-
-    let(found)
-    stored = place.service()
-    with pytest.raises(VersionConflict) as told:
-        let(found)
-    assert told.value.hint
-
-    def late(now: Any) -> Any:
-        _somebody_else(place)
-        return let(now)
-
-    with pytest.raises(VersionConflict):
-        locked(place.cluster, "tandem", late)
-    assert place.service()["spec"] == stored["spec"]
-
-
-def _somebody_else(place: Place) -> None:
-    rollback(place.cluster, find(place.cluster, "tandem"), at_s=2.0, now="then", dry_run=False, take_over=True)
-    promote(
-        place.cluster, find(place.cluster, "tandem"), candidate_version(place.service("tandem-candidate")),
-        at_s=3.0, now="then", dry_run=False, take_over=True,
-    )  # fmt: skip
-
-
-def test_a_status_is_no_promotion(place: Place) -> None:
-    assert place.tandem("deploy", "quantized", "--timeout", "0").returncode == 0
-    tries: list[int] = []
-
-    def work(found: Any) -> Any:
-        tries.append(1)
-        if len(tries) == 1:
-            place.status("tandem")
-        assert found.candidate is not None
-        entry = candidate_version(found.candidate)
-        return promote(place.cluster, found, entry, at_s=1.0, now="now", dry_run=False, take_over=True)
-
-    _, kept = locked(place.cluster, "tandem", work)
-    assert (len(tries), kept.current) == (2, 1)
 
 
 def pod(place: Place, version: str, **status: Any) -> None:

@@ -143,12 +143,12 @@ def promote(
         at_s = SystemClock().epoch_s()
 
         def write(now: "Found") -> "Written":
-            return apply(cluster, now, entry, at_s=at_s, now=_now(), dry_run=dry_run, take_over=take_over)[0]
+            return apply(cluster, now, entry, at_s=at_s, now=_now(), dry_run=dry_run, take_over=take_over)
 
-        written = locked(cluster, release, write)
+        written = locked(cluster, release, found, write)
         _show(written, output, dry_run=dry_run)
-        if not dry_run and candidate is not None and not keep_candidate:
-            remove(cluster, candidate)
+        if not dry_run and candidate is not None and not keep_candidate and not remove(cluster, candidate):
+            err.print("Another candidate was deployed meanwhile: it stays.", style="yellow")
         if not dry_run and timeout_s:
             _wait_serving(cluster, written.name, entry.version, timeout_s)
     _print_serving(entry.name, written, output, dry_run=dry_run, gate=asdict(entry.gate) if entry.gate else None)
@@ -169,14 +169,16 @@ def rollback(
         from tandem.platform.models.kept import Deployed
         from tandem.platform.models.promoting import locked
         from tandem.platform.models.promoting import rollback as apply
+        from tandem.platform.models.services import find
 
+        found = find(cluster, release)
         confirm(cluster, f"roll the model of {release} back", sure=dry_run or context is not None)
         at_s = SystemClock().epoch_s()
 
         def write(now: "Found") -> "tuple[Written, Deployed]":
             return apply(cluster, now, at_s=at_s, now=_now(), dry_run=dry_run, take_over=take_over)
 
-        written, entry = locked(cluster, release, write)
+        written, entry = locked(cluster, release, found, write)
         _show(written, output, dry_run=dry_run)
         if not dry_run and timeout_s and entry.version:
             _wait_serving(cluster, written.name, entry.version, timeout_s)

@@ -106,14 +106,22 @@ class Cluster:
             return self._json(body)
         raise _refusal(reply.status, body, self.address)
 
-    def delete(self, path: str) -> None:
-        """Have the object at that path gone, at once; one that is not there is gone already."""
+    def delete(self, path: str, *, seen: Object | None = None) -> None:
+        """Have the object at that path gone, at once; one that is not there is gone already.
+
+        With `seen` only as it was then: any change since is a conflict (`Refused`, 409).
+        """
+        as_seen = None
+        if seen is not None:
+            held = {key: seen["metadata"][key] for key in ("uid", "resourceVersion")}
+            as_seen = {"apiVersion": "v1", "kind": "DeleteOptions", "preconditions": held}
         with _errors(self.address):
             request = self._api.param_serialize(
                 "DELETE",
                 path,
                 query_params=[("gracePeriodSeconds", "0")],
-                header_params={"Accept": "application/json"},
+                header_params={"Accept": "application/json", "Content-Type": "application/json"},
+                body=as_seen,
                 auth_settings=["BearerToken"],
             )
             reply = self._api.call_api(*request, _request_timeout=(_CONNECT_S, _READ_S))

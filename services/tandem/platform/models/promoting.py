@@ -21,12 +21,11 @@ from tandem.platform.models.kept import (
     kept_of,
     volumes,
 )
-from tandem.platform.models.services import KIND, Found, Written, find, told, write
+from tandem.platform.models.services import KIND, TRIES, Found, Written, find, meant, told, write
 from tandem.platform.models.volumes import claim_of_its_own, with_claim
 from tandem.platform.objects import Object, at, is_true, name_of
 
 T = TypeVar("T")
-_TRIES = 5
 _HELM = "put the model into predictor.model of your values, and run helm upgrade"
 
 
@@ -55,14 +54,13 @@ def promoted(found: Found, name: str, gate: Gate) -> Deployed:
 
 def promote(
     cluster: Cluster, found: Found, entry: Deployed, *, at_s: float, now: str, dry_run: bool, take_over: bool
-) -> tuple[Written, Kept]:
+) -> Written:
     """Raises `VersionConflict` when the serving one has changed since `found` was read."""
     serving = found.serving
     kept = kept_of(serving)
     entry = replace(entry, at=at_s, replaced=kept.current, volumes=_volumes(cluster, serving, entry, dry_run=dry_run))
-    after = kept.with_new(entry, at_s)
-    wanted = serving_with(serving, entry, after, now)
-    return _write(cluster, serving, wanted, entry.told, dry_run=dry_run, take_over=take_over), after
+    wanted = serving_with(serving, entry, kept.with_new(entry, at_s), now)
+    return _write(cluster, serving, wanted, entry.told, dry_run=dry_run, take_over=take_over)
 
 
 def rollback(
@@ -133,22 +131,22 @@ def _volumes(cluster: Cluster, serving: Object, entry: Deployed, *, dry_run: boo
     return tuple(with_claim(volumes(serving), name))
 
 
-def locked(cluster: Cluster, release: str, work: Callable[[Found], T]) -> T:
-    """Work on what is read now, and again when only KServe has written meanwhile: its status is no promotion.
+def locked(cluster: Cluster, release: str, found: Found, work: Callable[[Found], T]) -> T:
+    """Work on what was `found` when it was decided, and again when only KServe has written since: a status is no promotion.
 
     Raises `VersionConflict` when it was somebody else.
     """
-    found = find(cluster, release)
-    for _ in range(_TRIES):
+    for _ in range(TRIES):
         try:
             return work(found)
         except VersionConflict:
             again = find(cluster, release)
-            if _meant(again.serving) != _meant(found.serving):
+            if _meant(again) != _meant(found):
                 raise
             found = again
     return work(found)
 
 
-def _meant(service: Object) -> tuple[object, object]:
-    return at(service, "metadata", "generation"), annotations(service).get(KEPT)
+def _meant(found: Found) -> tuple[object, ...]:
+    kept = annotations(found.serving).get(KEPT)
+    return meant(found.serving), kept, None if found.candidate is None else meant(found.candidate)

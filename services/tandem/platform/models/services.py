@@ -13,6 +13,8 @@ from tandem.platform.models.kept import CANDIDATE
 from tandem.platform.objects import COMPONENT, INSTANCE, Object, at, labels_of, name_of
 
 KIND = {"apiVersion": "serving.kserve.io/v1beta1", "kind": "InferenceService"}
+# KServe writes a status now and then: what was read is read again this often.
+TRIES = 5
 # The API server's own, and nothing that anybody asked for.
 _NOT_SHOWN = ("managedFields", "resourceVersion", "generation", "uid", "creationTimestamp", "selfLink")
 
@@ -118,9 +120,28 @@ def _lines(shown: Object) -> list[str]:
     return yaml.safe_dump(plain, sort_keys=True, allow_unicode=True, width=10_000).splitlines()
 
 
-def remove(cluster: Cluster, service: Object) -> None:
-    """With everything that KServe has made of it."""
+def meant(service: Object) -> tuple[object, object]:
+    """What is another when somebody wants something else of it: a status is nothing that anybody wants."""
+    return at(service, "metadata", "uid"), at(service, "metadata", "generation")
+
+
+def remove(cluster: Cluster, service: Object) -> bool:
+    """With everything that KServe has made of it. False: somebody has made another of it meanwhile, and that one stays."""
+    path, seen = f"{collection(cluster)}/{name_of(service)}", service
     try:
-        cluster.delete(f"{collection(cluster)}/{name_of(service)}")
+        for _ in range(TRIES):
+            if meant(seen) != meant(service):
+                break
+            try:
+                cluster.delete(path, seen=seen)
+            except Refused as refused:
+                if refused.status != 409:
+                    raise
+                seen = cluster.read(path)
+            else:
+                return True
     except Refused as refused:
+        if refused.status == 404:
+            return True
         raise told(refused, f"inferenceservice/{name_of(service)}", cluster) from refused
+    return False
