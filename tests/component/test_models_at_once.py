@@ -1,5 +1,6 @@
 """Two people at the models of one release at the same time, against a real API server."""
 
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -105,3 +106,18 @@ def test_a_newer_candidate_stays(place: Place, monkeypatch: pytest.MonkeyPatch) 
     assert (done.returncode, "Another candidate was deployed meanwhile" in done.stderr) == (0, True), done.stderr
     assert environment(place.service())["MODEL_ID"] == "org/tuned"
     assert environment(place.service("tandem-candidate"))["MODEL_ID"] == "org/other"
+
+
+def test_a_model_that_helm_put_there_serves_from_then_on(place: Place) -> None:
+    assert place.tandem("deploy", "quantized", "--timeout", "0").returncode == 0
+    entry = candidate_version(place.service("tandem-candidate"))
+    promote(place.cluster, find(place.cluster, "tandem"), entry, at_s=10.0, now="then", dry_run=False, take_over=True)
+    env = [{"name": "MODEL_ID", "value": "org/third"}]
+    began_s = int(time.time())
+    place.helm({"spec": {"predictor": {"model": {"env": env}}}})
+    place.status("tandem")
+    kept = kept_of(place.service())
+    served = [kept.at(when) for when in (5.0, 15.0, began_s - 1.0, time.time())]
+    assert [each and each.told.env["MODEL_ID"] for each in served][1:] == ["org/tuned", "org/tuned", "org/third"]
+    assert served[3] is not None
+    assert (served[3].name, served[3].at >= began_s) == ("what Helm installed", True)

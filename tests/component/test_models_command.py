@@ -278,6 +278,7 @@ def test_a_promotion_beside_helm_and_the_way_back(place: Place) -> None:
     }
     assert serving["spec"]["predictor"]["volumes"][0]["persistentVolumeClaim"]["claimName"] in claims
     assert len(claims) == 2
+    assert serving["metadata"]["annotations"]["tandem.dev/weight-bytes"] == "1000"
     # What Helm writes beside it stays Helm's.
     place.helm({"spec": {"predictor": {"terminationGracePeriodSeconds": 150}}})
 
@@ -289,6 +290,17 @@ def test_a_promotion_beside_helm_and_the_way_back(place: Place) -> None:
     assert after["spec"]["predictor"]["terminationGracePeriodSeconds"] == 150
     assert [each.name for each in kept_of(after).entries] == ["what Helm installed", f"quantized@{TUNED}"]
     assert "There is nothing to go back to" in place.tandem("rollback").stderr
+
+
+def test_a_larger_model_gets_a_larger_claim(place: Place) -> None:
+    assert place.tandem("deploy", "quantized", "--timeout", "0").returncode == 0
+    sized = {"metadata": {"annotations": {"tandem.dev/weight-bytes": "100000000000"}}}
+    place.api.patch_namespaced_custom_object(*place._where, "tandem-candidate", sized)
+    done = place.tandem("promote", "quantized", "--force", "larger", "--take-over", "--timeout", "0")
+    assert done.returncode == 0, done.stderr
+    claim = place.service()["spec"]["predictor"]["volumes"][0]["persistentVolumeClaim"]["claimName"]
+    made = place.core.read_namespaced_persistent_volume_claim(claim, place.cluster.namespace)
+    assert made.spec.resources.requests == {"storage": "112Gi"}
 
 
 def test_what_helm_alone_can_take_away_is_refused(place: Place) -> None:

@@ -19,6 +19,8 @@ from tandem.domain.errors import ConfigurationError, Unauthenticated, UpstreamUn
 from tandem.platform.forwarding import ForwardingFailed, get
 from tandem.platform.objects import Object
 
+# Whose fields are those that we apply.
+MANAGER = "tandem"
 _CONNECT_S = 5.0
 _READ_S = 20.0
 _METADATA_ONLY = "application/json;as=PartialObjectMetadata;v=v1;g=meta.k8s.io"
@@ -87,7 +89,7 @@ class Cluster:
         `metadata.resourceVersion` that is not the object's any more. With `dry_run` nothing is stored.
         """
         query = [
-            ("fieldManager", "tandem"),
+            ("fieldManager", MANAGER),
             *([("dryRun", "All")] if dry_run else []),
             *([("force", "true")] if force else []),
         ]

@@ -9,8 +9,9 @@ from pydantic import TypeAdapter, ValidationError
 
 from tandem.domain.errors import ConfigurationError
 from tandem.domain.model_version import UNTOLD, Ancestry, ModelVersion
+from tandem.platform.cluster import MANAGER
 from tandem.platform.models.engine import Told, told_now
-from tandem.platform.objects import Object, at
+from tandem.platform.objects import Object, at, instant
 
 PREFIX = "tandem.dev/"
 KEPT = f"{PREFIX}models"
@@ -54,6 +55,7 @@ class Deployed:
     gate: Gate | None = None
     replaced: int | None = None
     volumes: tuple[Mapping[str, Any], ...] = ()
+    weight_bytes: int | None = None
 
     @property
     def name(self) -> str:
@@ -110,8 +112,20 @@ def kept_of(service: Object) -> Kept:
     now, serving = told_now(service), kept.numbered(kept.current)
     if serving is not None and _same(serving.told, now):
         return kept
-    entry = Deployed(0, now, replaced=None if serving is None else serving.number, volumes=volumes(service))
-    return kept.with_new(entry, 0.0 if serving is None else serving.at)
+    replaced = None if serving is None else serving.number
+    # Nothing before it is known: it served from the beginning.
+    since = max(_changed_by_others(service), *(when for when, _ in kept.switches)) if kept.switches else 0.0
+    return kept.with_new(Deployed(0, now, since, replaced=replaced, volumes=volumes(service)), since)
+
+
+def _changed_by_others(service: Object) -> float:
+    """When somebody but us last wrote the model, by the API server's own notes: at the latest then it was changed."""
+    notes = (
+        each
+        for each in at(service, "metadata", "managedFields", default=())
+        if each.get("manager") != MANAGER and at(each, "fieldsV1", "f:spec", "f:predictor", "f:model") is not None
+    )
+    return max((when.timestamp() for each in notes if (when := instant(each.get("time")))), default=0.0)
 
 
 def _same(one: Told, other: Told) -> bool:
@@ -141,6 +155,7 @@ def described(version: ModelVersion | Deployed, deployed_at: str) -> dict[str, s
         "training-run": version.ancestry.training_run,
         "base-model": version.ancestry.base_model,
         "deployed-at": deployed_at,
+        "weight-bytes": str(version.weight_bytes or ""),
     }
     return {f"{PREFIX}{key}": value for key, value in told.items() if value}
 
@@ -164,4 +179,5 @@ def candidate_version(service: Object) -> Deployed:
             told.get(f"{PREFIX}dataset"), told.get(f"{PREFIX}training-run"), told.get(f"{PREFIX}base-model")
         ),
         volumes=volumes(service),
+        weight_bytes=int(size) if (size := told.get(f"{PREFIX}weight-bytes", "")).isdecimal() else None,
     )

@@ -119,7 +119,7 @@ def _write(
 
 def _volumes(cluster: Cluster, serving: Object, entry: Deployed, *, dry_run: bool) -> tuple[Any, ...]:
     """A claim of its own where the model before it has one."""
-    claim = None if entry.told.storage_uri else claim_of_its_own(cluster, serving, entry.uri, None)
+    claim = None if entry.told.storage_uri else claim_of_its_own(cluster, serving, entry.uri, entry.weight_bytes)
     if claim is None:
         return volumes(serving) if entry.told.storage_uri else entry.volumes
     name = str(claim["metadata"]["name"])
