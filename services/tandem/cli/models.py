@@ -1,7 +1,5 @@
 """`tandem models show|pull`, and the group that the other commands of models are in."""
 
-import re
-from contextlib import AsyncExitStack
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -10,7 +8,7 @@ import typer
 
 from tandem.cli.console import Output, OutputOption, err, out, print_json, run
 from tandem.cli.options import ConfigOption, DataDirOption
-from tandem.domain.errors import ConfigurationError, UnknownModel
+from tandem.domain.errors import UnknownModel
 
 if TYPE_CHECKING:
     from tandem.app.models import RegisteredModel
@@ -51,7 +49,12 @@ def show(
 def pull(
     name: NameArgument,
     to: Annotated[
-        Path | None, typer.Option("--to", help="Where to put it.", show_default="data_dir/models/NAME/VERSION")
+        Path | None,
+        typer.Option(
+            "--to",
+            help="Where to put it: a folder that is not there, or empty.",
+            show_default="data_dir/models/NAME/VERSION",
+        ),
     ] = None,
     revision: RevisionOption = None,
     config: ConfigOption = None,
@@ -60,28 +63,17 @@ def pull(
 ) -> None:
     """Bring a version's files to this machine. The folder is there when all of it is; a second pull of it does nothing."""
     from tandem.app.models import model_source
+    from tandem.app.pulling import default_folder
+    from tandem.app.pulling import pull as bring
 
     settings = _settings(config, data_dir)
     source = model_source(name, registered(settings, name), revision)
 
     async def work() -> tuple["ModelVersion", Path, bool]:
         version = with_told(settings, await source.resolve())
-        target = to or settings.data_dir / "models" / name / _as_folder(version.version)
-        if target.exists():
-            return version, target, False
-        partial = target.with_name(f".{target.name}.partial")
-        async with AsyncExitStack() as stack:
-            tell = stack.enter_context(bytes_progress("pulling"))
-            try:
-                partial.mkdir(parents=True, exist_ok=True)
-                await source.pull(version, str(partial), tell)
-                partial.replace(target)
-            except OSError as error:
-                raise ConfigurationError(
-                    f"The model cannot be written to {target}: {error.strerror or error}.",
-                    hint="Make room, or name another place with --to. What came so far is used by the next try.",
-                ) from error
-        return version, target, True
+        target = default_folder(settings.data_dir, version) if to is None else to.resolve()
+        with bytes_progress("pulling") as tell:
+            return version, target, await bring(source, version, target, tell)
 
     version, target, new = run(work())
     if output is Output.json:
@@ -166,10 +158,6 @@ def bytes_progress(what: str) -> Any:
             yield lambda done, total: bar.update(task, completed=done, total=total)
 
     return shown()
-
-
-def _as_folder(version: str) -> str:
-    return re.sub(r"[^A-Za-z0-9._-]", "-", version)
 
 
 def _settings(config: Path | None, data_dir: Path | None = None) -> "Settings":
