@@ -16,6 +16,8 @@ from tandem.domain.errors import ConfigurationError
 from tandem.platform.cluster import opened
 from tandem.platform.doctor import Look, diagnose
 from tandem.platform.findings import Finding, Severity
+from tandem.platform.planned import Planned
+from tandem.platform.probing import probe
 
 TANDEM = Path(sys.executable).with_name("tandem")
 CLUSTERS = Path(__file__).parent / "recorded_clusters"
@@ -171,6 +173,24 @@ def test_values_are_looked_at_before_anything_is_installed(tmp_path: Path) -> No
     assert "tandem.dev/" in found["unschedulable"]["problem"]
     assert found["secret-missing"]["alike"] == []
     assert "release-missing" not in found
+
+
+@pytest.mark.parametrize(
+    ("planned", "rule", "said"),
+    [
+        (Planned({}, {}, {}, refused="gateway.replicas: no number"), "values-refused", "gateway.replicas: no number"),
+        (Planned({}, {}, {}, whole=False), "no-helm", "nothing was tried"),
+    ],
+)
+def test_values_that_make_no_pods_are_told_and_not_tried(
+    tmp_path: Path, planned: Planned, rule: str, said: str
+) -> None:
+    with (
+        api_server(Recording.read(CLUSTERS / "no_gpu_node.json")) as url,
+        opened(kubeconfig(tmp_path, url), None, None) as cluster,
+    ):
+        found = {each.rule: each for each in diagnose(cluster, "new", Look(time.time, lambda _: planned, probe))}
+    assert said in found[rule].problem
 
 
 def test_a_values_file_that_is_not_there_is_no_finding(tmp_path: Path) -> None:

@@ -76,9 +76,11 @@ def diagnose(cluster: Cluster, release_name: str, look: Look) -> list[Finding]:
             if look.plan is None
             else foresee(cluster, release_name, look.here_s, look.plan)
         )
-        if look.probe is not None:
+        # What the chart refuses, or nobody has rendered, has no pods whose paths could be tried.
+        known = planned is None or (planned.whole and not planned.refused)
+        if look.probe is not None and known:
             facts = replace(facts, tried=look.probe(cluster, facts))
-        return conclude(facts, _of_values(planned))
+        return conclude(facts, _of_values(planned, probing=look.probe is not None))
     except ConfigurationError:
         # A file or a chart that cannot be read says nothing about the cluster.
         raise
@@ -89,7 +91,7 @@ def diagnose(cluster: Cluster, release_name: str, look: Look) -> list[Finding]:
         return [Finding("no-rights", "cluster", refused.message, fix)]
 
 
-def _of_values(planned: Planned | None) -> list[Finding]:
+def _of_values(planned: Planned | None, *, probing: bool) -> list[Finding]:
     if planned is None:
         return []
     if planned.refused:
@@ -97,7 +99,8 @@ def _of_values(planned: Planned | None) -> list[Finding]:
         return [Finding("values-refused", "values", problem, "change what is named here, then look again")]
     if planned.whole:
         return []
-    problem = "there is no helm on PATH: only the values were looked at, not what the chart makes of them"
+    untried = ", and nothing was tried" if probing else ""
+    problem = f"there is no helm on PATH: only the values were looked at, not what the chart makes of them{untried}"
     fix = "install Helm 3, and pass --chart"
     return [Finding("no-helm", "values", problem, fix, severity=Severity.note)]
 
