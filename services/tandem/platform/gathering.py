@@ -5,11 +5,12 @@ from dataclasses import dataclass, field, replace
 
 from tandem.platform import addresses, helm, operators, vectors
 from tandem.platform.cluster import Cluster, Refused
+from tandem.platform.endpoints import ready, slices
 from tandem.platform.facts import Facts, Installed, Peer, Presence, Seen
 from tandem.platform.objects import INSTANCE, Object, at, component_of, container_states, name_of
 from tandem.platform.planned import Planned
 from tandem.platform.references import secrets_wanted
-from tandem.platform.surroundings import around, ready
+from tandem.platform.surroundings import around
 
 _LINES = 40
 _OWN_PORT = 8000
@@ -213,7 +214,7 @@ def _peer(cluster: Cluster, role: str, url: str, service: str, namespace: str) -
         return Peer(role, url, "", "", Presence.unknown, 0)
     try:
         cluster.read(f"/api/v1/namespaces/{namespace}/services/{service}")
-        endpoints = ready(cluster, namespace, service)
+        endpoints = [one for each in slices(cluster, namespace, service) for one in ready(each)]
     except Refused as refused:
         presence = Presence.missing if refused.status == 404 else Presence.unknown
         return Peer(role, url, service, namespace, presence, 0)

@@ -7,11 +7,13 @@ from urllib.parse import urlsplit
 from tandem.domain.errors import ConfigurationError
 from tandem.platform import addresses, helm
 from tandem.platform.cluster import Cluster, Refused
+from tandem.platform.endpoints import ready, slices
 from tandem.platform.facts import Facts
 from tandem.platform.objects import COMPONENT, INSTANCE, Object, at, labels_of, name_of
 
-_PORTS = {"gateway": 8000, "retriever": 8001, "predictor": 8080, "qdrant": 6333, "metrics": 9090}
-_NAMES = {"the predictor": "predictor", addresses.QDRANT: "qdrant"}
+QDRANT = "qdrant"
+_PORTS = {"gateway": 8000, "retriever": 8001, "predictor": 8080, QDRANT: 6333, "metrics": 9090}
+_NAMES = {"the predictor": "predictor", addresses.QDRANT: QDRANT}
 _WEB = {"http": 80, "https": 443}
 
 
@@ -60,20 +62,25 @@ def places(cluster: Cluster, release: str) -> list[Place]:
     return [found[name] for name in _PORTS if name in found]
 
 
+def place_at(name: str, url: str, home: str) -> Place | None:
+    """The Service and the port that a URL leads to; None where it leads to none of this cluster."""
+    service, namespace = addresses.service(url, home)
+    parts = urlsplit(url)
+    # Qdrant's client has a port of its own for a URL without one.
+    usual = _PORTS[name] if name == QDRANT else _WEB.get(parts.scheme, 80)
+    return Place(name, namespace, service, parts.port or usual, _PORTS[name]) if service else None
+
+
 def destination(cluster: Cluster, place: Place) -> Destination | None:
     """None while no pod behind the Service is ready. Raises `Refused`."""
     service = cluster.read(f"/api/v1/namespaces/{place.namespace}/services/{place.service}")
     ports = at(service, "spec", "ports", default=())
     name = next((each.get("name") or "" for each in ports if each.get("port") == place.port), None)
-    slices = cluster.items(
-        f"/apis/discovery.k8s.io/v1/namespaces/{place.namespace}/endpointslices",
-        labelSelector=f"kubernetes.io/service-name={place.service}",
-    )
-    for each in slices:
+    for each in slices(cluster, place.namespace, place.service):
         port = next((at(one, "port") for one in each.get("ports") or () if (one.get("name") or "") == name), None)
-        for endpoint in each.get("endpoints") or ():
+        for endpoint in ready(each):
             pod = at(endpoint, "targetRef", "name")
-            if port and pod and at(endpoint, "conditions", "ready", default=True):
+            if port and pod:
                 return Destination(str(pod), int(port))
     return None
 
@@ -91,12 +98,11 @@ def _elsewhere(cluster: Cluster, facts: Facts) -> Iterator[Place]:
     named = [(_NAMES[role], url) for role, url in addresses.peers(facts) if role in _NAMES]
     named += [("metrics", url) for url in _prometheus(cluster, facts)]
     for name, url in named:
-        service, namespace = addresses.service(url, facts.namespace)
+        place = place_at(name, url, facts.namespace)
         try:
-            if service:
-                cluster.read(f"/api/v1/namespaces/{namespace}/services/{service}", metadata_only=True)
-                parts = urlsplit(url)
-                yield Place(name, namespace, service, parts.port or _WEB.get(parts.scheme, 80), _PORTS[name])
+            if place:
+                cluster.read(f"/api/v1/namespaces/{place.namespace}/services/{place.service}", metadata_only=True)
+                yield place
         except Refused:
             # Not there, or not to be seen: nothing to forward to.
             continue

@@ -4,8 +4,9 @@ from collections.abc import Mapping
 from decimal import Decimal
 
 from tandem.platform.cluster import Cluster, Refused, Server
+from tandem.platform.endpoints import ready, slices
 from tandem.platform.facts import Around
-from tandem.platform.objects import INSTANCE, Object, at, labels_of, name_of
+from tandem.platform.objects import INSTANCE, at, labels_of, name_of
 from tandem.platform.placement import requested
 
 _DNS = "k8s-app=kube-dns"
@@ -23,24 +24,11 @@ def around(cluster: Cluster, server: Server, here_s: float, release: str | None)
     )
 
 
-def ready(cluster: Cluster, namespace: str, service: str) -> list[Object]:
-    """The endpoints of a Service that take connections. Raises `Refused`."""
-    slices = cluster.items(
-        f"/apis/discovery.k8s.io/v1/namespaces/{namespace}/endpointslices",
-        labelSelector=f"kubernetes.io/service-name={service}",
-    )
-    return [
-        endpoint
-        for each in slices
-        for endpoint in each.get("endpoints") or ()
-        if at(endpoint, "conditions", "ready", default=True)
-    ]
-
-
 def _dns(cluster: Cluster) -> int | None:
     try:
         services = cluster.items(f"/api/v1/namespaces/{_SYSTEM}/services", labelSelector=_DNS)
-        return sum(len(ready(cluster, _SYSTEM, name_of(each))) for each in services) if services else None
+        found = [one for each in services for one in slices(cluster, _SYSTEM, name_of(each))]
+        return sum(1 for each in found for _ in ready(each)) if services else None
     except Refused:
         return None
 
