@@ -11,6 +11,7 @@ from tandem.platform.plan.traffic import Floats, Traffic
 
 # Of the chart's predictor.autoscaling and gateway.autoscaling; a horizontal autoscaler ignores a tenth.
 SCALE_DOWN_S = 600
+_SCALE_DOWN_SHARE = 0.05
 GATEWAY_DOWN_S = 300
 _TOLERANCE = 0.1
 _LOOK_MINUTES = 1
@@ -58,11 +59,13 @@ def replicas_by_minute(traffic: Traffic, times: ServiceTimes, rule: Rule) -> tup
         if wanted > there:
             coming.extend([minute + starting] * (wanted - there))
         elif max(wanted_lately) < there:
-            # One a minute; what has not started yet goes first.
-            if coming:
-                coming.pop()
-            else:
-                ready -= 1
+            # The autoscaler keeps the whole part of what its share leaves. What has not started yet goes first.
+            fewest = max(max(wanted_lately), int(there * (1 - _SCALE_DOWN_SHARE)))
+            for _ in range(there - fewest):
+                if coming:
+                    coming.pop()
+                else:
+                    ready -= 1
         found[minute % len(rates)] = ready
         paid[minute % len(rates)] = ready + len(coming)
     return found, paid

@@ -32,6 +32,12 @@ def test_one_goes_a_minute_and_those_that_come_take_their_time_to_start() -> Non
     assert slow[7 * 60 : 9 * 60].mean() < quick[7 * 60 : 9 * 60].mean()
 
 
+def test_of_a_large_fleet_a_share_goes_a_minute() -> None:
+    ready, _ = replicas_by_minute(day(500), TIMES, Rule(8, 1, 1000, 240))
+    most = ready.max()
+    assert most > 200 and -0.05 * most - 1 <= np.diff(ready).min() < -5
+
+
 def test_a_higher_threshold_never_takes_more_replicas() -> None:
     means = [replicas_by_minute(day(10), TIMES, Rule(demand, 1, 100, 240))[1].mean() for demand in (4, 8, 16)]
     assert means == sorted(means, reverse=True)
