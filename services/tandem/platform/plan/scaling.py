@@ -60,7 +60,7 @@ def replicas_by_minute(traffic: Traffic, times: ServiceTimes, rule: Rule) -> tup
             coming.extend([minute + starting] * (wanted - there))
         elif max(wanted_lately) < there:
             # The autoscaler keeps the whole part of what its share leaves. What has not started yet goes first.
-            fewest = max(max(wanted_lately), int(there * (1 - _SCALE_DOWN_SHARE)))
+            fewest = max(*wanted_lately, int(there * (1 - _SCALE_DOWN_SHARE)))
             for _ in range(there - fewest):
                 if coming:
                     coming.pop()
