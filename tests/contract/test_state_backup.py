@@ -19,10 +19,10 @@ from sqlalchemy import Connection, inspect, text
 from fakes.jobs import job
 from fakes.records import answer_record
 from fakes.state_rows import Contents, contents, fill
+from tandem.adapters.backup.file import disk_faults, whole_file
 from tandem.adapters.scripted.clock import ScriptedClock
 from tandem.adapters.state import schema
 from tandem.adapters.state.backup import back_up
-from tandem.adapters.state.backup_file import disk_faults, whole_file
 from tandem.adapters.state.backup_format import BackupReader, BackupWriter, Header, Table
 from tandem.adapters.state.database import Database
 from tandem.adapters.state.deliveries import StoredDeliveries

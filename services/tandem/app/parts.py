@@ -16,6 +16,7 @@ from tandem.app.wording import planner
 from tandem.generation.streaming import Patience
 from tandem.observe.steps import stepped
 from tandem.pipeline.retrieving import RetrievalDefaults, Retrieving
+from tandem.ports.copying import Copied
 from tandem.ports.embedder import Embedder
 from tandem.ports.engine import Engine
 from tandem.ports.generator import Inside, Server
@@ -83,7 +84,7 @@ async def embeddings(settings: Settings, dense: Opener[Embedder]) -> AsyncIterat
 
 
 @asynccontextmanager
-async def vectors(settings: Settings) -> AsyncIterator[Vectors]:
+async def vectors(settings: Settings) -> AsyncIterator[Copied]:
     """The vector store: a Qdrant server by its URL, else Qdrant's engine in this process."""
     if settings.vectors.url is not None:
         from tandem.adapters.qdrant.replication import Replication
@@ -177,6 +178,11 @@ async def local_features(
             ),
         )
         yield remembering(retrieving, store), ingesting
+
+
+def documents_kept(settings: Settings) -> bool:
+    """False where the place would be a folder that is not there: opening it would make one."""
+    return settings.vectors.url is not None or (settings.data_dir / "collections").is_dir()
 
 
 def retrieves(settings: Settings) -> bool:

@@ -1,102 +1,92 @@
-"""`tandem db backup|restore`."""
+"""`tandem backup` and `tandem restore`: everything that is state, in one file."""
 
 import asyncio
-import dataclasses
 import sys
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Callable, Coroutine
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, BinaryIO, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, BinaryIO, TypeVar
 
 import typer
 
-from tandem.cli.console import Output, OutputOption, err, out, print_json, run
+from tandem.cli.console import Output, OutputOption, binary_stdout, err, out, print_json, run
 from tandem.cli.lineage_shown import when
 from tandem.cli.options import ConfigOption, DataDirOption
 from tandem.cli.progress import step_progress
-from tandem.domain.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from sqlalchemy import Connection
-
-    from tandem.adapters.state.backup import Tell
-    from tandem.adapters.state.backup_format import Header
+    from tandem.app.backup import OwnBackups
     from tandem.app.settings import Settings
+    from tandem.ports.backup import BackupTold, Tell
 
 T = TypeVar("T")
 _STREAM = Path("-")
-_INPUT, _OUTPUT = "standard input", "standard output"
+_PIECE = 1_000_000
 
 
 def backup(
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="Where to; - for standard output.")],
+    dest: Annotated[Path, typer.Argument(metavar="DEST", help="The file to write; - for standard output.")],
     config: ConfigOption = None,
     data_dir: DataDirOption = None,
     output: OutputOption = Output.table,
 ) -> None:
-    """Back up receipts, feedback, jobs and batches as they are now, while Tandem serves.
+    """Back up everything that is state: collections with their vectors, the state store, and records that wait.
 
-    FILE holds texts: only you can read it.
+    DEST holds texts: only you can read it.
     """
-    from tandem.adapters.state.backup import back_up
-    from tandem.adapters.state.backup_file import disk_faults, whole_file
-    from tandem.app.clock import SystemClock
-    from tandem.app.kept import anything_kept
-    from tandem.app.surface import VERSION
+    from tandem.adapters.backup.archive import read_through
+    from tandem.adapters.backup.file import disk_faults, whole_file
+    from tandem.app.backup import check_here
 
     settings = _settings(config, data_dir)
-    if not anything_kept(settings):
-        raise ConfigurationError(
-            f"There is no state store in {settings.data_dir}.",
-            hint="Name the --data-dir or --config that it serves with.",
-        )
+    check_here(settings)
 
-    def work(connection: "Connection", tell: "Tell") -> "Header":
-        with disk_faults(_named(file, _OUTPUT)), _stdout() if file == _STREAM else whole_file(file) as into:
-            return back_up(connection, into, tandem=VERSION, now=SystemClock().epoch_s(), tell=tell)
+    async def written(backups: "OwnBackups", into: BinaryIO) -> "BackupTold":
+        async def passed_on() -> AsyncIterator[bytes]:
+            async for piece in backups.taken():
+                await asyncio.to_thread(into.write, piece)
+                yield piece
 
-    made = _within(settings, work, writes=False)
+        # Read as it is written: what is told is what is in it.
+        return await read_through(passed_on(), lambda *_: None)
+
+    with disk_faults(_named(dest, "standard output")), binary_stdout() if dest == _STREAM else whole_file(dest) as into:
+        told = _within(settings, lambda backups: written(backups, into))
     if output is Output.json:
-        print_json(_told(made, file), sys.stderr if file == _STREAM else None)
+        print_json(_told(told, dest), sys.stderr if dest == _STREAM else None)
     else:
-        (err if file == _STREAM else out).print(f"Backed up {_counts(made)} to {_named(file, _OUTPUT)}.", markup=False)
+        (err if dest == _STREAM else out).print(
+            f"Backed up {_counts(told)} to {_named(dest, 'standard output')}.", markup=False
+        )
 
 
 def restore(
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="A backup; - for standard input.")],
-    replace: Annotated[bool, typer.Option("--replace", help="Delete what the store holds first.")] = False,
-    check: Annotated[bool, typer.Option("--check", help="Only read FILE, and tell whether it is whole.")] = False,
+    source: Annotated[Path, typer.Argument(metavar="SRC", help="A backup: a file.")],
+    replace: Annotated[bool, typer.Option("--replace", help="Delete what is there first.")] = False,
+    check: Annotated[bool, typer.Option("--check", help="Only read SRC, and tell whether it is whole.")] = False,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
     config: ConfigOption = None,
     data_dir: DataDirOption = None,
     output: OutputOption = Output.table,
 ) -> None:
-    """Put a backup into an empty state store, of the same kind or the other one. It is restored whole or not at all."""
-    from tandem.adapters.state.backup_file import disk_faults
-    from tandem.adapters.state.backup_format import BackupReader
-    from tandem.adapters.state.restore import read_through
-    from tandem.adapters.state.restore import restore as put_back
+    """Put a backup of everything where there is nothing, with the same stores or others. SRC is read twice: first to check it."""
+    from tandem.adapters.backup.archive import read_through
+    from tandem.adapters.backup.file import disk_faults
 
-    if replace and not yes and not check:
-        if file == _STREAM:
-            raise typer.BadParameter(
-                "with a backup on standard input, nobody can be asked: add --yes", param_hint="--replace"
-            )
-        typer.confirm(f"Delete everything that the state store holds, and put {file} in its place?", abort=True)
-    with disk_faults(_named(file, _INPUT)), _stdin() if file == _STREAM else file.open("rb") as stream:
-        found = BackupReader.opened(stream)
-        if check:
-            with step_progress() as tell:
-                read_through(found, tell)
-        else:
-            _within(_settings(config, data_dir), lambda to, tell: put_back(to, found, replace=replace, tell=tell))
+    with disk_faults(str(source)), source.open("rb") as file:
+        with step_progress() as tell:
+            told = run(read_through(_pieces(file), tell))
+        if not check:
+            if replace and not yes:
+                typer.confirm(f"Delete everything that is there, and put {source} in its place?", abort=True)
+            file.seek(0)
+            _within(_settings(config, data_dir), lambda backups: backups.restored(_pieces(file), replace=replace))
     if output is Output.json:
-        print_json(_told(found.header, file))
+        print_json(_told(told, source))
     else:
-        done = f"{_named(file, _INPUT)} is whole: it holds" if check else "Restored"
-        by = f"made {when(found.header.made_at)} by Tandem {found.header.tandem}"
-        out.print(f"{done} {_counts(found.header)}, {by}, schema {found.header.schema}.", markup=False)
+        done = f"{source} is whole: it holds" if check else "Restored"
+        by = f"made {when(told.head.made_at)} by Tandem {told.head.tandem}"
+        out.print(f"{done} {_counts(told)}, {by}.", markup=False)
 
 
 def _settings(config: Path | None, data_dir: Path | None) -> "Settings":
@@ -105,53 +95,36 @@ def _settings(config: Path | None, data_dir: Path | None) -> "Settings":
     return load_settings(config, **({} if data_dir is None else {"data_dir": data_dir}))
 
 
-def _within(settings: "Settings", work: "Callable[[Connection, Tell], T]", *, writes: bool = True) -> T:
-    """In a thread, which hears of it when its user gives up."""
-    from tandem.app.kept import unchecked_database
-
-    given_up = threading.Event()
+def _within(settings: "Settings", work: "Callable[[OwnBackups], Coroutine[Any, Any, T]]") -> T:
+    from tandem.app import parts
+    from tandem.app.backup import OwnBackups
 
     async def opened(tell: "Tell") -> T:
-        def told(table: str, done: int, total: int) -> None:
-            if given_up.is_set():
-                raise ConfigurationError("It was interrupted.")
-            tell(table, done, total)
-
-        async with unchecked_database(settings) as database:
-            through = database.write if writes else database.read
-            try:
-                return await through(lambda connection: work(connection, told))
-            except asyncio.CancelledError:
-                given_up.set()
-                raise
+        async with parts.vectors(settings) as store:
+            return await work(OwnBackups(settings, store, tell))
 
     with step_progress() as tell:
         return run(opened(tell))
 
 
-@contextmanager
-def _stdout() -> Iterator[BinaryIO]:
-    if sys.stdout.isatty():
-        raise typer.BadParameter("standard output is a terminal: send it into a file or a pipe", param_hint="FILE")
-    # Not through Python's own, which would try once more at the end, after a reader that has left.
-    with open(sys.stdout.fileno(), "wb", closefd=False) as pipe:
-        yield pipe
+async def _pieces(file: BinaryIO) -> AsyncIterator[bytes]:
+    while piece := await asyncio.to_thread(file.read, _PIECE):
+        yield piece
 
 
-@contextmanager
-def _stdin() -> Iterator[BinaryIO]:
-    if sys.stdin.isatty():
-        raise typer.BadParameter("standard input is a terminal: send a backup there", param_hint="FILE")
-    yield sys.stdin.buffer
+def _told(told: "BackupTold", file: Path) -> dict[str, object]:
+    made_at = datetime.fromtimestamp(told.head.made_at, UTC).isoformat(timespec="seconds")
+    return {"file": str(file), "made_at": made_at, "tandem": told.head.tandem, "holds": told.counts}
 
 
-def _told(header: "Header", file: Path) -> dict[str, object]:
-    told = {key: value for key, value in dataclasses.asdict(header).items() if key != "tables"}
-    return {"file": str(file), **told, "rows": header.rows}
-
-
-def _counts(header: "Header") -> str:
-    return ", ".join(f"{rows} {name}" for name, rows in header.rows.items() if rows) or "an empty store"
+def _counts(told: "BackupTold") -> str:
+    collections, rows = told.counts.get("collections", {}), told.counts.get("state", {})
+    several = [
+        f"{sum(collections.values())} points in {', '.join(collections)}" if collections else "",
+        *(f"{count} {name}" for name, count in rows.items() if count),
+        f"{told.counts['spool']['bytes']} bytes of records that wait" if told.counts.get("spool") else "",
+    ]
+    return ", ".join(filter(None, several)) or "nothing"
 
 
 def _named(file: Path, stream: str) -> str:

@@ -1,9 +1,10 @@
 """What commands print, where, and how they end: results to stdout, everything else to stderr, colour only on a terminal."""
 
 import sys
-from collections.abc import Coroutine, Iterable, Sequence
+from collections.abc import Coroutine, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from enum import StrEnum
-from typing import Annotated, Any, TextIO, TypeVar
+from typing import Annotated, Any, BinaryIO, TextIO, TypeVar
 
 import typer
 from rich.console import Console
@@ -34,6 +35,16 @@ def print_json(value: object, to: TextIO | None = None) -> None:
     stream = to or sys.stdout
     options = orjson.OPT_NON_STR_KEYS | (orjson.OPT_INDENT_2 if stream.isatty() else 0)
     stream.write(orjson.dumps(value, option=options).decode() + "\n")
+
+
+@contextmanager
+def binary_stdout() -> Iterator[BinaryIO]:
+    """For a file that goes into a pipe; a terminal is refused."""
+    if sys.stdout.isatty():
+        raise typer.BadParameter("standard output is a terminal: send it into a file or a pipe")
+    # Not through Python's own, which would try once more at the end, after a reader that has left.
+    with open(sys.stdout.fileno(), "wb", closefd=False) as pipe:
+        yield pipe
 
 
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tandem.cli import backup
+from tandem.cli import db_backup
 from tandem.cli.console import Output, OutputOption, out, print_json, run
 from tandem.cli.options import ConfigOption, DataDirOption
 
@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from tandem.adapters.state.schema import SchemaStatus
 
 app = typer.Typer(help="The state store: its schema, backup and restore.", no_args_is_help=True)
-app.command("backup")(backup.backup)
-app.command("restore")(backup.restore)
+app.command("backup")(db_backup.backup)
+app.command("restore")(db_backup.restore)
 
 
 @app.command()

@@ -6,6 +6,7 @@ import typer
 
 from tandem.cli import (
     ask,
+    backup,
     batch,
     batch_work,
     collections,
@@ -59,6 +60,8 @@ app.add_typer(feedback.app, name="feedback")
 app.add_typer(privacy.app, name="privacy")
 app.add_typer(config.app, name="config")
 app.command("conformance")(conformance.conformance)
+app.command("backup")(backup.backup)
+app.command("restore")(backup.restore)
 app.add_typer(db.app, name="db")
 app.add_typer(spool.app, name="spool")
 app.command("plan")(plan.plan)

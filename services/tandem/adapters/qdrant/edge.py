@@ -27,6 +27,7 @@ from tandem.adapters.qdrant.turns import Turns
 from tandem.domain.document import Recipe
 from tandem.domain.errors import ConfigurationError, StoreBusy, StoreFull
 from tandem.domain.lineage import Lineage, is_version
+from tandem.ports.copying import StoredPoint
 from tandem.ports.embedder import DenseVector, SparseVector
 
 T = TypeVar("T")
@@ -150,6 +151,13 @@ class EdgeEngine:
         """See `Engine`."""
         shard = (await self._collection(name)).shard
         return await self._read(lambda: shard.embedded(where))
+
+    async def points(
+        self, name: str, where: Where, limit: int, after: str | None, *, only: Sequence[str] = (), vectors: bool
+    ) -> tuple[list[StoredPoint], str | None]:
+        """See `Engine`."""
+        shard = (await self._collection(name)).shard
+        return await self._read(lambda: shard.page(where, limit, after, only=only, vectors=vectors))
 
     async def values(self, name: str, key: str, where: Where, limit: int | None = None) -> list[str]:
         """See `Engine`."""

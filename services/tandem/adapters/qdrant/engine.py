@@ -8,6 +8,7 @@ from tandem.adapters.qdrant.conditions import Where
 from tandem.adapters.qdrant.payload import Hit, NewPoint, Payload
 from tandem.domain.document import Recipe
 from tandem.domain.lineage import Lineage
+from tandem.ports.copying import StoredPoint
 from tandem.ports.embedder import DenseVector, SparseVector
 
 
@@ -96,6 +97,12 @@ class Engine(Protocol):
 
     async def embedded(self, name: str, where: Where) -> list[tuple[Payload, DenseVector, SparseVector]]:
         """The same with their vectors; all that match must have some."""
+        ...
+
+    async def points(
+        self, name: str, where: Where, limit: int, after: str | None, *, only: Sequence[str] = (), vectors: bool
+    ) -> tuple[list[StoredPoint], str | None]:
+        """A page of all that match, ordered by id from `after` on, and where the next one begins; None after the last."""
         ...
 
     async def values(self, name: str, key: str, where: Where, limit: int | None = None) -> list[str]:

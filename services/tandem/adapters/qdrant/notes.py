@@ -16,6 +16,7 @@ _POSITION = "position"
 
 # Every tenant's.
 POSITIONS = Where((OneOf(_KIND, (_POSITION,)),))
+NOTES = Where((OneOf(_KIND, (_FAILURE, _POSITION)),))
 
 
 def of_owner(tenant: str) -> Where:

@@ -24,7 +24,14 @@ from tandem.adapters.qdrant.payload import (
 )
 from tandem.adapters.qdrant.replication import Replication
 from tandem.adapters.qdrant.server_aliases import ServerAliases
-from tandem.adapters.qdrant.server_models import embedded_of, filter_model, hits_of, point_model, words_model
+from tandem.adapters.qdrant.server_models import (
+    embedded_of,
+    filter_model,
+    hits_of,
+    point_model,
+    stored_of,
+    words_model,
+)
 from tandem.adapters.qdrant.server_notes import ServerNotes, first_notes, lineage_note
 from tandem.adapters.qdrant.store import QdrantVectors
 from tandem.adapters.qdrant.translation import translated
@@ -33,6 +40,7 @@ from tandem.adapters.qdrant.writing import Pressure, Writing
 from tandem.domain.document import Recipe
 from tandem.domain.errors import ConfigurationError, UpstreamFailed
 from tandem.domain.lineage import Lineage, is_version, valid_base, version_named
+from tandem.ports.copying import StoredPoint
 from tandem.ports.embedder import DenseVector, SparseVector
 from tandem.ports.vectors import FUSION_K
 
@@ -195,6 +203,14 @@ class ServerEngine:
             if offset is None:
                 return points
 
+    async def points(
+        self, name: str, where: Where, limit: int, after: str | None, *, only: Sequence[str] = (), vectors: bool
+    ) -> tuple[list[StoredPoint], str | None]:
+        """See `Engine`."""
+        ask = partial(_page, name, where, after, list(only) or True, vectors, self._replication.reads, limit=limit)
+        found, following = await self._connection.read(ask, name)
+        return [stored_of(point) for point in found], None if following is None else str(following)
+
     async def values(self, name: str, key: str, where: Where, limit: int | None = None) -> list[str]:
         """See `Engine`."""
         most, agreed = limit or max(1, await self.count(name, where)), self._replication.reads
@@ -288,11 +304,12 @@ async def _page(
     with_vectors: bool,
     agreed: models.ReadConsistency | None,
     client: AsyncQdrantClient,
+    limit: int = _PAGE,
 ) -> tuple[list[models.Record], models.ExtendedPointId | None]:
     return await client.scroll(
         name,
         scroll_filter=filter_model(where),
-        limit=_PAGE,
+        limit=limit,
         offset=offset,
         with_payload=fields,
         with_vectors=with_vectors,

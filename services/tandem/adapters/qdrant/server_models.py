@@ -6,6 +6,7 @@ from qdrant_client import models
 
 from tandem.adapters.qdrant.conditions import Clause, OneOf, OpenTo, Where
 from tandem.adapters.qdrant.payload import DENSE, SPARSE, Hit, NewPoint, Payload
+from tandem.ports.copying import StoredPoint
 from tandem.ports.embedder import DenseVector, SparseVector
 
 
@@ -22,6 +23,14 @@ def embedded_of(point: models.Record) -> tuple[Payload, DenseVector, SparseVecto
     vectors = cast("dict[str, Any]", point.vector)
     words: models.SparseVector = vectors[SPARSE]
     return point.payload or {}, vectors[DENSE], SparseVector(tuple(words.indices), tuple(words.values))
+
+
+def stored_of(point: models.Record) -> StoredPoint:
+    """The point as a backup keeps it."""
+    if not point.vector:
+        return StoredPoint(str(point.id), point.payload or {})
+    payload, dense, sparse = embedded_of(point)
+    return StoredPoint(str(point.id), payload, dense, sparse)
 
 
 def words_model(sparse: SparseVector) -> models.SparseVector:

@@ -9,6 +9,7 @@ from typing import Any, cast
 import qdrant_edge as edge
 
 from tandem.adapters.qdrant.conditions import Clause, OneOf, OpenTo, Values, Where
+from tandem.adapters.qdrant.edge_points import edge_point, stored_of
 from tandem.adapters.qdrant.engine import Legs
 from tandem.adapters.qdrant.payload import (
     ACL,
@@ -24,6 +25,7 @@ from tandem.adapters.qdrant.payload import (
     PointId,
 )
 from tandem.domain.errors import StoreBusy, StoreFull, TandemError, UpstreamFailed
+from tandem.ports.copying import StoredPoint
 from tandem.ports.embedder import DenseVector, SparseVector
 from tandem.ports.vectors import FUSION_K
 
@@ -66,7 +68,7 @@ class Shard:
         self._tenants.update(point.payload[TENANT] for point in points if point.chunk is not None)
         self._restricted = self._restricted or any(point.payload.get(ACL) for point in points)
         with _translated(self._path):
-            self._shard.update(edge.UpdateOperation.upsert_points([_point(point) for point in points]))
+            self._shard.update(edge.UpdateOperation.upsert_points([edge_point(point) for point in points]))
 
     def set_payload(self, where: Where, payload: Payload) -> None:
         """One entry of the engine's log: all or nothing."""
@@ -111,6 +113,17 @@ class Shard:
             yield from found
             if offset is None:
                 return
+
+    def page(
+        self, where: Where, limit: int, after: str | None, *, only: Sequence[str], vectors: bool
+    ) -> tuple[list[StoredPoint], str | None]:
+        """Points as a backup keeps them, and where the next page begins."""
+        request = edge.ScrollRequest(
+            offset=after, limit=limit, filter=_filter(where), with_payload=list(only) or True, with_vector=vectors
+        )
+        with _translated(self._path):
+            found, following = self._shard.scroll(request)
+        return [stored_of(point) for point in found], None if following is None else str(following)
 
     def values(self, key: str, where: Where, limit: int | None = None) -> list[str]:
         """Distinct values of a keyword field."""
@@ -236,13 +249,6 @@ def _indexes() -> Iterator[tuple[str, Any]]:
     yield from ((field, edge.PayloadSchemaType.Keyword) for field in KEYWORD_FIELDS)
     yield from ((field, edge.PayloadSchemaType.Integer) for field in INTEGER_FIELDS)
     yield from ((field, edge.PayloadSchemaType.Float) for field in FLOAT_FIELDS)
-
-
-def _point(point: NewPoint) -> Any:
-    if point.chunk is None:
-        return edge.Point(point.id, {}, point.payload)
-    words = edge.SparseVector(list(point.chunk.sparse.indices), list(point.chunk.sparse.values))
-    return edge.Point(point.id, {DENSE: list(point.chunk.dense), SPARSE: words}, point.payload)
 
 
 def _filter(where: Where) -> Any:

@@ -19,6 +19,7 @@ from tandem.adapters.qdrant.conditions import (
     seen_first_chunks,
     seen_of_document,
 )
+from tandem.adapters.qdrant.copying import Copying
 from tandem.adapters.qdrant.engine import Engine
 from tandem.adapters.qdrant.knowing import Knowing
 from tandem.adapters.qdrant.naming import unknown
@@ -52,7 +53,7 @@ _PATIENCE_S = 10.0
 _BATCH = 64
 
 
-class QdrantVectors(Remembering, Knowing):
+class QdrantVectors(Remembering, Knowing, Copying):
     """Each method is the port's."""
 
     def __init__(self, engine: Engine, turns: Turns | None = None) -> None:

@@ -1,0 +1,1 @@
+"""Backups of everything that is state, as one file."""
