@@ -61,6 +61,12 @@ serving.kserve.io/inferenceservice: {{ include "tandem.fullname" . | quote }}
 component: predictor
 {{- end }}
 
+{{/* The same pods and those of the candidate beside it (`tandem models deploy`), as expressions. */}}
+{{- define "tandem.predictor.selectors" -}}
+- {key: serving.kserve.io/inferenceservice, operator: In, values: [{{ include "tandem.fullname" . | quote }}, {{ include "tandem.fullname" . }}-candidate]}
+- {key: component, operator: In, values: [predictor]}
+{{- end }}
+
 {{/*
 Labels of the predictor's objects. KServe copies those of the InferenceService to its pods, so the chart's version is not
 among them: else every upgrade of the chart would load the model again.
