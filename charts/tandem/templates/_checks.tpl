@@ -9,6 +9,7 @@
 {{- include "tandem.check.batch" . }}
 {{- include "tandem.check.spool" . }}
 {{- include "tandem.check.schedules" .Values }}
+{{- include "tandem.check.follow" . }}
 {{- include "tandem.check.apis" . }}
 {{- end }}
 
@@ -164,6 +165,41 @@
 {{- fail (printf "Two of ingestion.schedules have the name %q." .name) }}
 {{- end }}
 {{- $names = append $names .name }}
+{{- end }}
+{{- end }}
+
+{{/* What would fail at its first look. */}}
+{{- define "tandem.check.follow" -}}
+{{- $known := .Values.config.models | default dict }}
+{{- $pools := list }}
+{{- range .Values.config.pools }}{{ $pools = append $pools .name }}{{ end }}
+{{- $names := list }}
+{{- range .Values.follow.models }}
+{{- if not (include "tandem.predictor.deployed" $) }}
+{{- fail "follow.models: there is no predictor to run a candidate beside; set predictor.enabled to true." }}
+{{- end }}
+{{- if not (hasKey $known .name) }}
+{{- fail (printf "follow.models: there is no model %q; add it to config.models." .name) }}
+{{- end }}
+{{- if not (((get $known .name).gate).golden) }}
+{{- fail (printf "follow.models: nothing says what %q is measured by; set config.models.%s.gate.golden to /etc/tandem-golden/golden.jsonl." .name .name) }}
+{{- end }}
+{{- if and .pool (not (has .pool $pools)) }}
+{{- fail (printf "follow.models: there is no pool %q for %q; add one to config.pools that leads to http://%s-candidate-predictor.%s.svc.cluster.local, with answers: false." .pool .name (include "tandem.fullname" $) $.Release.Namespace) }}
+{{- end }}
+{{- if and .pool (not $.Values.gateway.enabled) }}
+{{- fail "follow.models: there is no gateway that could try a release; set gateway.enabled to true, or leave the pool out." }}
+{{- end }}
+{{- if has .name $names }}
+{{- fail (printf "Two of follow.models have the name %q." .name) }}
+{{- end }}
+{{- $names = append $names .name }}
+{{- end }}
+{{- if and .Values.follow.models (not .Values.follow.golden.configMap) }}
+{{- fail "follow.models: follow.golden.configMap is empty: name a ConfigMap with golden questions (docs/registry.md)." }}
+{{- end }}
+{{- if and .Values.follow.models (not .Values.follow.image.repository) }}
+{{- fail "follow.models: follow.image.repository is empty: it takes an image that was built with EXTRA=platform (docs/registry.md)." }}
 {{- end }}
 {{- end }}
 

@@ -37,6 +37,22 @@
 {{- end }}
 {{- end }}
 {{- end }}
+{{- if eq .component "follow" }}
+{{- range ($config.models | default dict) }}
+{{- if regexMatch "^mlflow://" .source }}
+{{- $urls = append $urls .server }}
+{{- end }}
+{{- if regexMatch "^[a-z0-9]+://" .source }}
+{{- /* The hub or a bucket, whatever it is called; one within the cluster is for extraEgress. */}}
+{{- $urls = append $urls "https://any.model.registry" }}
+{{- end }}
+{{- end }}
+{{- range $config.pools }}
+{{- range .endpoints }}
+{{- $urls = append $urls .url }}
+{{- end }}
+{{- end }}
+{{- end }}
 {{- if include "tandem.answers" . }}
 {{- $urls = concat $urls (list .root.Values.predictor.external.url ($config.predictor).url ((($config.auth).jwt).jwks_url) (($config.monitor).otlp).endpoint) }}
 {{- with (($config.monitor).parquet).url }}
@@ -125,7 +141,17 @@ the cluster leads to no policy can know: it opens its port to public addresses. 
 {{- range (include "tandem.egress.urls" . | fromYaml).urls }}
 {{- include "tandem.egress.url" (dict "root" $.root "url" .) }}
 {{- end }}
-{{- if include "tandem.batch.makes" . }}
+{{- if eq .component "follow" }}
+{{ include "tandem.egress.own" (dict "root" .root "component" "gateway" "port" 8000) }}
+- to:
+    - podSelector:
+        matchExpressions:
+          {{- include "tandem.predictor.selectors" .root | nindent 10 }}
+  ports:
+    - port: 8080
+      protocol: TCP
+{{- end }}
+{{- if or (include "tandem.batch.makes" .) (eq .component "follow") }}
 {{ toYaml .root.Values.networkPolicy.apiServer }}
 {{- end }}
 {{- with get .root.Values.networkPolicy.extraEgress (ternary "worker" .component (has .component (list "ingest" "batch"))) }}

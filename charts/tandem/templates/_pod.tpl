@@ -124,19 +124,28 @@ volumes:
           path: keys.yaml
   {{- end }}
   {{- if include "tandem.batch.makes" . }}
-  # What Kubernetes would mount by itself, in this container alone.
-  - name: kubernetes
-    projected:
-      sources:
-        - serviceAccountToken:
-            path: token
-            expirationSeconds: 3600
-        - configMap:
-            name: kube-root-ca.crt
-            items:
-              - key: ca.crt
-                path: ca.crt
+  {{- include "tandem.pod.account" . | nindent 2 }}
   {{- end }}
+{{- end }}
+
+{{/* What Kubernetes would mount by itself, for one container alone. */}}
+{{- define "tandem.pod.account" -}}
+- name: kubernetes
+  projected:
+    sources:
+      - serviceAccountToken:
+          path: token
+          expirationSeconds: 3600
+      - configMap:
+          name: kube-root-ca.crt
+          items:
+            - key: ca.crt
+              path: ca.crt
+      - downwardAPI:
+          items:
+            - path: namespace
+              fieldRef:
+                fieldPath: metadata.namespace
 {{- end }}
 
 {{/* tandem.yaml and templates, and what makes Jobs finds theirs there. */}}
@@ -177,11 +186,16 @@ volumes:
 
 {{/* What every pod of ours may do, which is nothing. Takes the root. */}}
 {{- define "tandem.pod.rights" -}}
-serviceAccountName: {{ include "tandem.serviceAccountName" . | quote }}
+{{ include "tandem.pod.rightsOf" (dict "root" . "account" (include "tandem.serviceAccountName" .)) }}
+{{- end }}
+
+{{/* The same by another account. Takes `root` and `account`. */}}
+{{- define "tandem.pod.rightsOf" -}}
+serviceAccountName: {{ .account | quote }}
 automountServiceAccountToken: false
 # Kubernetes would write the Services' addresses to variables that begin with TANDEM_, as the settings do.
 enableServiceLinks: false
-{{- with .Values.imagePullSecrets }}
+{{- with .root.Values.imagePullSecrets }}
 imagePullSecrets:
   {{- toYaml . | nindent 2 }}
 {{- end }}

@@ -15,7 +15,12 @@ _MARK = ".tandem-model.json"
 
 def default_folder(data_dir: Path, version: ModelVersion) -> Path:
     """Where a version goes when nothing else is said."""
-    return data_dir / "models" / version.name / re.sub(r"[^A-Za-z0-9._-]", "-", version.version)
+    return data_dir / "models" / version.name / as_folder(version.version)
+
+
+def as_folder(version: str) -> str:
+    """Its name on a disk."""
+    return re.sub(r"[^A-Za-z0-9._-]", "-", version)
 
 
 async def pull(source: ModelSource, version: ModelVersion, folder: Path, tell: Tell) -> bool:

@@ -22,6 +22,7 @@ from tandem.cli import (
     jobs,
     models,
     models_cluster,
+    models_follow,
     models_lineage,
     models_list,
     plan,
@@ -72,6 +73,7 @@ batch.app.command("work")(batch_work.work)
 app.add_typer(batch.app, name="batch")
 models.app.command("list")(models_list.list_models)
 models.app.command("deploy")(models_cluster.deploy)
+models.app.command("follow")(models_follow.follow)
 models.app.command("promote")(models_cluster.promote)
 models.app.command("rollback")(models_cluster.rollback)
 models.app.command("lineage")(models_lineage.lineage)

@@ -69,7 +69,7 @@ def deploy(
             sure=dry_run or context is not None,
         )
         written = apply(
-            cluster, found, version, quantization=told.quantization, file=told.file, now=_now(), dry_run=dry_run,
+            cluster, found, version, quantization=told.quantization, file=told.file, now=now_text(), dry_run=dry_run,
             take_over=take_over,
         )  # fmt: skip
         _show(written, output, dry_run=dry_run)
@@ -143,7 +143,7 @@ def promote(
         at_s = SystemClock().epoch_s()
 
         def write(now: "Found") -> "Written":
-            return apply(cluster, now, entry, at_s=at_s, now=_now(), dry_run=dry_run, take_over=take_over)
+            return apply(cluster, now, entry, at_s=at_s, now=now_text(), dry_run=dry_run, take_over=take_over)
 
         written = locked(cluster, release, found, write)
         _show(written, output, dry_run=dry_run)
@@ -176,7 +176,7 @@ def rollback(
         at_s = SystemClock().epoch_s()
 
         def write(now: "Found") -> "tuple[Written, Deployed]":
-            return apply(cluster, now, at_s=at_s, now=_now(), dry_run=dry_run, take_over=take_over)
+            return apply(cluster, now, at_s=at_s, now=now_text(), dry_run=dry_run, take_over=take_over)
 
         written, entry = locked(cluster, release, found, write)
         _show(written, output, dry_run=dry_run)
@@ -240,7 +240,8 @@ def _wait_serving(cluster: "Cluster", service: str, version: str, timeout_s: flo
     wait(cluster, service, version, timeout_s, None, otherwise="tandem models rollback goes back")
 
 
-def _now() -> str:
+def now_text() -> str:
+    """The time now, as annotations have it."""
     return datetime.fromtimestamp(SystemClock().epoch_s(), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
