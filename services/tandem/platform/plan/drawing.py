@@ -10,10 +10,13 @@ from tandem.adapters.evaluations.charts import joined, svg, text
 _WIDTH = 920
 _LABELS = 120
 _VALUES = 90
+# As wide as a letter of the page's 12 pixels is on average.
+_LETTER = 7
 _BAR = 18
 _GAP = 12
 _TOP, _BOTTOM, _LEFT, _RIGHT = 12, 40, 64, 150
 _HEIGHT = 260
+_LETTERING = 13
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +40,7 @@ class Line:
 
 def stacked(title: str, bars: Sequence[Bar]) -> str:
     """Horizontal bars, the longest fills the width."""
-    plot = _WIDTH - _LABELS - _VALUES
+    plot = _WIDTH - _LABELS - max([_VALUES, *(_LETTER * len(bar.value) + 16 for bar in bars)])
     most = max((sum(amount for _, amount in bar.parts) for bar in bars), default=0.0) or 1.0
     drawn: list[str] = []
     top = 4.0
@@ -71,26 +74,28 @@ def lines(title: str, found: Sequence[Line], *, across: str, up: str, logarithmi
     grid += "".join(text(x, _HEIGHT - _BOTTOM + 14, told, "tick", anchor="middle") for x, told in x_axis.ticks())
     grid += text((_LEFT + _WIDTH - _RIGHT) / 2, _HEIGHT - 6, across, "tick", anchor="middle")
     grid += text(_LEFT, _TOP - 2, up, "tick")
-    drawn, taken = [], list[float]()
-    for line in found:
-        path = [(x_axis.at(x), y_axis.at(y)) for x, y in zip(line.xs, line.ys, strict=True)]
-        drawn.append(
-            f'<g class="{line.kind}"><title>{escape(line.name)}</title><polyline class="line" points="{joined(path)}"/></g>'
-        )
-        y = _apart(path[-1][1] + 4, taken)
-        drawn.append(f'<g class="{line.kind}">{text(_WIDTH - _RIGHT + 8, y, line.name, "name")}</g>')
-    return svg(title, _WIDTH, _HEIGHT, grid + "".join(drawn))
-
-
-def _apart(y: float, taken: list[float]) -> float:
-    """The nearest free height above or below: names do not lie on each other."""
-    found = next(
-        height
-        for step in range(2 * len(taken) + 1)
-        for height in (y - 12 * step, y + 12 * step)
-        if all(abs(height - other) >= 12 for other in taken)
+    paths = [[(x_axis.at(x), y_axis.at(y)) for x, y in zip(line.xs, line.ys, strict=True)] for line in found]
+    names = _apart([path[-1][1] + 4 for path in paths])
+    drawn = "".join(
+        f'<g class="{line.kind}"><title>{escape(line.name)}</title><polyline class="line" points="{joined(path)}"/>'
+        f"{text(_WIDTH - _RIGHT + 8, y, line.name, 'name')}</g>"
+        for line, path, y in zip(found, paths, names, strict=True)
     )
-    taken.append(found)
+    return svg(title, _WIDTH, _HEIGHT, grid + drawn)
+
+
+def _apart(wanted: Sequence[float]) -> list[float]:
+    """Heights of names, in the lines' order, that do not lie on each other and stay inside."""
+    order = sorted(range(len(wanted)), key=lambda n: wanted[n])
+    found = list(wanted)
+    free = float(_TOP)
+    for n in order:
+        found[n] = free = max(found[n], free)
+        free += _LETTERING
+    free = float(_HEIGHT - 6)
+    for n in reversed(order):
+        found[n] = free = min(found[n], free)
+        free -= _LETTERING
     return found
 
 

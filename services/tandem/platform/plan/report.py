@@ -23,11 +23,7 @@ def write_report(file: Path, plan: Plan) -> None:
     )
     page = environment.from_string(source).render(
         plan=plan,
-        costs=_costs(plan),
-        idle=_idle(plan),
-        day=_day(plan),
-        replicas=_replicas(plan),
-        curves=_curves(plan),
+        **plots(plan),
         per_thousand=per_thousand,
         facts=list(_facts(plan)),
         sources=list(_sources(plan)),
@@ -38,6 +34,12 @@ def write_report(file: Path, plan: Plan) -> None:
         raise ConfigurationError(
             f"The report {file} cannot be written: {error.strerror}.", hint="Name another file with --report."
         ) from error
+
+
+def plots(plan: Plan) -> dict[str, str]:
+    """The drawings by name. Their colours are the classes of the report's style."""
+    drawn = {"costs": _costs, "idle": _idle, "day": _day, "replicas": _replicas, "curves": _curves}
+    return {name: draw(plan) for name, draw in drawn.items()}
 
 
 def _costs(plan: Plan) -> str:

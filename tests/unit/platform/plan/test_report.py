@@ -1,6 +1,7 @@
 """The HTML report needs nothing but itself."""
 
 import re
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -41,3 +42,19 @@ def test_what_is_drawn_is_escaped_and_stays_inside() -> None:
 def test_nothing_but_zeros_is_drawn_too() -> None:
     assert "<polyline" in lines("flat", [Line("zero", "k1", [0, 1], [0, 0])], across="x", up="y")
     assert "<polyline" in lines("tens", [Line("a", "k1", [1, 10], [5, 5])], across="x", up="y", logarithmic=True)
+
+
+def test_names_stand_beside_their_lines_in_their_order_and_inside() -> None:
+    ends = [5.0, 5.1, 5.2, 0.0, 0.1, 10.0]
+    drawn = lines("ends", [Line(f"at {end}", "k1", [0, 1], [0, end]) for end in ends], across="x", up="y")
+    heights = {float(name): float(y) for y, name in re.findall(r'y="([-\d.]+)"[^>]*>at ([\d.]+)<', drawn)}
+    assert sorted(heights, key=lambda end: -heights[end]) == sorted(ends)
+    tops = sorted(heights.values())
+    assert all(below - above >= 12 for above, below in pairwise(tops)) and tops[0] >= 10 and tops[-1] <= 260
+
+
+def test_what_is_written_behind_a_bar_has_room() -> None:
+    told = "1,234,567 idle (54%)"
+    drawn = stacked("idle", [Bar("one", (("used", 1.0), ("idle", 9.0)), told)])
+    (at,) = [float(x) for x in re.findall(rf'x="([\d.]+)"[^>]*>{re.escape(told)}', drawn)]
+    assert at + 6 * len(told) < 920
