@@ -34,7 +34,7 @@ def qdrant_server_url(folder: Path) -> Iterator[str]:
 
 @contextlib.contextmanager
 def _binary(folder: Path) -> Iterator[str]:
-    port, grpc = _free_port(), _free_port()
+    port, grpc = free_port(), free_port()
     env = {
         **os.environ,
         "QDRANT__SERVICE__HOST": "127.0.0.1",
@@ -63,7 +63,7 @@ def _docker_runs() -> bool:
 
 @contextlib.contextmanager
 def _container() -> Iterator[str]:
-    port = _free_port()
+    port = free_port()
     started = subprocess.run(
         ["docker", "run", "--rm", "--detach", "--publish", f"127.0.0.1:{port}:6333", IMAGE],
         capture_output=True, text=True, check=True, timeout=300,
@@ -83,7 +83,7 @@ def _ready(url: str) -> str:
     raise RuntimeError(f"Qdrant at {url} was not ready in 30 s")
 
 
-def _free_port() -> int:
+def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
