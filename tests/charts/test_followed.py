@@ -23,7 +23,8 @@ def pod(job: Object) -> Object:
 
 
 def test_nothing_of_it_is_there_unless_models_are_followed() -> None:
-    names = [each["metadata"]["name"] for each in objects(VALUES, values={"follow": {"models": []}})]
+    none = {"follow": {"models": []}, "existingSecrets": {"follow": {"name": ""}}}
+    names = [each["metadata"]["name"] for each in objects(VALUES, values=none)]
     assert not [name for name in names if "follow" in name]
 
 
@@ -81,7 +82,36 @@ def test_its_account_may_touch_the_candidate_alone() -> None:
         assert (pod(job)["serviceAccountName"], pod(job)["automountServiceAccountToken"]) == ("tandem-follow", False)
     gateway = made("Deployment", "gateway")["spec"]["template"]["spec"]
     assert gateway["serviceAccountName"] == "tandem"
-    assert "serviceaccount" not in json.dumps(gateway["containers"])
+    assert "serviceaccount" not in json.dumps(without_hooks("Deployment", "gateway"))
+
+
+def without_hooks(kind: str, name: str) -> Object:
+    return made(kind, name, existingSecrets={"follow": {"name": ""}})
+
+
+def test_gateways_begin_jobs_of_these_cronjobs_and_touch_nothing_else() -> None:
+    role = made("Role", "hooks")
+    jobs = [each["metadata"]["name"] for each in objects(VALUES) if each["kind"] == "CronJob"]
+    assert role["rules"] == [
+        {"apiGroups": ["batch"], "resources": ["cronjobs"], "resourceNames": jobs, "verbs": ["get"]},
+        {"apiGroups": ["batch"], "resources": ["jobs"], "verbs": ["list", "create"]},
+    ]
+    assert made("RoleBinding", "hooks")["subjects"][0]["name"] == "tandem"
+    (container,) = made("Deployment", "gateway")["spec"]["template"]["spec"]["containers"]
+    env = {each["name"]: each for each in container["env"]}
+    assert env["TANDEM_FOLLOW__SECRET"]["valueFrom"]["secretKeyRef"] == {"name": "hooks", "key": "secret"}
+    assert json.loads(env["TANDEM_FOLLOW__CRONJOBS"]["value"]) == {"llama": jobs[0], LONG: jobs[1]}
+    assert "6443" in json.dumps(made("NetworkPolicy", "gateway")["spec"]["egress"])
+    for job in (each for each in objects(VALUES) if each["kind"] == "CronJob"):
+        labels = job["spec"]["jobTemplate"]["metadata"]["labels"]
+        assert labels["tandem.dev/follow"] == job["metadata"]["name"]
+
+
+def test_without_a_secret_gateways_have_no_rights() -> None:
+    values = {"existingSecrets": {"follow": {"name": ""}}}
+    assert not [each for each in objects(VALUES, values=values) if each["metadata"]["name"] == "tandem-hooks"]
+    assert "6443" not in json.dumps(without_hooks("NetworkPolicy", "gateway")["spec"]["egress"])
+    assert "TANDEM_FOLLOW" not in json.dumps(without_hooks("Deployment", "gateway"))
 
 
 def test_it_reaches_models_registry_store_gateway_and_api_server() -> None:
@@ -123,6 +153,7 @@ def test_the_configuration_knows_the_models() -> None:
             {"follow": {"models": [{"name": "llama", "schedule": "@daily"}] * 2}},
             'Two of follow.models have the name "llama"',
         ),
+        ({"follow": {"models": []}}, "existingSecrets.follow is set, but no model is followed"),
         ({"follow": {"golden": {"configMap": ""}}}, "follow.golden.configMap is empty"),
         ({"follow": {"image": {"repository": ""}}}, "EXTRA=platform"),
         ({"config": {"models": {"llama": {"gate": {"golden": None}}}}}, 'nothing says what "llama" is measured by'),

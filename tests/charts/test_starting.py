@@ -26,6 +26,7 @@ _SECRETS = {
     "OTEL_EXPORTER_OTLP_HEADERS": "authorization=from-a-secret",
     "TANDEM_PRIVACY__USER_KEY": "from-a-secret-that-is-long",
     "TANDEM_JOBS__WEBHOOKS__SECRET": "from-a-secret-that-is-long",
+    "TANDEM_FOLLOW__SECRET": "from-a-secret-that-is-long",
 }
 
 

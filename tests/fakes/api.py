@@ -13,6 +13,7 @@ from tandem.adapters.scripted.deliveries import ScriptedDeliveries
 from tandem.adapters.scripted.embedder import HashingEmbedder
 from tandem.adapters.scripted.feedback import ScriptedFeedback
 from tandem.adapters.scripted.files import ScriptedFiles
+from tandem.adapters.scripted.follow_jobs import ScriptedFollowJobs
 from tandem.adapters.scripted.forgotten import ScriptedForgotten
 from tandem.adapters.scripted.ingestor import ScriptedIngestor
 from tandem.adapters.scripted.jobs import ScriptedJobs
@@ -33,6 +34,8 @@ from tandem.http.routers.documents import documents_router
 from tandem.http.routers.embeddings import embeddings_router
 from tandem.http.routers.feedback import feedback_router
 from tandem.http.routers.files import files_router
+from tandem.http.routers.hooks import ROOT as HOOKS
+from tandem.http.routers.hooks import hooks_router
 from tandem.http.routers.jobs import jobs_router
 from tandem.http.routers.models import models_router
 from tandem.http.routers.operations import operations_router
@@ -65,6 +68,9 @@ from tandem.pipeline.releases.golden import GoldenAsking
 from tandem.ports.receipts import Receipts
 from tandem.prompting.templates import Templates
 
+# Of registries' webhooks.
+SECRET = "a secret of the registry"
+
 
 class Api:
     """Doubles, and the application over them."""
@@ -88,6 +94,7 @@ class Api:
         refusal: Refusal | None = None,
         receipts: Receipts | None = None,
         captures: bool = True,
+        hooks: bool = True,
     ) -> None:
         self.clock = SystemClock()
         self.metrics = Metrics("0.0.0", "test")
@@ -98,6 +105,7 @@ class Api:
         self.receipts = receipts or ScriptedReceipts()
         self.feedback, self.forgotten = ScriptedFeedback(), ScriptedForgotten()
         self.releases = ScriptedReleases()
+        self.follow_jobs = ScriptedFollowJobs("llama")
         meter, users = PrivacyMetrics(self.metrics), Users(b"a key for the tests")
         private = Privacy(lambda _: captures, redaction(("email", "key"), (), {}), users, meter)
         reading = ReadReceipts(self.receipts, InFlight(), private.user, self.feedback)
@@ -147,6 +155,7 @@ class Api:
                 jobs_router(jobs, collection="docs", alias="tandem", clock=self.clock),
                 files_router(batches, clock=self.clock, keep_s=60.0),
                 batches_router(batches, clock=self.clock),
+                hooks_router(self.follow_jobs if hooks else None, SECRET if hooks else None, self.clock),
                 operations_router(self.lifecycle, self.metrics.registry, version="0.0.0", target="test"),
             ],
             version="0.0.0",
@@ -160,6 +169,7 @@ class Api:
             max_document_bytes=max_document_bytes,
             max_file_bytes=100_000,
             request_timeout_s=request_timeout_s,
+            open_paths=(HOOKS,),
             local_only=local_only,
         )
 

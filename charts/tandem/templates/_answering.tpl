@@ -27,6 +27,17 @@ names: {{ without (include "tandem.worker.queues" . | fromYaml).names "ingest" |
 {{- if eq .component (include "tandem.batch.maker" .root) }}true{{ end }}
 {{- end }}
 
+{{/* Not empty where a workload's pods take the webhooks of registries, and so begin to follow models. Takes the same. */}}
+{{- define "tandem.follow.hooked" -}}
+{{- $values := .root.Values -}}
+{{- if and (eq .component "gateway") $values.follow.models $values.existingSecrets.follow.name }}true{{ end }}
+{{- end }}
+
+{{/* Not empty where a workload's pods ask the API server. */}}
+{{- define "tandem.asksKubernetes" -}}
+{{- if or (include "tandem.batch.makes" .) (include "tandem.follow.hooked" .) (eq .component "follow") }}true{{ end }}
+{{- end }}
+
 {{/* Components whose pods ask the model, as a YAML list. Takes the root. */}}
 {{- define "tandem.predictor.callers" -}}
 {{- $callers := list "gateway" -}}

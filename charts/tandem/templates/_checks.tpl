@@ -195,6 +195,9 @@
 {{- end }}
 {{- $names = append $names .name }}
 {{- end }}
+{{- if and .Values.existingSecrets.follow.name (not .Values.follow.models) }}
+{{- fail "existingSecrets.follow is set, but no model is followed: add one to follow.models." }}
+{{- end }}
 {{- if and .Values.follow.models (not .Values.follow.golden.configMap) }}
 {{- fail "follow.models: follow.golden.configMap is empty: name a ConfigMap with golden questions (docs/registry.md)." }}
 {{- end }}

@@ -151,7 +151,7 @@ the cluster leads to no policy can know: it opens its port to public addresses. 
     - port: 8080
       protocol: TCP
 {{- end }}
-{{- if or (include "tandem.batch.makes" .) (eq .component "follow") }}
+{{- if include "tandem.asksKubernetes" . }}
 {{ toYaml .root.Values.networkPolicy.apiServer }}
 {{- end }}
 {{- with get .root.Values.networkPolicy.extraEgress (ternary "worker" .component (has .component (list "ingest" "batch"))) }}

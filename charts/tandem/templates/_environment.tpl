@@ -57,6 +57,15 @@
 - name: TANDEM_BATCHES__RUN
   value: job
 {{- end }}
+{{- if include "tandem.follow.hooked" . }}
+{{- include "tandem.secretEnv" (list "TANDEM_FOLLOW__SECRET" $values.existingSecrets.follow) }}
+{{- $cronjobs := dict }}
+{{- range $values.follow.models }}
+{{- $_ := set $cronjobs .name (include "tandem.follow.name" (dict "root" $.root "component" "follow" "model" .)) }}
+{{- end }}
+- name: TANDEM_FOLLOW__CRONJOBS
+  value: {{ toJson $cronjobs | quote }}
+{{- end }}
 {{- if include "tandem.receiptsApart" .root }}
 # Each gateway would keep receipts of its own, which the others don't find.
 - name: TANDEM_MONITOR__RECEIPTS__ENABLED

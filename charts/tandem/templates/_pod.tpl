@@ -93,7 +93,7 @@ containers:
       {{- if eq .component "worker" }}
       {{- include "tandem.pod.documentsMount" .root | nindent 6 }}
       {{- end }}
-      {{- if include "tandem.batch.makes" . }}
+      {{- if include "tandem.asksKubernetes" . }}
       - name: kubernetes
         mountPath: /var/run/secrets/kubernetes.io/serviceaccount
         readOnly: true
@@ -123,7 +123,7 @@ volumes:
         - key: {{ .key | quote }}
           path: keys.yaml
   {{- end }}
-  {{- if include "tandem.batch.makes" . }}
+  {{- if include "tandem.asksKubernetes" . }}
   {{- include "tandem.pod.account" . | nindent 2 }}
   {{- end }}
 {{- end }}

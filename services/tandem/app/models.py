@@ -38,6 +38,15 @@ class ModelGate(Group):
     """How much less it may be than the serving model's."""
 
 
+class Follow(Group):
+    """Models that are followed as soon as their registries call `/v1/hooks/models/NAME`. `docs/registry.md` tells more."""
+
+    secret: SecretStr | None = Field(default=None, min_length=16)
+    """What the registries' webhooks sign with, or send along."""
+    cronjobs: dict[str, str] = Field(default_factory=dict)
+    """CronJobs in the namespace of this pod that follow a model, by its name; the chart sets it."""
+
+
 class RegisteredModel(Group):
     """A model: where it is kept, and what is known of it."""
 

@@ -13,7 +13,7 @@ from tandem.app.features import Cache, Embedder, Ingestion, Reranker, Retrieval,
 from tandem.app.group import Group
 from tandem.app.jobs import Jobs
 from tandem.app.logging import Log
-from tandem.app.models import RegisteredModel
+from tandem.app.models import Follow, RegisteredModel
 from tandem.app.monitoring import Monitor
 from tandem.app.privacy import Privacy
 from tandem.app.quality import Quality
@@ -140,6 +140,7 @@ class Settings(BaseSettings):
     """Residency of a collection, by its name."""
     models: dict[Annotated[str, Field(pattern=r"^[a-z0-9]([a-z0-9.-]{0,51}[a-z0-9])?$")], RegisteredModel] = {}
     """Models of the registry, by the name that `tandem models` knows them by."""
+    follow: Follow = Follow()
     ingestion: Ingestion = Ingestion()
     worker: Worker = Worker()
     quality: Quality = Quality()

@@ -24,6 +24,7 @@ from tandem.http.routers.chat import chat_router
 from tandem.http.routers.collections import collections_router
 from tandem.http.routers.documents import documents_router
 from tandem.http.routers.embeddings import embeddings_router
+from tandem.http.routers.hooks import ROOT as HOOKS
 from tandem.http.routers.models import models_router
 from tandem.http.routers.operations import operations_router
 from tandem.http.routers.peer_feedback import peer_feedback_router
@@ -59,6 +60,7 @@ OpenEmbedder = Callable[[], Awaitable[Embedder]]
 VERSION = metadata.version("tandem-rag")
 # The page is public: it asks for a key itself when the API wants one.
 _PAGE = ("/", "/ui/", "/favicon.ico")
+_OPEN = (*_PAGE, HOOKS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,7 +206,7 @@ class Surface:
             max_document_bytes=settings.ingestion.max_document_bytes,
             max_file_bytes=settings.batches.max_file_bytes,
             request_timeout_s=settings.server.request_timeout_s,
-            open_paths=_PAGE,
+            open_paths=_OPEN,
             local_only=settings.on_loopback(),
             tracer=self.tracer,
             access=settings.log.access(),

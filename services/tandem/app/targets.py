@@ -10,6 +10,7 @@ from tandem.app import caching, entry, parts
 from tandem.app.answerers import Answerers, answerers
 from tandem.app.beside import beside
 from tandem.app.features import INGEST, QUESTIONS
+from tandem.app.hooks import hooked
 from tandem.app.kept import own_stores
 from tandem.app.questions import watched_questions
 from tandem.app.queued import queued
@@ -64,9 +65,10 @@ async def _answers(
         entry.identity(settings, front.target, front.metrics) as identity,
         meanwhile(behind.ingestor),
         queued(settings, front, behind, queues) as jobs,
+        hooked(settings) as hooks,
         _streams(settings, front, behind, queues),
     ):
-        app = front.answers(behind, identity, embed, jobs)
+        app = front.answers(behind, identity, embed, [*jobs, hooks])
         yield Opened(app, behind.ingestor, await model_name(behind.dispatch.models))
 
 

@@ -18,7 +18,7 @@ ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 _TIMEOUT_S = 10.0
 # These pass by themselves, or when somebody has set rights or quotas right.
 _LATER = frozenset({401, 403, 408, 409, 429})
-_NO_ACCOUNT = "The chart gives one to who makes Jobs, with batch.enabled."
+_NO_ACCOUNT = "The chart gives one to who makes Jobs: with batch.enabled, or existingSecrets.follow."
 
 
 class ApiServer:
@@ -51,7 +51,7 @@ class ApiServer:
             return status, found
         message = f"{method} {path} was answered {status}: {found.get('message') or 'no reason was given'}"
         if status in _LATER or status >= 500:
-            hint = "The account needs get, create and delete on jobs.batch." if status == 403 else None
+            hint = "The chart gives the account its rights over Jobs: helm upgrade." if status == 403 else None
             raise UpstreamUnavailable(message, hint=hint)
         raise UpstreamFailed(message)
 
