@@ -214,6 +214,33 @@ def debug(file: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     )
 
 
+def test_nobody_who_reads_any_more_ends_it(tmp_path: Path) -> None:
+    """What fails while it follows the pods is told, in the end by its exit code."""
+    home = "/api/v1/namespaces/prod"
+    of_release = "?labelSelector=app.kubernetes.io/instance=tandem"
+    labels = {"app.kubernetes.io/component": "gateway"}
+    service = {"metadata": {"name": "tandem-gateway", "labels": labels}, "spec": {"ports": [{"port": 80}]}}
+    slices = "/apis/discovery.k8s.io/v1/namespaces/prod/endpointslices?labelSelector=kubernetes.io/service-name=tandem-gateway"
+    replies = {
+        "/version": Reply(200, {}),
+        f"{home}/services{of_release}": Reply(200, {"items": [service]}),
+        f"{home}/configmaps{of_release}": Reply(200, {"items": []}),
+        f"/apis/apps/v1/namespaces/prod/deployments{of_release}": Reply(200, {"items": []}),
+        f"{home}/services/tandem-gateway": Reply(200, service),
+        slices: Reply(200, {"items": []}),
+    }
+    with api_server(Recording(DATE, replies)) as url:
+        command = [str(TANDEM), "debug", "--kubeconfig", str(kubeconfig(tmp_path, url)), "-o", "json"]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as running:
+            assert running.stdout is not None
+            assert running.stderr is not None
+            assert json.loads(running.stdout.readline())["forwards"][0]["fault"] == "no pod behind it is ready"
+            running.stdout.close()
+            ready = {"ports": [{"port": 8000}], "endpoints": [{"targetRef": {"name": "tandem-gateway-0"}}]}
+            replies[slices] = Reply(200, {"items": [ready]})
+            assert (running.wait(20), running.stderr.read()) == (1, "")
+
+
 def test_ports_that_make_no_sense_and_a_release_in_another_cluster(tmp_path: Path) -> None:
     empty = {"/version": Reply(200, {})}
     for kind in ("/api/v1/namespaces/prod/services", "/api/v1/namespaces/prod/configmaps", "/apis/apps/v1/namespaces/prod/deployments"):  # fmt: skip

@@ -95,6 +95,9 @@ async def _forward(
         for task in (following, stopping):
             task.cancel()
         await asyncio.gather(following, stopping, return_exceptions=True)
+        if not following.cancelled():
+            # It never ends by itself: whatever ended it is told.
+            following.result()
 
 
 def _metrics(made: "Tunnels") -> "list[Tunnel]":
