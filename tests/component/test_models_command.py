@@ -333,6 +333,14 @@ def pod(place: Place, version: str, **status: Any) -> None:
     place.core.patch_namespaced_pod_status("pod", where, {"status": status})
 
 
+def warn(place: Place, name: str, message: str) -> None:
+    """As controllers report it."""
+    where = place.cluster.namespace
+    about = {"kind": "ReplicaSet", "namespace": where, "name": name}
+    event = {"metadata": {"generateName": "e-"}, "involvedObject": about, "type": "Warning", "message": message}
+    place.core.create_namespaced_event(where, event)
+
+
 def running(**state: Any) -> list[dict[str, Any]]:
     return [{"name": "kserve-container", "image": "x", "imageID": "", "ready": False, "restartCount": state.pop("restarts", 0), "state": state}]  # fmt: skip
 
@@ -346,6 +354,10 @@ def test_waiting_says_what_happens_and_why_it_stands_still(place: Place) -> None
 
     place.status("tandem-candidate", ready=False)
     assert seen() == ("accepted", "Ready: no node", False)
+    warn(place, "tandem-candidate-2", "of another service")
+    assert seen() == ("accepted", "Ready: no node", False)
+    warn(place, "tandem-candidate-predictor-7f", "exceeded quota")
+    assert seen() == ("accepted", "exceeded quota", False)
     unscheduled = {"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": "0/3 nodes: gpu"}
     pod(place, TUNED, phase="Pending", conditions=[unscheduled])
     assert seen() == ("scheduling", "0/3 nodes: gpu", False)

@@ -112,8 +112,11 @@ def _bytes(cluster: Cluster, pod: Object) -> int | None:
 def _why_no_pod(cluster: Cluster, service: Object) -> str:
     said = _faults(service)
     name = name_of(service)
-    events = [each for each in _events(cluster) if str(at(each, "involvedObject", "name", default="")).startswith(name)]
-    warnings = [_one_line(each.get("message")) for each in events if each.get("type") == "Warning"]
+    # Of what KServe makes of it too: a Deployment, its ReplicaSets. A name that only begins alike is another service's.
+    made = f"{name}-predictor"
+    events = (each for each in _events(cluster) if each.get("type") == "Warning")
+    about = ((str(at(each, "involvedObject", "name", default="")), each) for each in events)
+    warnings = [_one_line(each.get("message")) for of, each in about if of in {name, made} or of.startswith(f"{made}-")]
     return warnings[-1] if warnings else said or "KServe has made no pod yet"
 
 
