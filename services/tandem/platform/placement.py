@@ -1,6 +1,6 @@
 """Which nodes a pod could go to, and what keeps it from the others: the scheduler's main questions, asked one by one."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
@@ -8,6 +8,9 @@ from kubernetes.utils.quantity import parse_quantity
 
 from tandem.platform.objects import Object, at, labels_of
 
+GPU = "nvidia.com/gpu"
+# What the chart's profiles ask for, as a quantity, and what NVIDIA's feature discovery writes, in MiB.
+OUR_GPU_MEMORY, THEIR_GPU_MEMORY = "tandem.dev/gpu-memory", "nvidia.com/gpu.memory"
 _BLOCKING = frozenset({"NoSchedule", "NoExecute"})
 
 
@@ -44,6 +47,24 @@ def has_label(node: Object, key: str, values: frozenset[str]) -> bool:
     """Whether the node has that label, with one of the values if any are given."""
     labels = labels_of(node)
     return key in labels and (not values or labels[key] in values)
+
+
+def matching(pod: Object, nodes: Sequence[Object]) -> list[Object]:
+    """The nodes that have all labels that it wants."""
+    return [node for node in nodes if all(has_label(node, key, values) for key, values in wanted_labels(pod))]
+
+
+def gpu_memory_gb(labels: Mapping[str, str]) -> float | None:
+    """Of one GPU of a node, by its labels; None where they tell none, or no number."""
+    told = [_bytes(labels.get(OUR_GPU_MEMORY)), _bytes(labels.get(THEIR_GPU_MEMORY), "Mi")]
+    return min((each / 1e9 for each in told if each is not None), default=None)
+
+
+def _bytes(quantity: str | None, unit: str = "") -> float | None:
+    try:
+        return None if quantity is None else float(parse_quantity(f"{quantity}{unit}"))
+    except ValueError:
+        return None
 
 
 def blocking_taints(pod: Object, node: Object) -> list[Taint]:

@@ -80,6 +80,16 @@ def test_what_cannot_be_checked_is_said() -> None:
     assert "not known" in check_fit(*_with(gpus("1", {}), GGUF_UNSIZED))
 
 
+def test_labels_and_budgets_that_are_no_numbers() -> None:
+    odd = {"nvidia.com/gpu.memory": "24GB", "tandem.dev/gpu-memory": "large"}
+    assert "no node tells" in check_fit(*_with(gpus("1", odd), HUB))
+    engine, nodes = gpus("1", {"tandem.dev/gpu-memory": "80Gi"})
+    engine["spec"]["predictor"]["model"]["env"][1]["value"] = "8k"
+    with pytest.raises(ConfigurationError, match=r"tandem has something that is no number: .*8k") as told:
+        check_fit(engine, HUB, nodes)
+    assert told.value.hint
+
+
 def test_the_longest_request_is_within_the_models_context() -> None:
     engine, nodes = gpus("1", {"tandem.dev/gpu-memory": "80Gi"})
     short = ModelVersion("m", "", "", "1", "s3://m", WEIGHTS, shape=Shape(32, 8, 128, 4096))

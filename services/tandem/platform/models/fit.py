@@ -7,13 +7,16 @@ from kubernetes.utils.quantity import parse_quantity
 from tandem.domain.errors import ConfigurationError
 from tandem.domain.model_version import ModelVersion
 from tandem.platform.models.engine import arguments, engine_of, environment
-from tandem.platform.objects import Object, at, labels_of
-from tandem.platform.placement import has_label, wanted_labels
+from tandem.platform.objects import Object, at, labels_of, name_of
+from tandem.platform.placement import (
+    GPU,
+    OUR_GPU_MEMORY,
+    THEIR_GPU_MEMORY,
+    gpu_memory_gb,
+    matching,
+    wanted_labels,
+)
 
-_GPU = "nvidia.com/gpu"
-_OUR_LABEL = "tandem.dev/gpu-memory"
-# What NVIDIA's feature discovery writes, in MiB.
-_THEIR_LABEL = "nvidia.com/gpu.memory"
 # CUDA's context and graphs, and the activations of one prefill, as the chart's profiles have it.
 _OVERHEAD_GB = 2.0
 _USABLE = 0.9
@@ -25,18 +28,14 @@ def check_fit(service: Object, version: ModelVersion, nodes: Sequence[Object]) -
     if weights is None:
         return "the size of its weights is not known"
     limits = at(service, "spec", "predictor", "model", "resources", "limits", default={})
-    gpus = int(limits.get(_GPU) or 0)
+    gpus = int(limits.get(GPU) or 0)
     if not gpus:
         return _in_memory(version, weights, limits.get("memory"))
-    memory = gpu_memory_gb(service, nodes)
+    memory = _smallest_gb(service, nodes)
     if memory is None:
-        return f"no node tells how much memory its GPUs have ({_OUR_LABEL}, {_THEIR_LABEL})"
-    env = environment(service)
-    args = dict(each[2:].split("=", 1) for each in arguments(service) if each.startswith("--") and "=" in each)
-    share = env.get("TGI_WIGGLE_ROOM") or args.get("gpu-memory-utilization") or ""
-    usable = gpus * (memory * (float(share) if share else _USABLE) - _OVERHEAD_GB)
-    tokens = int(env.get("MAX_TOTAL_TOKENS") or args.get("max-model-len") or 0)
-    requests = int(env.get("MAX_CONCURRENT_REQUESTS") or args.get("max-num-seqs") or 1)
+        return f"no node tells how much memory its GPUs have ({OUR_GPU_MEMORY}, {THEIR_GPU_MEMORY})"
+    share, tokens, requests = _budget(service)
+    usable = gpus * (memory * share - _OVERHEAD_GB)
     cache = version.shape.kv_bytes_per_token() * tokens * requests / 1e9 if version.shape else 0.0
     need = weights / 1e9 + cache
     if need > usable:
@@ -54,16 +53,29 @@ def check_fit(service: Object, version: ModelVersion, nodes: Sequence[Object]) -
     return ""
 
 
-def gpu_memory_gb(service: Object, nodes: Sequence[Object]) -> float | None:
-    """Of one GPU of the nodes that it may go to, the smallest; by the selector's own label where that says it."""
+def _budget(service: Object) -> tuple[float, int, int]:
+    """The share of a GPU's memory that the engine takes, the tokens of a request, and the requests at a time."""
+    env = environment(service)
+    args = dict(each[2:].split("=", 1) for each in arguments(service) if each.startswith("--") and "=" in each)
+    try:
+        return (
+            float(env.get("TGI_WIGGLE_ROOM") or args.get("gpu-memory-utilization") or _USABLE),
+            int(env.get("MAX_TOTAL_TOKENS") or args.get("max-model-len") or 0),
+            int(env.get("MAX_CONCURRENT_REQUESTS") or args.get("max-num-seqs") or 1),
+        )
+    except ValueError as error:
+        raise ConfigurationError(
+            f"The engine's budget in {name_of(service)} has something that is no number: {error}.",
+            hint="Install the chart with numbers in predictor.budget.",
+        ) from error
+
+
+def _smallest_gb(service: Object, nodes: Sequence[Object]) -> float | None:
+    """Of one GPU of the nodes that it may go to; by the selector's own label where that says it."""
     pod = {"spec": at(service, "spec", "predictor", default={})}
-    wanted = wanted_labels(pod)
-    said = [value for key, values in wanted if key == _OUR_LABEL for value in values]
-    able = [node for node in nodes if all(has_label(node, key, values) for key, values in wanted)]
-    said += [labels_of(node)[_OUR_LABEL] for node in able if _OUR_LABEL in labels_of(node)]
-    found = [float(parse_quantity(each)) / 1e9 for each in said]
-    found += [int(labels_of(node)[_THEIR_LABEL]) * 2**20 / 1e9 for node in able if _THEIR_LABEL in labels_of(node)]
-    return min(found, default=None)
+    wanted = [{key: value} for key, values in wanted_labels(pod) if key == OUR_GPU_MEMORY for value in values]
+    told = (gpu_memory_gb(labels) for labels in (*wanted, *map(labels_of, matching(pod, nodes))))
+    return min((each for each in told if each is not None), default=None)
 
 
 def _in_memory(version: ModelVersion, weights: int, limit: object) -> str:

@@ -6,6 +6,7 @@ from typing import Any
 
 from tandem.domain.model_version import ModelVersion
 from tandem.platform.cluster import Cluster, Refused
+from tandem.platform.models.services import KIND
 from tandem.platform.objects import Object, at, labels_of, name_of
 
 _CACHE = "cache"
@@ -52,12 +53,7 @@ def with_claim(volumes: tuple[Mapping[str, Any], ...], claim: str) -> list[dict[
 
 def owner(service: Object) -> dict[str, str]:
     """What is deleted with it."""
-    return {
-        "apiVersion": "serving.kserve.io/v1beta1",
-        "kind": "InferenceService",
-        "name": name_of(service),
-        "uid": str(at(service, "metadata", "uid")),
-    }
+    return {**KIND, "name": name_of(service), "uid": str(at(service, "metadata", "uid"))}
 
 
 def _claim_of(service: Object) -> str | None:

@@ -5,10 +5,9 @@ from collections.abc import Iterator
 from tandem.platform.facts import Facts
 from tandem.platform.findings import Finding, Severity
 from tandem.platform.objects import Object, at, is_true, labels_of, name_of
-from tandem.platform.placement import allocatable, requested
+from tandem.platform.placement import GPU, allocatable, requested
 from tandem.platform.references import pod_specs
 
-GPU = "nvidia.com/gpu"
 _POOL = "tandem.dev/pool"
 
 

@@ -6,8 +6,8 @@ from decimal import Decimal
 from tandem.platform.facts import Facts
 from tandem.platform.findings import Finding, Severity
 from tandem.platform.objects import Object, at, component_of, name_of
-from tandem.platform.placement import allocatable, blocking_taints, requested, shown
-from tandem.platform.rules.scheduling import matching, obstacle
+from tandem.platform.placement import allocatable, blocking_taints, matching, requested, shown
+from tandem.platform.rules.scheduling import obstacle
 
 
 def room(facts: Facts) -> Iterator[Finding]:

@@ -6,9 +6,11 @@ from tandem.platform.facts import Facts
 from tandem.platform.findings import Finding, Severity
 from tandem.platform.objects import Object, at, component_of, condition, labels_of, name_of
 from tandem.platform.placement import (
+    GPU,
     allocatable,
     blocking_taints,
     has_label,
+    matching,
     requested,
     shown,
     wanted_labels,
@@ -16,7 +18,6 @@ from tandem.platform.placement import (
 
 _CORDONED = "node.kubernetes.io/unschedulable"
 _ILL = frozenset({"node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable"})
-_GPU = "nvidia.com/gpu"
 _COMING = frozenset({"TriggeredScaleUp", "Nominated"})
 
 
@@ -99,7 +100,7 @@ def _sizes(pod: Object, nodes: Sequence[Object]) -> tuple[str, str] | None:
         largest = max(allocatable(node, resource) for node in open_to_it)
         if largest >= amount:
             continue
-        if largest == 0 and resource == _GPU:
+        if largest == 0 and resource == GPU:
             return (
                 f"it asks for {resource}: {shown(resource, amount)}, and no node that it may go to offers any",
                 "install NVIDIA's device plugin or GPU operator on the GPU nodes, and wait until it has counted them",
@@ -124,11 +125,6 @@ def _by_the_scheduler(pod: Object, message: str) -> tuple[str, str]:
     if "affinity/selector" in short:
         return short, f"label a node as {values}.nodeSelector wants it, or change the selector"
     return short or "the scheduler has not found a node", f"kubectl describe pod {name_of(pod)} tells the rest"
-
-
-def matching(pod: Object, nodes: Sequence[Object]) -> list[Object]:
-    """The nodes that have all labels that it wants."""
-    return [node for node in nodes if all(has_label(node, key, values) for key, values in wanted_labels(pod))]
 
 
 def _values(pod: Object) -> str:

@@ -7,13 +7,12 @@ from tandem.domain.errors import ConfigurationError
 from tandem.platform.facts import Facts
 from tandem.platform.findings import Finding
 from tandem.platform.objects import at, labels_of, name_of
+from tandem.platform.placement import gpu_memory_gb, matching
 from tandem.platform.plan.engines import weights_gb
 from tandem.platform.plan.prices import Book, Model, load_book
 from tandem.platform.references import pod_specs
-from tandem.platform.rules.scheduling import matching
 
 _SUBJECT = "values/predictor.budget"
-_MEMORY = "nvidia.com/gpu.memory"
 # Weights of one size differ a little by what is left in 16 bits.
 _SAME = 0.9
 
@@ -88,12 +87,11 @@ def _known(book: Book, uri: str, quantization: str) -> tuple[str, str, Model] | 
 
 
 def _gpu(facts: Facts, counted: float) -> Iterator[Finding]:
-    """By NVIDIA's own labels, in MiB, of the nodes that the predictor may go to."""
+    """Of the nodes that the predictor may go to."""
     spec = next((spec for component, spec in pod_specs(facts) if component == "predictor"), None)
     for node in matching({"spec": spec}, facts.of("Node")) if spec is not None else ():
-        told = str(labels_of(node).get(_MEMORY, ""))
-        has = int(told) * 2**20 / 1e9 if told.isdigit() else counted
-        if has < counted * _SAME:
+        has = gpu_memory_gb(labels_of(node))
+        if has is not None and has < counted * _SAME:
             yield _finding(
                 f"the GPU of node {name_of(node)} has {has:.0f} GB by its label, and the budget counts with {counted:g}",
                 "narrow predictor.nodeSelector to the larger GPUs, or take the profile that is made for this one",
