@@ -1,14 +1,16 @@
 """Settings of the models that the registry knows, and the source that each one has. `docs/registry.md` tells more."""
 
 import re
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
 from pydantic import Field, SecretStr
 
 from tandem.app.group import Group
-from tandem.domain.errors import ConfigurationError
-from tandem.domain.model_version import Ancestry
+from tandem.domain.errors import ConfigurationError, UnknownModel
+from tandem.domain.model_version import Ancestry, ModelVersion
 from tandem.ports.models import ModelSource
 
 # What KServe's storage initializer reads, too.
@@ -75,6 +77,24 @@ class RegisteredModel(Group):
     def ancestry(self) -> Ancestry:
         """As far as it is told here."""
         return Ancestry(self.dataset, self.training_run)
+
+
+def registered(models: Mapping[str, RegisteredModel], name: str) -> RegisteredModel:
+    """Raises `UnknownModel`."""
+    if name not in models:
+        known = ", ".join(models) or "none"
+        raise UnknownModel(
+            f"There is no model {name}.", hint=f"The configuration has {known} (models:).", param="model"
+        )
+    return models[name]
+
+
+def with_told(told: RegisteredModel, version: ModelVersion) -> ModelVersion:
+    """What the configuration says goes before what the source does."""
+    ancestry = told.ancestry.over(version.ancestry)
+    if told.served_from is None:
+        return replace(version, ancestry=ancestry)
+    return replace(version, ancestry=ancestry, uri=told.served_from, unserved="")
 
 
 def model_source(name: str, told: RegisteredModel, revision: str | None = None) -> ModelSource:

@@ -201,15 +201,15 @@ class Settings(BaseSettings):
         return not self.on_loopback() and self.auth.mode == "none" and not self.server.allow_unauthenticated
 
 
-def load_settings(config: Path | None = None, **overrides: Any) -> Settings:
-    """Read file and environment; raises `ConfigurationError` that names each wrong key."""
+def load_settings(config: Path | None = None, *, data_dir: Path | None = None, **overrides: Any) -> Settings:
+    """Read file and environment; raises `ConfigurationError` that names each wrong key. `data_dir` goes before them if it is given."""
     if config is not None and not config.is_file():
         raise ConfigurationError(f"No configuration file at {config}.", hint="Check --config, or leave it out.")
     read: Callable[..., Settings] = type(
         "Settings", (Settings,), {"model_config": SettingsConfigDict(yaml_file=config), "__module__": __name__}
     )
     try:
-        return read(**overrides)
+        return read(**overrides, **({} if data_dir is None else {"data_dir": data_dir}))
     except ValidationError as error:
         faults = "; ".join(f"{'.'.join(map(str, e['loc'])) or 'configuration'}: {e['msg']}" for e in error.errors())
         raise ConfigurationError(

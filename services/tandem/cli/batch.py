@@ -99,7 +99,7 @@ def run_batch(
     from tandem.cli.batch_flow import answered, estimated
     from tandem.cli.batch_plan import Request
 
-    settings = load_settings(config, **({} if data_dir is None else {"data_dir": data_dir}))
+    settings = load_settings(config, data_dir=data_dir)
     named = {"collection": collection, "prompt": prompt}
     request = Request(
         source,

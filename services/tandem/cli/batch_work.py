@@ -18,7 +18,7 @@ def work(
     from tandem.app.settings import load_settings
     from tandem.observe.logs import configure_logging
 
-    settings = load_settings(config, **({} if data_dir is None else {"data_dir": data_dir}))
+    settings = load_settings(config, data_dir=data_dir)
     log = settings.log
     configure_logging(log.level, log.format, room=log.queue_lines, content=log.content)
     over = run(work_on(settings, batch_id, lambda line: err.print(line, markup=False)))

@@ -1,7 +1,7 @@
 """What commands print, where, and how they end: results to stdout, everything else to stderr, colour only on a terminal."""
 
 import sys
-from collections.abc import Coroutine, Iterable, Iterator, Sequence
+from collections.abc import Coroutine, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from enum import StrEnum
 from typing import Annotated, Any, BinaryIO, TextIO, TypeVar
@@ -13,6 +13,8 @@ from rich.table import Table
 from tandem.domain.errors import TandemError
 
 T = TypeVar("T")
+# So that facts that follow each other stand in one column.
+_LEAST_NAME = 10
 
 out = Console(highlight=False, soft_wrap=True)
 err = Console(stderr=True, highlight=False, soft_wrap=True)
@@ -57,6 +59,15 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> Non
     for line in lines:
         table.add_row(*line)
     out.print(table)
+
+
+def print_facts(facts: Mapping[str, object]) -> None:
+    """A line for each, names to the right; what is empty is left out."""
+    width = max(_LEAST_NAME, *map(len, facts))
+    for name, fact in facts.items():
+        if fact:
+            out.print(f"[dim]{name:>{width}}[/]  ", end="")
+            out.print(str(fact), markup=False)
 
 
 def _cell(value: object) -> str:

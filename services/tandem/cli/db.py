@@ -75,7 +75,7 @@ def _within(
     from tandem.app.kept import unchecked_database
     from tandem.app.settings import load_settings
 
-    settings = load_settings(config, **({} if data_dir is None else {"data_dir": data_dir}))
+    settings = load_settings(config, data_dir=data_dir)
 
     async def opened() -> "SchemaStatus":
         async with unchecked_database(settings) as database:

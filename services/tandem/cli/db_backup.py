@@ -102,7 +102,7 @@ def restore(
 def _settings(config: Path | None, data_dir: Path | None) -> "Settings":
     from tandem.app.settings import load_settings
 
-    return load_settings(config, **({} if data_dir is None else {"data_dir": data_dir}))
+    return load_settings(config, data_dir=data_dir)
 
 
 def _within(settings: "Settings", work: "Callable[[Connection, Tell], T]", *, writes: bool = True) -> T:

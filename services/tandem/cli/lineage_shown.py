@@ -4,7 +4,7 @@ import dataclasses
 from datetime import UTC, datetime
 from typing import Any
 
-from tandem.cli.console import out
+from tandem.cli.console import out, print_facts
 from tandem.domain.lineage import GateResult, Place, Version
 
 _SHOWN_MISSES = 20
@@ -26,9 +26,7 @@ def print_lineage(version: Version) -> None:
         "promoted": when(version.lineage.promoted_at),
         "retired": when(version.lineage.retired_at),
     }
-    for key, value in lines.items():
-        out.print(f"[dim]{key:>10}[/]  ", end="")
-        out.print(str(value), markup=False)
+    print_facts({key: str(value) for key, value in lines.items()})
     for origin in version.lineage.origins:
         out.print("[dim]     place[/]  ", end="")
         out.print(f"{origin.place.where} ({origin.tenant}{_labels(origin.place)})", markup=False)

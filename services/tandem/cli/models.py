@@ -6,12 +6,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from tandem.cli.console import Output, OutputOption, err, out, print_json, run
+from tandem.cli.console import Output, OutputOption, err, out, print_facts, print_json, run
 from tandem.cli.options import ConfigOption, DataDirOption
-from tandem.domain.errors import UnknownModel
 
 if TYPE_CHECKING:
-    from tandem.app.models import RegisteredModel
     from tandem.app.settings import Settings
     from tandem.domain.model_version import ModelVersion
 
@@ -62,15 +60,16 @@ def pull(
     output: OutputOption = Output.table,
 ) -> None:
     """Bring a version's files to this machine. The folder is there when all of it is; a second pull of it does nothing."""
-    from tandem.app.models import model_source
+    from tandem.app.models import model_source, registered, with_told
     from tandem.app.pulling import default_folder
     from tandem.app.pulling import pull as bring
 
     settings = _settings(config, data_dir)
-    source = model_source(name, registered(settings, name), revision)
+    told = registered(settings.models, name)
+    source = model_source(name, told, revision)
 
     async def work() -> tuple["ModelVersion", Path, bool]:
-        version = with_told(settings, await source.resolve())
+        version = with_told(told, await source.resolve())
         target = default_folder(settings.data_dir, version) if to is None else to.resolve()
         with bytes_progress("pulling") as tell:
             return version, target, await bring(source, version, target, tell)
@@ -82,33 +81,12 @@ def pull(
         out.print(f"{name}@{version.version} {'is in' if new else 'was there already:'} {target}", markup=False)
 
 
-def registered(settings: "Settings", name: str) -> "RegisteredModel":
-    """Raises `UnknownModel`."""
-    if name not in settings.models:
-        known = ", ".join(settings.models) or "none"
-        raise UnknownModel(
-            f"There is no model {name}.", hint=f"The configuration has {known} (models:).", param="model"
-        )
-    return settings.models[name]
-
-
 def resolved(settings: "Settings", name: str, revision: str | None) -> "ModelVersion":
     """Asked of its source, with what the configuration adds."""
-    from tandem.app.models import model_source
+    from tandem.app.models import model_source, registered, with_told
 
-    source = model_source(name, registered(settings, name), revision)
-    return with_told(settings, run(source.resolve()))
-
-
-def with_told(settings: "Settings", version: "ModelVersion") -> "ModelVersion":
-    """What the configuration says goes before what the source does."""
-    from dataclasses import replace
-
-    told = settings.models[version.name]
-    ancestry = told.ancestry.over(version.ancestry)
-    if told.served_from is None:
-        return replace(version, ancestry=ancestry)
-    return replace(version, ancestry=ancestry, uri=told.served_from, unserved="")
+    told = registered(settings.models, name)
+    return with_told(told, run(model_source(name, told, revision).resolve()))
 
 
 def body(version: "ModelVersion") -> dict[str, Any]:
@@ -133,10 +111,7 @@ def print_version(version: "ModelVersion") -> None:
         "made by": ancestry.training_run,
         "base model": ancestry.base_model,
     }
-    for name, fact in facts.items():
-        if fact:
-            out.print(f"[dim]{name:>11}[/]  ", end="")
-            out.print(fact, markup=False)
+    print_facts(facts)
 
 
 def gigabytes(size: int) -> str:
@@ -163,4 +138,4 @@ def bytes_progress(what: str) -> Any:
 def _settings(config: Path | None, data_dir: Path | None = None) -> "Settings":
     from tandem.app.settings import load_settings
 
-    return load_settings(config, **({} if data_dir is None else {"data_dir": data_dir}))
+    return load_settings(config, data_dir=data_dir)

@@ -10,7 +10,8 @@ import typer
 from tandem.app.clock import SystemClock
 from tandem.cli.clusters import ContextOption, KubeconfigOption, NamespaceOption, cluster_of, confirm
 from tandem.cli.console import Output, OutputOption, err, out, print_json
-from tandem.cli.models import NameArgument, RevisionOption, registered, resolved
+from tandem.cli.models import NameArgument, RevisionOption, resolved
+from tandem.cli.models_watch import wait
 from tandem.cli.options import ConfigOption
 from tandem.domain.errors import ConfigurationError
 
@@ -18,9 +19,10 @@ if TYPE_CHECKING:
     from tandem.app.models import ModelGate
     from tandem.app.settings import Settings
     from tandem.pipeline.evaluation.run import Run
-    from tandem.platform.cluster import Cluster
     from tandem.platform.models.services import Found, Written
 
+# The pods before serve on meanwhile.
+_BACK = "tandem models rollback goes back"
 ReleaseOption = Annotated[str, typer.Option("--release", "-r", help="The Helm release whose predictor it is.")]
 DryRunOption = Annotated[
     bool, typer.Option("--dry-run", help="Let the API server check it and show the difference; nothing is stored.")
@@ -51,8 +53,10 @@ def deploy(
     The version is resolved, access to it, its format and its size are checked, and the difference is shown before anything
     is written. Then it is waited for; stopped, the same command goes on.
     """
+    from tandem.app.models import registered
+
     settings = _settings(config)
-    told = registered(settings, name)
+    told = registered(settings.models, name)
     with cluster_of("tandem models", kubeconfig, context, namespace) as cluster:
         from tandem.platform.models.deploying import check
         from tandem.platform.models.deploying import deploy as apply
@@ -74,7 +78,7 @@ def deploy(
         )  # fmt: skip
         _show(written, output, dry_run=dry_run)
         if not dry_run and timeout_s:
-            _wait(cluster, written.name, version.version, timeout_s, version.weight_bytes)
+            wait(cluster, written.name, version.version, timeout_s, version.weight_bytes)
     if output is Output.json:
         print_json(
             {"model": name, "version": version.version, "uri": version.uri, "inference_service": written.name,
@@ -150,7 +154,7 @@ def promote(
         if not dry_run and candidate is not None and not keep_candidate and not remove(cluster, candidate):
             err.print("Another candidate was deployed meanwhile: it stays.", style="yellow")
         if not dry_run and timeout_s:
-            _wait_serving(cluster, written.name, entry.version, timeout_s)
+            wait(cluster, written.name, entry.version, timeout_s, entry.weight_bytes, otherwise=_BACK)
     _print_serving(entry.name, written, output, dry_run=dry_run, gate=asdict(entry.gate) if entry.gate else None)
 
 
@@ -181,7 +185,7 @@ def rollback(
         written, entry = locked(cluster, release, found, write)
         _show(written, output, dry_run=dry_run)
         if not dry_run and timeout_s and entry.version:
-            _wait_serving(cluster, written.name, entry.version, timeout_s)
+            wait(cluster, written.name, entry.version, timeout_s, entry.weight_bytes, otherwise=_BACK)
     _print_serving(entry.name, written, output, dry_run=dry_run, gate=None)
 
 
@@ -189,9 +193,10 @@ def _gate(settings: "Settings", name: str, results: Path | None, golden: Path | 
     """The rule, and the runs on its questions. Raises `ConfigurationError`."""
     from tandem.adapters.evaluations.results import Results
     from tandem.adapters.sources.golden import read_golden
+    from tandem.app.models import registered
     from tandem.pipeline.evaluation.run import set_hash
 
-    rule = registered(settings, name).gate
+    rule = registered(settings.models, name).gate
     questions = golden or rule.golden
     if results is None or questions is None:
         return rule, []
@@ -225,19 +230,6 @@ def _show(written: "Written", output: Output, *, dry_run: bool) -> None:
         (out if dry_run else err).print(line, style=style, markup=False)
     if not written.diff:
         err.print(f"{written.name} is so already.", markup=False)
-
-
-def _wait(cluster: "Cluster", service: str, version: str, timeout_s: float, total: int | None) -> None:
-    from tandem.cli.models_watch import wait
-
-    wait(cluster, service, version, timeout_s, total)
-
-
-def _wait_serving(cluster: "Cluster", service: str, version: str, timeout_s: float) -> None:
-    """The pods before serve on meanwhile."""
-    from tandem.cli.models_watch import wait
-
-    wait(cluster, service, version, timeout_s, None, otherwise="tandem models rollback goes back")
 
 
 def now_text() -> str:

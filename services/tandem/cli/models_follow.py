@@ -8,7 +8,7 @@ import typer
 
 from tandem.cli.clusters import ContextOption, KubeconfigOption, NamespaceOption, cluster_of, confirm
 from tandem.cli.console import Output, OutputOption, out, print_json
-from tandem.cli.models import NameArgument, registered, resolved
+from tandem.cli.models import NameArgument, resolved
 from tandem.cli.models_cluster import ReleaseOption, TakeOverOption
 from tandem.cli.options import ApiKeyOption, ConfigOption
 from tandem.cli.release import MODE_HELP, WEIGHT_HELP, Mode
@@ -61,11 +61,12 @@ def follow(
 
     A version that does not pass goes, and is remembered. Exit code 1: it was refused just now, or something is in disorder.
     """
+    from tandem.app.models import registered
     from tandem.cli import session
     from tandem.cli.models_trying import Asked, Ended, Trying
 
     settings = session.settings_for(config, None, None, None)
-    rule = registered(settings, name).gate
+    rule = registered(settings.models, name).gate
     if rule.golden is None:
         raise ConfigurationError(
             f"Nothing says what {name} is measured by.", hint=f"Set models.{name}.gate.golden to golden questions."

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from tandem.cli.clusters import ContextOption, KubeconfigOption, NamespaceOption, cluster_of
-from tandem.cli.console import Output, OutputOption, err, out, print_json, run
+from tandem.cli.console import Output, OutputOption, err, print_facts, print_json, run
 from tandem.cli.lineage_shown import when
-from tandem.cli.models import body, registered, resolved
+from tandem.cli.models import body, resolved
 from tandem.cli.options import ApiKeyOption, ConfigOption, DataDirOption, PeerUrlOption
+from tandem.cli.receipts import TenantOption
 from tandem.domain.errors import InvalidRequest, TandemError
 from tandem.domain.model_version import UNTOLD, Ancestry
 
@@ -47,9 +48,7 @@ def lineage(
         str | None,
         typer.Option("--release", "-r", help="Look at what this Helm release has deployed, too.", show_default=False),
     ] = None,
-    tenant: Annotated[
-        str, typer.Option("--tenant", help="Whose receipt, without --url; a key has its own.")
-    ] = "default",
+    tenant: TenantOption = "default",
     namespace: NamespaceOption = None,
     context: ContextOption = None,
     kubeconfig: KubeconfigOption = None,
@@ -65,7 +64,7 @@ def lineage(
     """
     from tandem.app.settings import load_settings
 
-    settings = load_settings(config, **({} if data_dir is None else {"data_dir": data_dir}))
+    settings = load_settings(config, data_dir=data_dir)
     receipt = _receipt(what, config, data_dir, url, api_key, tenant) if what.startswith(_RECEIPT) else None
     with ExitStack() as stack:
         deployed = None
@@ -112,7 +111,6 @@ def _trace(settings: "Settings", what: str, receipt: "WireReceipt | None", deplo
             None if deployed.gate is None else asdict(deployed.gate), None if receipt is None else _answer(receipt),
         )  # fmt: skip
     if receipt is None:
-        registered(settings, what)
         version = resolved(settings, what, None)
         told = body(version)
         return Trace(version.name, str(told["version"]), version.source, version.ancestry, "its source")
@@ -183,7 +181,4 @@ def _print(found: Trace) -> None:
         "digest": dataset.get("digest"),
         "receipts": len(dataset["receipts"]) if dataset else None,
     }
-    for name, fact in facts.items():
-        if fact:
-            out.print(f"[dim]{name:>10}[/]  ", end="")
-            out.print(str(fact), markup=False)
+    print_facts(facts)

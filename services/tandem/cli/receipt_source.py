@@ -144,4 +144,4 @@ def url_to_ask(config: Path | None, data_dir: Path | None, url: str | None) -> s
 
 
 def _settings(config: Path | None, data_dir: Path | None) -> Settings:
-    return load_settings(config, **({} if data_dir is None else {"data_dir": data_dir}))
+    return load_settings(config, data_dir=data_dir)

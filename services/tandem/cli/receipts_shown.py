@@ -8,7 +8,7 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-from tandem.cli.console import out, print_table
+from tandem.cli.console import out, print_facts, print_table
 from tandem.cli.lineage_shown import when
 
 if TYPE_CHECKING:
@@ -51,6 +51,7 @@ def print_receipts(lines: "Sequence[WireReceiptLine]") -> None:
 def print_receipt(receipt: "WireReceipt") -> None:
     """Everything but the prompt's messages, which are long."""
     model, found, usage, timing = receipt.model, receipt.retrieval, receipt.usage, receipt.timing
+    failed = receipt.error
     asker = [receipt.asker.tenant, receipt.asker.caller, receipt.asker.user]
     facts = {
         "receipt": receipt.id,
@@ -70,14 +71,9 @@ def print_receipt(receipt: "WireReceipt") -> None:
         "scores": ", ".join(f"{name} {value:.2f}" for name, value in receipt.scores.items()),
         "redacted": ", ".join(f"{count} {kind}" for kind, count in receipt.redacted.items()),
         "feedback": "; ".join(map(_opinion, receipt.feedback)),
+        "error": f"{failed.code} in {failed.stage or 'request'}: {failed.message}" if failed else "",
     }  # fmt: skip
-    for name, fact in facts.items():
-        if fact:
-            out.print(f"[dim]{name:>10}[/]  ", end="")
-            out.print(fact, markup=False)
-    if receipt.error is not None:
-        out.print(f"[dim]{'error':>10}[/]  ", end="")
-        out.print(f"{receipt.error.code} in {receipt.error.stage or 'request'}: {receipt.error.message}", markup=False)
+    print_facts(facts)
     _print_texts(receipt)
     _print_passages(receipt)
     out.print()

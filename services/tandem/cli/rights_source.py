@@ -107,7 +107,7 @@ async def rights_source(
         async with rights(url, api_key=api_key, timeout_s=_PATIENCE_S) as running:
             yield running
         return
-    settings = load_settings(config, **({} if data_dir is None else {"data_dir": data_dir}))
+    settings = load_settings(config, data_dir=data_dir)
     if not anything_kept(settings):
         raise InvalidRequest(
             f"Nothing is kept under {settings.data_dir}.", hint="Name a running Tandem with --url, or --data-dir."

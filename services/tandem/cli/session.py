@@ -24,9 +24,7 @@ def settings_for(
     config: Path | None, data_dir: Path | None, url: str | None, api_key: str | None, **overrides: Any
 ) -> Settings:
     """The configuration with a command's flags on top."""
-    if data_dir is not None:
-        overrides["data_dir"] = data_dir
-    settings = load_settings(config, **overrides)
+    settings = load_settings(config, data_dir=data_dir, **overrides)
     url = url or served_by(settings)
     if url is None:
         return settings

@@ -52,5 +52,5 @@ def _time(at: float) -> str:
 def _folder(config: Path | None, data_dir: Path | None) -> Path:
     from tandem.app.settings import load_settings
 
-    settings = load_settings(config, **({} if data_dir is None else {"data_dir": data_dir}))
+    settings = load_settings(config, data_dir=data_dir)
     return settings.monitor.spool.dir or settings.data_dir / "monitor"
