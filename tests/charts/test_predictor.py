@@ -7,6 +7,8 @@ from typing import Any
 import pytest
 
 from charts.rendering import CHART, Object, objects, refusal
+from tandem.adapters.models.lineage import installed_in
+from tandem.domain.model_version import UNTOLD, Ancestry
 
 SMALLER, LARGER, CPU = (CHART / f"values-{name}.yaml" for name in ("8b-a10g", "30b-a100", "small-cpu"))
 OPEN = {"config": {"server": {"allow_unauthenticated": True}}}
@@ -147,12 +149,27 @@ def test_one_value_changes_the_engine_and_what_the_gateway_speaks() -> None:
     assert gateway(LARGER)["TANDEM_PREDICTOR__PROTOCOL"] == "tgi"
     assert gateway(LARGER, runtime="vllm") == {
         "TANDEM_PREDICTOR__URL": "http://tandem-predictor.rag.svc.cluster.local",
+        "TANDEM_PREDICTOR__LINEAGE": "/etc/tandem-models",
         "TANDEM_PREDICTOR__PROTOCOL": "openai",
         "TANDEM_PREDICTOR__MODEL": "tandem",
     }
     assert {"--served-model-name=tandem", "--max-model-len=8192", "--max-num-seqs=16"} <= set(
         model(made(LARGER, runtime="vllm"))["args"]
     )
+
+
+def test_gateways_read_what_the_model_was_made_from_where_it_is_kept() -> None:
+    found = made(SMALLER, model={"uri": "hf://org/m:abc", "dataset": "support@3", "trainingRun": "run-7"})["ConfigMap"]
+    installed = installed_in(found["data"]["installed.json"])
+    assert (installed.model, installed.revision) == ("hf://org/m:abc", "abc")
+    assert installed.ancestry.over(UNTOLD) == Ancestry("support@3", "run-7")
+    pods = [one["spec"]["template"]["spec"] for one in objects(SMALLER, values=OPEN) if one["kind"] == "Deployment"]
+    for pod in pods:
+        volume = {"name": "models", "configMap": {"name": found["metadata"]["name"], "optional": True}}
+        assert volume in pod["volumes"]
+        (container,) = pod["containers"]
+        assert {"name": "models", "mountPath": "/etc/tandem-models", "readOnly": True} in container["volumeMounts"]
+    assert pods
 
 
 def test_only_a_model_that_may_sleep_is_declared() -> None:

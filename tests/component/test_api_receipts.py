@@ -74,7 +74,7 @@ async def test_a_receipt_has_everything_that_the_answer_came_from(
     assert passage["scores"]["dense"] == 0.5 and passage["scores"]["rerank"] is None
     assert told["model"] == {
         "id": "llama", "revision": "abc123", "engine": "tgi", "pool": "gpu", "region": "eu", "reason": "preferred",
-        "attempts": 1, "allowed_regions": ["eu"],
+        "attempts": 1, "allowed_regions": ["eu"], "dataset": "support@3", "training_run": "run-7", "base_model": None,
     }  # fmt: skip
     assert told["usage"] == {"prompt_tokens": 40, "completion_tokens": 9, "total_tokens": 49, "cost": 0.000125}
     assert told["timing"]["first_token_s"] == 0.25

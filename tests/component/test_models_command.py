@@ -24,6 +24,7 @@ from tandem.app.kept import stores
 from tandem.app.settings import load_settings
 from tandem.cli.main import main
 from tandem.domain.errors import UpstreamUnavailable
+from tandem.domain.model_version import UNTOLD, Ancestry
 from tandem.domain.record import AnswerRecord, RecordedModel
 from tandem.pipeline.evaluation.run import Run, set_hash
 from tandem.platform.cluster import Cluster, Refused, opened
@@ -149,6 +150,8 @@ def place(server: ApiServer, hub: str, tmp_path: Path, request: pytest.FixtureRe
         found.api.create_namespaced_custom_object(*found._where, installed, field_manager="helm")
         claim = yaml.safe_load((rendered / "cache.yaml").read_text(encoding="utf-8"))
         core.create_namespaced_persistent_volume_claim(namespace, claim, field_manager="helm")
+        lineage = yaml.safe_load((rendered / "lineage.yaml").read_text(encoding="utf-8"))
+        core.create_namespaced_config_map(namespace, lineage, field_manager="helm")
         (tmp_path / "golden.jsonl").write_text('{"question": "What is Tandem?", "document_ids": ["a.md"]}\n')
         (tmp_path / "tandem.yaml").write_text(
             f"""models:
@@ -410,9 +413,9 @@ def test_a_namespace_without_a_release(place: Place) -> None:
     assert "There is no predictor of the release none" in done.stderr
 
 
-def kept_answer(place: Place, revision: str | None) -> AnswerRecord:
+def kept_answer(place: Place, revision: str | None, ancestry: Ancestry = UNTOLD) -> AnswerRecord:
     """An answer of the promoted model, or of whatever served then."""
-    model = RecordedModel("org/tuned", "tgi", revision, "default", "default", "preferred", 1)
+    model = RecordedModel("org/tuned", "tgi", revision, "default", "default", "preferred", 1, ancestry=ancestry)
     record = replace(answer_record("Every ninth day."), model=model)
     settings = load_settings(None, data_dir=place.folder / "data")
 

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+from tandem.domain.model_version import Ancestry
 from tandem.domain.passage import Scores, StageTime
 from tandem.domain.question import Message
 from tandem.domain.record import (
@@ -59,7 +60,9 @@ def answer_record(
         ),
         trace=RecordedTrace("0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"),
         prompt=RecordedPrompt(prompt, (message,), len(message.content)),
-        model=RecordedModel(model, "tgi", "abc123", "gpu", "eu", "preferred", 1, ("eu",)),
+        model=RecordedModel(
+            model, "tgi", "abc123", "gpu", "eu", "preferred", 1, ("eu",), Ancestry("support@3", "run-7")
+        ),
         release=release,
         redacted={"email": 1},
         scores={"support": 0.75},

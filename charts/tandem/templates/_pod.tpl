@@ -85,6 +85,11 @@ containers:
       {{- end }}
       - name: tmp
         mountPath: /tmp
+      {{- if include "tandem.pod.models" . }}
+      - name: models
+        mountPath: /etc/tandem-models
+        readOnly: true
+      {{- end }}
       {{- if include "tandem.keysFile" . }}
       - name: keys
         mountPath: /etc/tandem-keys
@@ -100,6 +105,13 @@ containers:
       {{- end }}
 volumes:
   {{- include "tandem.pod.configVolume" . | nindent 2 }}
+  {{- if include "tandem.pod.models" . }}
+  # What the predictor's models were made from. It changes with them, and no pod is restarted for it.
+  - name: models
+    configMap:
+      name: {{ include "tandem.fullname" .root }}-models
+      optional: true
+  {{- end }}
   - name: tmp
     emptyDir:
       sizeLimit: 1Gi
@@ -146,6 +158,11 @@ volumes:
             - path: namespace
               fieldRef:
                 fieldPath: metadata.namespace
+{{- end }}
+
+{{/* Whether this one tells what a model of the release's own predictor was made from. */}}
+{{- define "tandem.pod.models" -}}
+{{- if and (include "tandem.answers" .) (include "tandem.predictor.deployed" .root) }}true{{ end }}
 {{- end }}
 
 {{/* tandem.yaml and templates, and what makes Jobs finds theirs there. */}}

@@ -37,6 +37,10 @@ declared model's requests are held until it is up. Pools in `config:` come first
 {{- if or .enabled .external.url }}
 - name: TANDEM_PREDICTOR__URL
   value: {{ include "tandem.predictor.url" $ | quote }}
+{{- if include "tandem.predictor.deployed" $ }}
+- name: TANDEM_PREDICTOR__LINEAGE
+  value: /etc/tandem-models
+{{- end }}
 - name: TANDEM_PREDICTOR__PROTOCOL
   value: {{ $protocol }}
 {{- if eq $protocol "openai" }}

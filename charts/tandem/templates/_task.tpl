@@ -100,11 +100,23 @@ containers:
       {{- end }}
       - name: tmp
         mountPath: /tmp
+      {{- if include "tandem.pod.models" . }}
+      - name: models
+        mountPath: /etc/tandem-models
+        readOnly: true
+      {{- end }}
       {{- if .documents }}
       {{- include "tandem.pod.documentsMount" .root | nindent 6 }}
       {{- end }}
 volumes:
   {{- include "tandem.pod.configVolume" . | nindent 2 }}
+  {{- if include "tandem.pod.models" . }}
+  # What the predictor's models were made from. It changes with them, and no pod is restarted for it.
+  - name: models
+    configMap:
+      name: {{ include "tandem.fullname" .root }}-models
+      optional: true
+  {{- end }}
   - name: data
     emptyDir:
       sizeLimit: 1Gi

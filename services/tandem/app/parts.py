@@ -219,7 +219,13 @@ def described_pools(settings: Settings) -> tuple[Pool, ...]:
     peer = settings.predictor
     alone = Endpoint(url=peer.url, protocol=peer.protocol, model=peer.model, api_key=peer.api_key)
     return settings.pools or (
-        Pool(name="default", endpoints=(alone,), model=peer.declared, admission=settings.admission),
+        Pool(
+            name="default",
+            endpoints=(alone,),
+            model=peer.declared,
+            lineage=peer.lineage,
+            admission=settings.admission,
+        ),
     )
 
 

@@ -9,6 +9,7 @@ from tandem.admission.turnstile import Turnstile
 from tandem.app import parts
 from tandem.app.beside import beside
 from tandem.app.clock import SystemClock
+from tandem.app.lineages import PoolLineage
 from tandem.app.parts import Opener
 from tandem.app.settings import Settings
 from tandem.app.traffic import Admission, ModelPolicy, tenants
@@ -39,8 +40,15 @@ async def dispatch(
 ) -> AsyncIterator[Dispatch]:
     """All pools, and beside them what looks for servers that are away or never told. `measured` wraps each server."""
     async with parts.predictors(settings, dense) as described:
-        pools = [_pool(settings, pool, servers, measured) for pool, servers in described]
+        lineages = [PoolLineage(pool.lineage, pool.model) for pool, _ in described]
+        for lineage in lineages:
+            await lineage.read()
+        pools = [
+            _pool(settings, pool, servers, measured, lineage)
+            for (pool, servers), lineage in zip(described, lineages, strict=True)
+        ]
         watching = [work for pool in pools for work in (pool.waking.watch(), pool.learn(_ASK_AGAIN_S))]
+        watching += [lineage.watch() for lineage in lineages]
         async with beside(watching):
             yield Dispatch(
                 pools,
@@ -65,7 +73,11 @@ def _trying(settings: Settings) -> Trying:
 
 
 def _pool(
-    settings: Settings, described: PoolSettings, servers: list[Server], measured: Callable[[Generator], Generator]
+    settings: Settings,
+    described: PoolSettings,
+    servers: list[Server],
+    measured: Callable[[Generator], Generator],
+    lineage: PoolLineage,
 ) -> Pool:
     clock, chosen = SystemClock(), settings.resilience
     endpoints = Endpoints(
@@ -86,7 +98,8 @@ def _pool(
         probe=endpoints.probe,
         clock=clock,
     )
-    return Pool(pool_policy(described), endpoints, _turnstile(described.admission), waking, _card(described.model))
+    turnstile = _turnstile(described.admission)
+    return Pool(pool_policy(described), endpoints, turnstile, waking, _card(described.model), lineage.of)
 
 
 def pool_policy(described: PoolSettings) -> PoolPolicy:

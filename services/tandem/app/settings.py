@@ -79,6 +79,8 @@ class Predictor(Group):
     """In process: `extractive`, `smollm2`, a path to a GGUF, or hf://org/repo@revision/file.gguf. At a peer: the name to ask for."""
     declared: ModelPolicy | None = None
     """A peer's model, told beforehand: needed where the peer may sleep, so that requests are held until it is up."""
+    lineage: Path | None = None
+    """A folder that tells what its models were made from, for receipts; the chart has `tandem models` keep it."""
     api_key: SecretStr | None = None
     """Sent as Bearer key."""
     connect_timeout_s: float = Field(default=2.0, gt=0)

@@ -166,6 +166,12 @@ class ModelPolicy(Group):
     """Prompt and answer together."""
     revision: str | None = None
     """An immutable version."""
+    dataset: str | None = None
+    """The data set that it was trained on, with its version: receipts tell it."""
+    training_run: str | None = None
+    """The run that made it."""
+    base_model: str | None = None
+    """The model that was trained."""
 
 
 class Pool(Group):
@@ -179,6 +185,8 @@ class Pool(Group):
     """The servers; requests go to the one with the fewest running."""
     model: ModelPolicy | None = None
     """Needed where the pool may sleep; else it is asked from an endpoint."""
+    lineage: Path | None = None
+    """As `predictor.lineage`."""
     input_cost_per_million: float = Field(default=0.0, ge=0)
     """Price of a million prompt tokens."""
     output_cost_per_million: float = Field(default=0.0, ge=0)

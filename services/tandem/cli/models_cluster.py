@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from tandem.app.models import ModelGate
     from tandem.app.settings import Settings
     from tandem.pipeline.evaluation.run import Run
+    from tandem.platform.cluster import Cluster
     from tandem.platform.models.services import Found, Written
 
 # The pods before serve on meanwhile.
@@ -77,6 +78,8 @@ def deploy(
             take_over=take_over,
         )  # fmt: skip
         _show(written, output, dry_run=dry_run)
+        if not dry_run:
+            tell_receipts(cluster, release)
         if not dry_run and timeout_s:
             wait(cluster, written.name, version.version, timeout_s, version.weight_bytes)
     if output is Output.json:
@@ -151,6 +154,8 @@ def promote(
 
         written = locked(cluster, release, found, write)
         _show(written, output, dry_run=dry_run)
+        if not dry_run:
+            tell_receipts(cluster, release)
         if not dry_run and candidate is not None and not keep_candidate and not remove(cluster, candidate):
             err.print("Another candidate was deployed meanwhile: it stays.", style="yellow")
         if not dry_run and timeout_s:
@@ -184,6 +189,8 @@ def rollback(
 
         written, entry = locked(cluster, release, found, write)
         _show(written, output, dry_run=dry_run)
+        if not dry_run:
+            tell_receipts(cluster, release)
         if not dry_run and timeout_s and entry.version:
             wait(cluster, written.name, entry.version, timeout_s, entry.weight_bytes, otherwise=_BACK)
     _print_serving(entry.name, written, output, dry_run=dry_run, gate=None)
@@ -230,6 +237,16 @@ def _show(written: "Written", output: Output, *, dry_run: bool) -> None:
         (out if dry_run else err).print(line, style=style, markup=False)
     if not written.diff:
         err.print(f"{written.name} is so already.", markup=False)
+
+
+def tell_receipts(cluster: "Cluster", release: str) -> None:
+    """The model serves whether or not receipts say what it was made from."""
+    from tandem.platform.models.services import find
+    from tandem.platform.models.telling import tell
+
+    why = tell(cluster, find(cluster, release))
+    if why:
+        err.print(f"Receipts will not tell what it was made from: {why}.", style="yellow", markup=False)
 
 
 def now_text() -> str:

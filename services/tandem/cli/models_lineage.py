@@ -105,16 +105,28 @@ def _receipt(
 
 
 def _trace(settings: "Settings", what: str, receipt: "WireReceipt | None", deployed: "Deployed | None") -> Trace:
+    own = _receipts_own(receipt)
     if deployed is not None and deployed.model:
         return Trace(
-            deployed.model, deployed.version, deployed.source, deployed.ancestry, "the cluster",
+            deployed.model, deployed.version, deployed.source, own.over(deployed.ancestry),
+            "the receipt" if own != UNTOLD else "the cluster",
             None if deployed.gate is None else asdict(deployed.gate), None if receipt is None else _answer(receipt),
         )  # fmt: skip
     if receipt is None:
         version = resolved(settings, what, None)
         told = body(version)
         return Trace(version.name, str(told["version"]), version.source, version.ancestry, "its source")
+    if own != UNTOLD:
+        model = receipt.model
+        assert model is not None  # noqa: S101 - `_receipt` has looked
+        return Trace(model.id, model.revision or "", "", own, "the receipt", answer=_answer(receipt))
     return _by_configuration(settings, receipt)
+
+
+def _receipts_own(receipt: "WireReceipt | None") -> Ancestry:
+    """What was written down when it answered: nothing that happened since can have changed it."""
+    model = None if receipt is None else receipt.model
+    return UNTOLD if model is None else Ancestry(model.dataset, model.training_run, model.base_model)
 
 
 def _by_configuration(settings: "Settings", receipt: "WireReceipt") -> Trace:

@@ -12,7 +12,7 @@ from tandem.app.clock import SystemClock
 from tandem.app.models import RegisteredModel
 from tandem.app.settings import Settings
 from tandem.cli.console import err, run
-from tandem.cli.models_cluster import now_text
+from tandem.cli.models_cluster import now_text, tell_receipts
 from tandem.cli.models_measure import Subject, earlier, failed, measure
 from tandem.cli.models_watch import wait
 from tandem.domain.errors import NotServed, ReleaseConflict, TandemError, UpstreamFailed, VersionConflict
@@ -109,12 +109,13 @@ class Trying:
         tries = before.tries if before is not None and before.questions == self._questions else 0
         begun = Verdict(version.name, version.version, "begun", self._now_s(), self._questions, tries)
         if unchecked := check(self._cluster, self._found, version):
-            err.print(f"Whether it fits is not checked: {unchecked}.", style="yellow", markup=False)
+            err.print(f"Not checked: {unchecked}.", style="yellow", markup=False)
         self._remember(begun)
         deploy(
             self._cluster, self._found, version, quantization=self._told.quantization, file=self._told.file,
             now=now_text(), dry_run=False, take_over=self._asked.take_over,
         )  # fmt: skip
+        tell_receipts(self._cluster, self._asked.release)
         if (crashed := self._waited(version)) is not None:
             return self._refused(version, begun, crashed, None)
         try:

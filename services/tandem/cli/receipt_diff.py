@@ -129,6 +129,7 @@ def _versions(receipt: WireReceipt) -> list[tuple[str, object]]:
         ("prompt", receipt.prompt.template if receipt.prompt else None),
         ("model", model.id if model else None),
         ("revision", model.revision if model else None),
+        ("data set", model.dataset if model else None),
         ("engine", model.engine if model else None),
         ("pool", model.pool if model else None),
         ("region", model.region if model else None),

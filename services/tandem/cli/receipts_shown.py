@@ -63,6 +63,7 @@ def print_receipt(receipt: "WireReceipt") -> None:
         "found with": " · ".join(filter(None, (found.embedder, found.sparse, found.reranker))),
         "prompt": f"{receipt.prompt.template}, {receipt.prompt.chars} characters" if receipt.prompt else "",
         "model": " · ".join(filter(None, (model.id, model.revision, model.engine))) if model else "",
+        "made from": " · ".join(filter(None, (model.dataset, model.training_run, model.base_model))) if model else "",
         "sent to": f"{model.pool} in {model.region} ({model.reason})" if model else "",
         "allowed": ", ".join(model.allowed_regions) if model and model.allowed_regions is not None else "",
         "tokens": f"{usage.prompt_tokens} + {usage.completion_tokens}, cost {usage.cost:g}",

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Literal
 
+from tandem.domain.model_version import UNTOLD, Ancestry
 from tandem.domain.question import Message
 
 
@@ -16,12 +17,15 @@ class Prompt:
 
 @dataclass(frozen=True, slots=True)
 class ModelCard:
-    """What is known of a model: `id` is its public name, `engine` what runs it, `revision` an immutable version if known."""
+    """What is known of a model: `id` is its public name, `engine` what runs it, `revision` an immutable version if known,
+    `ancestry` what it was made from, as far as it is told.
+    """
 
     id: str
     engine: str
     context_tokens: int
     revision: str | None = None
+    ancestry: Ancestry = UNTOLD
 
 
 @dataclass(frozen=True, slots=True)

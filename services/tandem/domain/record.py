@@ -7,6 +7,7 @@ from tandem.domain.answer import Outcome
 from tandem.domain.context import Mode
 from tandem.domain.filters import Filter
 from tandem.domain.generation import FinishReason
+from tandem.domain.model_version import UNTOLD, Ancestry
 from tandem.domain.passage import Scores, StageTime
 from tandem.domain.question import Message, Reach, Sampling
 
@@ -108,7 +109,9 @@ class RecordedPrompt:
 
 @dataclass(frozen=True, slots=True)
 class RecordedModel:
-    """What spoke, and the way there; `allowed_regions` is what residency left (None: anywhere)."""
+    """What spoke, and the way there; `allowed_regions` is what residency left (None: anywhere), `ancestry` what the model was
+    made from.
+    """
 
     id: str
     engine: str
@@ -118,6 +121,7 @@ class RecordedModel:
     reason: str
     attempts: int
     allowed_regions: tuple[str, ...] | None = None
+    ancestry: Ancestry = UNTOLD
 
 
 @dataclass(frozen=True, slots=True)

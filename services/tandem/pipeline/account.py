@@ -7,6 +7,7 @@ from tandem.domain.answer import Answered, Citation, Found
 from tandem.domain.context import RequestContext
 from tandem.domain.errors import Overloaded, ResidencyRefused, TandemError
 from tandem.domain.generation import Prompt
+from tandem.domain.model_version import UNTOLD
 from tandem.domain.passage import Passage, Retrieval, StageTime
 from tandem.domain.question import Question, RetrievalOptions, Sampling
 from tandem.domain.record import (
@@ -157,6 +158,7 @@ class Account:
             reason=route.reason,
             attempts=route.attempts,
             allowed_regions=route.regions,
+            ancestry=card.ancestry if card else UNTOLD,
         )
 
     def _answer(self) -> RecordedAnswer:

@@ -2,11 +2,12 @@
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from tandem.admission.turnstile import Turnstile
 from tandem.domain.errors import InvalidRequest, TandemError, UpstreamFailed, UpstreamUnavailable
 from tandem.domain.generation import ModelCard
+from tandem.domain.model_version import Ancestry
 from tandem.generation.endpoints import Endpoint, Endpoints
 from tandem.generation.pools import PoolPolicy
 from tandem.generation.retries import RetryBudget
@@ -15,15 +16,20 @@ from tandem.generation.waking import Waking
 _UNTOLD = "Declare its model in the configuration, or have the server tell it."
 
 
+def _untold(card: ModelCard) -> Ancestry:
+    return card.ancestry
+
+
 @dataclass(slots=True)
 class Pool:
-    """One pool with everything that guards it. `card` is the declared model, if there is one."""
+    """One pool with everything that guards it. `card` is the declared model, if there is one; `made_from` is asked of each."""
 
     policy: PoolPolicy
     endpoints: Endpoints
     turnstile: Turnstile
     waking: Waking
     card: ModelCard | None = None
+    made_from: Callable[[ModelCard], Ancestry] = _untold
     _told: Endpoint | None = field(default=None, init=False, repr=False)
 
     @property
@@ -34,7 +40,7 @@ class Pool:
     async def model(self) -> ModelCard:
         """What it serves: as declared, or as a server tells: the first that could be asked, now and later."""
         if self.card is not None:
-            return self.card
+            return self._described(self.card)
         failure: TandemError | None = None
         for endpoint in (self._told,) if self._told is not None else self.endpoints.members:
             try:
@@ -46,8 +52,13 @@ class Pool:
                 failure = error
             else:
                 self._told = endpoint
-                return card
+                return self._described(card)
         raise failure or UpstreamUnavailable("The pool has no server.")
+
+    def _described(self, card: ModelCard) -> ModelCard:
+        """What it was made from may become known later, or change with what a server serves."""
+        ancestry = self.made_from(card)
+        return card if ancestry == card.ancestry else replace(card, ancestry=ancestry)
 
     async def learn(self, every_s: float) -> None:
         """Ask until it is known, so that no request for a model by its name waits for servers that are away."""

@@ -103,6 +103,11 @@ class WireReceiptModel(Out):
     reason: str
     attempts: int
     allowed_regions: list[str] | None = Field(description="What residency policies left; null: any configured pool.")
+    dataset: str | None = Field(
+        default=None, description="The data set that it was trained on, with its version; null: not told."
+    )
+    training_run: str | None = Field(default=None, description="The run that made it.")
+    base_model: str | None = Field(default=None, description="The model that was trained.")
 
 
 class WireReceiptCitation(Out):

@@ -167,6 +167,9 @@ def _model(model: RecordedModel) -> wire.WireReceiptModel:
         reason=model.reason,
         attempts=model.attempts,
         allowed_regions=None if model.allowed_regions is None else list(model.allowed_regions),
+        dataset=model.ancestry.dataset,
+        training_run=model.ancestry.training_run,
+        base_model=model.ancestry.base_model,
     )
 
 
