@@ -15,7 +15,8 @@ class Registry(Silent):
 
     def do_GET(self) -> None:
         assert self.path.startswith("/token?service=here&scope=repository:")
-        self.say(200, json.dumps({"token": "anybody"}).encode())
+        odd = "odd" in self.path
+        self.say(200, json.dumps(["anybody"] if odd else {"token": "anybody"}).encode())
 
     def do_HEAD(self) -> None:
         open_to = {
@@ -23,10 +24,14 @@ class Registry(Silent):
             "/v2/org/good/manifests/sha256:1": 200,
             "/v2/org/mine/manifests/1": 403,
         }
-        if self.headers.get("authorization") == "Bearer anybody":
+        if self.path.startswith("/v2/org/moved"):
+            self.say(307, location=self.path.replace("moved", "good"))
+        elif self.headers.get("authorization") == "Bearer anybody":
             self.say(open_to.get(self.path, 404))
         elif self.path.startswith("/v2/org/down"):
             self.say(503)
+        elif self.path.startswith("/v2/org/busy"):
+            self.say(429)
         else:
             host = self.headers["host"]
             self.say(401, www_authenticate=f'Bearer realm="http://{host}/token",service="here",scope="x"')
@@ -40,6 +45,9 @@ def place() -> Iterator[str]:
 
 def test_what_a_registry_has(place: str) -> None:
     wanted = {
+        "org/busy:1": "unreachable",
+        "org/odd:1": "unreachable",
+        "org/moved:1": "ok",
         "org/good:1": "ok",
         "org/good:2": "absent",
         "org/good:9@sha256:1": "ok",

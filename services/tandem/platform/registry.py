@@ -22,8 +22,12 @@ async def _answers(images: Iterable[str]) -> list[tuple[str, str, str]]:
     async with session(_TIMEOUT_S) as http:
         for image in images:
             wanted = parsed(image)
-            outcome = "unreachable" if wanted.registry in away else await _asked(http, wanted)
-            if outcome == "unreachable":
+            outcome = "unreachable"
+            try:
+                if wanted.registry not in away:
+                    outcome = await _asked(http, wanted)
+            except (aiohttp.ClientError, TimeoutError):
+                # One that answers, if only that it is busy, may know of the next image.
                 away.add(wanted.registry)
             found.append((image, outcome, wanted.registry))
     return found
@@ -34,6 +38,4 @@ async def _asked(http: aiohttp.ClientSession, image: Image) -> str:
         await Repository(http, image).has(image.reference)
     except RegistryRefused as refused:
         return _OUTCOMES.get(refused.status, "unreachable")
-    except (aiohttp.ClientError, TimeoutError):
-        return "unreachable"
     return "ok"

@@ -67,6 +67,10 @@ class Login:
         return "Basic " + base64.b64encode(f"{self.user}:{self.password}".encode()).decode()
 
 
+# What a proxy says of a server behind it that makes no sense.
+_NO_TOKEN = 502
+
+
 class RegistryRefused(Exception):
     """An answer other than what was asked for: its status, the registry's `code` for it, and its words."""
 
@@ -164,8 +168,11 @@ class Repository:
             asking = self._http.get(realm, params=wanted, headers=headers)
         async with asking as reply:
             await _checked(reply)
-            found: dict[str, Any] = await reply.json(content_type=None)
-        token = found.get("token") or found.get("access_token")
+            try:
+                found: dict[str, Any] = await reply.json(content_type=None)
+                token = found.get("token") or found.get("access_token")
+            except (ValueError, AttributeError) as error:
+                raise RegistryRefused(_NO_TOKEN, "", f"{realm} answers, but with no token") from error
         return f"Bearer {token}" if token else ""
 
 
