@@ -320,7 +320,7 @@ def test_every_existing_secret_of_the_values_reaches_a_pod() -> None:
         for case in CASES
         for one in rendered(case)
         for name in re.findall(
-            r'"(?:name|secretName)": "([^"]+)"', json.dumps([_of([one], "Deployment", "StatefulSet", "Pod")])
+            r'"(?:name|secretName)": "([^"]+)"', json.dumps([_of([one], "Deployment", "StatefulSet", "Pod", "CronJob")])
         )
     }
     asked = {
