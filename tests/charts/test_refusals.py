@@ -161,6 +161,29 @@ REFUSED: dict[str, tuple[dict[str, Any], str, str]] = {
         "evaluation.golden.configMap",
         "name a ConfigMap",
     ),
+    "backups without a place": ({"backup": {"enabled": True}}, "backup.claim", "name a claim"),
+    "backups of what another process holds": (
+        {"backup": {"enabled": True, "claim": "backups", "schedule": "@daily"}, "retriever": {"enabled": True}},
+        "the retriever owns the vectors",
+        "config.vectors.url",
+    ),
+    "backups of what is not kept": (
+        {
+            "backup": {"enabled": True, "claim": "backups"},
+            "retriever": {"enabled": True, "persistence": {"enabled": False}},
+        },
+        "the retriever keeps nothing",
+        "retriever.persistence.enabled",
+    ),
+    "backups that cannot reach the state": (
+        {
+            **STATE,
+            "networkPolicy": {"enabled": True, "extraEgress": {"gateway": [EGRESS]}},
+            "backup": {"enabled": True, "claim": "backups"},
+        },
+        "existingSecrets.state",
+        "networkPolicy.extraEgress.backup",
+    ),
     "two schedules of a name": (
         {"ingestion": {"schedules": [{"name": "a", "schedule": "@daily", "places": ["https://a"]}] * 2}},
         "ingestion.schedules",

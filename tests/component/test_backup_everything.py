@@ -36,6 +36,10 @@ def test_after_the_folder_is_gone_everything_is_there_again(tmp_path: Path, note
     try:
         answer = read("ask", QUESTION, "--url", server.url)
         receipt = listed(server, answer["receipt_id"])
+        # The vectors are the process's own.
+        busy = tandem("backup", str(file), "--data-dir", str(data))
+        assert busy.returncode == 1 and b"Another process holds the vector store" in busy.stderr
+        assert not file.exists()
     finally:
         stop(server)
     made = read("backup", str(file), "--data-dir", str(data))
@@ -81,6 +85,9 @@ def test_what_cannot_be_is_told_in_two_lines(tmp_path: Path, notes: Path) -> Non
         b"no backup of Tandem": tandem("restore", str(tmp_path / "other"), "--data-dir", str(tmp_path / "none")),
         b"it is cut off": tandem("restore", str(tmp_path / "cut"), "--data-dir", str(tmp_path / "none")),
         b"No such file": tandem("restore", str(tmp_path / "missing"), "--data-dir", str(tmp_path / "none")),
+        b"The retriever has the documents": tandem(
+            "backup", str(tmp_path / "x"), "--data-dir", str(data), TANDEM_RETRIEVER__URL="http://127.0.0.1:9"
+        ),
         b"has the vectors of": tandem(
             "restore", str(file), "--data-dir", str(tmp_path / "german"), TANDEM_EMBEDDER__SPARSE_LANGUAGE="german"
         ),

@@ -27,7 +27,7 @@ def postgres(space: Space) -> Object:
     }
     return {
         "existingSecrets": {"state": {"name": SECRET, "key": "url"}},
-        "networkPolicy": {"extraEgress": {"gateway": [way], "worker": [way]}},
+        "networkPolicy": {"extraEgress": {"gateway": [way], "worker": [way], "backup": [way]}},
     }
 
 

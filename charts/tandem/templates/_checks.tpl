@@ -7,6 +7,7 @@
 {{- end }}
 {{- include "tandem.check.answers" . }}
 {{- include "tandem.check.batch" . }}
+{{- include "tandem.check.backup" . }}
 {{- include "tandem.check.spool" . }}
 {{- include "tandem.check.schedules" .Values }}
 {{- include "tandem.check.follow" . }}
@@ -244,6 +245,30 @@
 {{- end }}
 {{- if eq (toString (.Values.config.jobs).enabled) "false" }}
 {{- fail (printf "config.worker.queues has %s, but config.jobs.enabled is false: leave it out, or take them out." $queues) }}
+{{- end }}
+{{- end }}
+{{- end }}
+
+{{- define "tandem.check.backup" -}}
+{{- with .Values.backup }}
+{{- if .enabled }}
+{{- if not .claim }}
+{{- fail "backup.enabled: backups need a place: name a claim that is there already in backup.claim." }}
+{{- end }}
+{{- if include "tandem.backup.embedded" $ }}
+{{- if .schedule }}
+{{- fail "backup.schedule: the retriever owns the vectors while it runs; leave it empty, stop the retriever and make the Job by hand (docs/backup.md), or set config.vectors.url to a Qdrant server." }}
+{{- end }}
+{{- if not $.Values.retriever.persistence.enabled }}
+{{- fail "backup.enabled: the retriever keeps nothing: set retriever.persistence.enabled to true, or config.vectors.url to a Qdrant server." }}
+{{- end }}
+{{- end }}
+{{- if not (or $.Values.retriever.enabled ($.Values.config.vectors).url) }}
+{{- fail "backup.enabled: the documents are at config.retriever.url: back them up there." }}
+{{- end }}
+{{- if and $.Values.networkPolicy.enabled $.Values.existingSecrets.state.name (not $.Values.networkPolicy.extraEgress.backup) }}
+{{- fail "existingSecrets.state holds an address that the chart can't see: say in networkPolicy.extraEgress.backup where the store is." }}
+{{- end }}
 {{- end }}
 {{- end }}
 {{- end }}

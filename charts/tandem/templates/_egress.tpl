@@ -15,7 +15,7 @@
 {{- $config := .root.Values.config }}
 {{- $telemetry := $config.telemetry | default dict }}
 {{- $urls := list ($telemetry.traces).endpoint ($telemetry.metrics).endpoint }}
-{{- if or (eq .component "retriever") (not .root.Values.retriever.enabled) }}
+{{- if or (has .component (list "retriever" "backup")) (not .root.Values.retriever.enabled) }}
 {{- $urls = concat $urls (list ($config.retriever).url ($config.vectors).url ($config.reranker).url ($config.embedder).url) }}
 {{- if and ($config.vectors).url ($config.vectors).grpc_port }}
 {{- $urls = append $urls (printf "%s:%d" (regexReplaceAll ":[0-9]+/?$|/$" $config.vectors.url "") (int $config.vectors.grpc_port)) }}
@@ -124,7 +124,7 @@ the cluster leads to no policy can know: it opens its port to public addresses. 
 
 {{- define "tandem.egress" -}}
 {{ include "tandem.egress.dns" .root }}
-{{- if ne .component "retriever" }}
+{{- if not (has .component (list "retriever" "backup")) }}
 {{- if .root.Values.retriever.enabled }}
 {{ include "tandem.egress.own" (dict "root" .root "component" "retriever" "port" 8000) }}
 {{- end }}

@@ -50,7 +50,16 @@ class OwnBackups:
         return await restored(own, content, self.tell, replace=replace)
 
 
-def check_here(settings: Settings) -> None:
+def check_apart(settings: Settings) -> None:
+    """Raises `ConfigurationError` where the documents are a peer's."""
+    if not parts.retrieves(settings):
+        raise ConfigurationError(
+            "The retriever has the documents of this configuration.",
+            hint="Stop it, and run the command where its data_dir lies, with its configuration.",
+        )
+
+
+def check_anything(settings: Settings) -> None:
     """Raises `ConfigurationError` where nothing was ever kept."""
     if not parts.documents_kept(settings) and not anything_kept(settings):
         raise ConfigurationError(

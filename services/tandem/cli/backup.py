@@ -36,10 +36,10 @@ def backup(
     """
     from tandem.adapters.backup.archive import read_through
     from tandem.adapters.backup.file import disk_faults, whole_file
-    from tandem.app.backup import check_here
+    from tandem.app.backup import check_anything
 
     settings = _settings(config, data_dir)
-    check_here(settings)
+    check_anything(settings)
 
     async def written(backups: "OwnBackups", into: BinaryIO) -> "BackupTold":
         async def passed_on() -> AsyncIterator[bytes]:
@@ -77,10 +77,11 @@ def restore(
         with step_progress() as tell:
             told = run(read_through(_pieces(file), tell))
         if not check:
+            settings = _settings(config, data_dir)
             if replace and not yes:
                 typer.confirm(f"Delete everything that is there, and put {source} in its place?", abort=True)
             file.seek(0)
-            _within(_settings(config, data_dir), lambda backups: backups.restored(_pieces(file), replace=replace))
+            _within(settings, lambda backups: backups.restored(_pieces(file), replace=replace))
     if output is Output.json:
         print_json(_told(told, source))
     else:
@@ -90,9 +91,12 @@ def restore(
 
 
 def _settings(config: Path | None, data_dir: Path | None) -> "Settings":
+    from tandem.app.backup import check_apart
     from tandem.app.settings import load_settings
 
-    return load_settings(config, data_dir=data_dir)
+    settings = load_settings(config, data_dir=data_dir)
+    check_apart(settings)
+    return settings
 
 
 def _within(settings: "Settings", work: "Callable[[OwnBackups], Coroutine[Any, Any, T]]") -> T:

@@ -47,9 +47,12 @@ class SpoolPart:
         """Records say themselves how they are written."""
 
     async def held(self) -> str | None:
-        """Records that wait."""
+        """Records that wait. Raises `StoreBusy` while a process writes to it."""
         if not (self._folder / "segments").is_dir():
             return None
+        lock = Lock(self._folder)
+        await asyncio.to_thread(lock.take)
+        lock.release()
         state = await asyncio.to_thread(look, self._folder)
         waiting = max((sink.waiting for sink in state.sinks), default=state.segments)
         return f"the spool has records that wait ({waiting})" if waiting else None
