@@ -10,7 +10,7 @@ from tandem.pipeline.privacy.users import Users
 
 CANARY = "canary@example.org"
 # Names of things and what was measured: they stay whatever is captured. (The tenant's and callers' names, too.)
-_KEPT = {"id", "request_id", "mode", "outcome", "tenant", "caller", "groups", "trace_id", "span_id", "parent_id", "chunk_id", "document_id", "flags", "asked", "collection", "embedder", "sparse", "reranker", "template", "engine", "revision", "pool", "region", "reason", "allowed_regions", "code", "stage", "degraded", "release", "finish_reason", "name", "role", "allowed", "language"}  # fmt: skip
+_KEPT = {"id", "request_id", "mode", "outcome", "tenant", "caller", "groups", "trace_id", "span_id", "parent_id", "chunk_id", "document_id", "flags", "asked", "collection", "embedder", "sparse", "reranker", "template", "engine", "revision", "pool", "region", "reason", "allowed_regions", "code", "stage", "degraded", "release", "finish_reason", "name", "role", "allowed", "language", "dataset", "training_run", "base_model"}  # fmt: skip
 
 
 class Meter:
