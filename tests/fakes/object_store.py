@@ -9,9 +9,12 @@ from werkzeug.serving import make_server
 
 @contextmanager
 def object_store() -> Iterator[str]:
-    """Its URL. The AWS variables are the test's to set."""
+    """Its URL, of an empty one. The AWS variables are the test's to set."""
+    from moto.moto_api._internal.models import moto_api_backend
     from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 
+    # What servers before it were given is still in this process.
+    moto_api_backend.reset()
     server = make_server("127.0.0.1", 0, DomainDispatcherApplication(create_backend_app), threaded=True)
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
