@@ -139,6 +139,19 @@ OURS: tuple[Row, ...] = (
     Row("chat", "tandem.route.reason", "model.reason", lambda r: _model(r, lambda m: m.reason)),
     Row("chat", "tandem.attempts", "model.attempts", lambda r: _model(r, lambda m: m.attempts)),
     Row("chat", "tandem.model.revision", "model.revision", lambda r: _model(r, lambda m: m.revision)),
+    Row("chat", "tandem.model.dataset", "model.ancestry.dataset", lambda r: _model(r, lambda m: m.ancestry.dataset)),
+    Row(
+        "chat",
+        "tandem.model.training_run",
+        "model.ancestry.training_run",
+        lambda r: _model(r, lambda m: m.ancestry.training_run),
+    ),
+    Row(
+        "chat",
+        "tandem.model.base_model",
+        "model.ancestry.base_model",
+        lambda r: _model(r, lambda m: m.ancestry.base_model),
+    ),
     Row("chat", "tandem.cached", "answer.cached", lambda r: r.answer.cached),
     Row("chat", "gen_ai.usage.cost", "answer.cost", lambda r: r.answer.cost or None),
 )

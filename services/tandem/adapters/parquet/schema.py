@@ -80,6 +80,11 @@ COLUMNS: tuple[Column, ...] = (
     Column("region", "VARCHAR", "model.region", "Where that is."),
     Column("route_reason", "VARCHAR", "model.reason", "Why that pool."),
     Column("attempts", "BIGINT", "model.attempts", "Servers that were asked."),
+    Column(
+        "model_dataset", "VARCHAR", "model.ancestry.dataset", "Data set that the model was trained on, as far as told."
+    ),
+    Column("training_run", "VARCHAR", "model.ancestry.training_run", "Run that trained it."),
+    Column("base_model", "VARCHAR", "model.ancestry.base_model", "Model that it was made from."),
     Column("allowed_regions", _TEXTS, "model.allowed_regions", "What residency left; null: any.", texts),
     Column("max_tokens", "BIGINT", "sampling.max_tokens", "Of the request, or the configured one."),
     Column("temperature", "DOUBLE", "sampling.temperature", "Null: the engine's own."),
