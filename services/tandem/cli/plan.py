@@ -180,7 +180,10 @@ def plan(
     requests: Annotated[
         int,
         typer.Option(
-            "--requests", min=200, max=50_000, help="Simulated in each window: more take longer, and tell more."
+            "--requests",
+            min=200,
+            max=50_000,
+            help="Simulated in each window: more take longer, and tell more. Below a thousand chance decides about sizes.",
         ),
     ] = 1200,
     seed: Annotated[int, typer.Option("--seed", min=0, help="Of what is drawn by chance.")] = 1,
