@@ -15,7 +15,7 @@ from e2e.release import Release
 from e2e.space import Space, space
 from e2e.values import SECRETS, base
 
-_VOLUMES = 24
+_VOLUMES = 48
 _KEEP = "TANDEM_E2E_KEEP"
 
 
