@@ -1,4 +1,5 @@
-"""One engine in virtual time: prompts are read one after another, answers written together, a token of each at a step."""
+"""One engine in virtual time: prompts are read in turn, short ones together as far as a step holds them; answers are written
+together, a token of each at a step."""
 
 import asyncio
 import heapq
@@ -44,7 +45,8 @@ class Replica:
     held: float = 0.0
     _coming: int = 0
     _waiting: deque[Job] = field(default_factory=deque)
-    _reading: Job | None = None
+    _reading: list[Job] = field(default_factory=list)
+    _batch: float = 0.0
     _unread: float = 0.0
     _writing: list[tuple[float, int, Job]] = field(default_factory=list)
     _written: float = 0.0
@@ -57,7 +59,7 @@ class Replica:
     @property
     def running(self) -> int:
         """Requests that read or write."""
-        return len(self._writing) + (self._reading is not None)
+        return len(self._writing) + len(self._reading)
 
     @property
     def full(self) -> bool:
@@ -102,9 +104,8 @@ class Replica:
         self._plan()
 
     def _plan(self) -> None:
-        if self._reading is None and self._waiting and len(self._writing) < self.times.slots:
-            self._reading = self._waiting.popleft()
-            self._unread = self._reading.prompt_tokens
+        if not self._reading:
+            self._begin()
         self._pace()
         if self._timer is not None:
             self._timer.cancel()
@@ -117,13 +118,24 @@ class Replica:
         if ends:
             self._timer = self.loop.call_later(max(_LEAST_S, min(ends)), self._ring)
 
+    def _begin(self) -> None:
+        """The next prompt, and those behind it that fit into the same step: their first tokens come together."""
+        self._batch = 0.0
+        while self._waiting and self.running < self.times.slots:
+            with_next = self._batch + self._waiting[0].prompt_tokens
+            if self._reading and with_next > self.times.chunk_tokens:
+                break
+            self._batch = with_next
+            self._reading.append(self._waiting.popleft())
+        self._unread = self._batch
+
     def _pace(self) -> None:
         times, writing = self.times, len(self._writing)
         step_s = times.step_s + times.step_per_answer_s * writing
         self._read_rate = self._write_rate = 0.0
-        if self._reading is not None:
+        if self._reading:
             # Weights are read once for both; a step with a chunk of a prompt, or all of a short one, takes as long as that.
-            chunk = min(float(times.chunk_tokens), self._reading.prompt_tokens)
+            chunk = min(float(times.chunk_tokens), self._batch)
             chunk_s = chunk / times.read_tokens_per_s + times.step_per_answer_s * writing
             if writing:
                 chunk_s = max(chunk_s, step_s)
@@ -137,11 +149,12 @@ class Replica:
     def _ring(self) -> None:
         self._timer = None
         self.turn()
-        if self._reading is not None and self._unread <= _ROUNDING:
-            job, self._reading = self._reading, None
-            _tell(job.first)
-            # The first token came with the prompt's last step.
-            heapq.heappush(self._writing, (self._written + job.answer_tokens - 1, next(self._order), job))
+        if self._reading and self._unread <= _ROUNDING:
+            for job in self._reading:
+                _tell(job.first)
+                # The first token came with the prompt's last step.
+                heapq.heappush(self._writing, (self._written + job.answer_tokens - 1, next(self._order), job))
+            self._reading = []
         while self._writing and self._writing[0][0] - self._written <= _ROUNDING:
             _tell(heapq.heappop(self._writing)[2].last)
         if not self._writing:

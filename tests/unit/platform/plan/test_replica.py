@@ -92,6 +92,48 @@ def test_reading_a_prompt_slows_those_who_write() -> None:
     assert took_s == pytest.approx(0.5 + 0.95) and busy_s == pytest.approx(took_s + 0.001)
 
 
+@pytest.mark.parametrize(
+    ("chunk_tokens", "firsts_s"),
+    # A step of 200 tokens holds the second prompt and the third, one of 100 a single one.
+    [(200, [0.1, 0.3, 0.3, 0.4]), (100, [0.1, 0.2, 0.3, 0.4])],
+)
+def test_prompts_that_fit_into_one_step_are_read_together(chunk_tokens: int, firsts_s: list[float]) -> None:
+    async def told() -> list[float]:
+        loop = asyncio.get_running_loop()
+        replica = Replica(ServiceTimes(1000.0, 1e-9, 0.0, 0.0, slots=8, chunk_tokens=chunk_tokens), loop)
+        found = []
+
+        async def ask() -> None:
+            job = Job(100.0, 1.0, loop.create_future(), loop.create_future())
+            replica.take(job)
+            await job.first
+            found.append(loop.time())
+
+        async with asyncio.TaskGroup() as tasks:
+            for _ in range(4):
+                tasks.create_task(ask())
+                await asyncio.sleep(0.001)
+        return found
+
+    assert at_once(told()) == pytest.approx(firsts_s, rel=0.01)
+
+
+def test_no_more_are_read_together_than_there_are_slots() -> None:
+    async def told() -> list[int]:
+        loop = asyncio.get_running_loop()
+        replica = Replica(ServiceTimes(1000.0, 0.01, 0.0, 0.0, slots=2), loop)
+        jobs = [Job(10.0, 5.0, loop.create_future(), loop.create_future()) for _ in range(5)]
+        for job in jobs:
+            replica.take(job)
+        seen = []
+        for job in jobs:
+            await job.last
+            seen.append(replica.running)
+        return seen
+
+    assert max(at_once(told())) <= 2
+
+
 def test_business_logic_in_the_same_process_stops_it() -> None:
     async def told() -> tuple[float, float]:
         loop = asyncio.get_running_loop()
