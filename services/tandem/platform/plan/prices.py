@@ -146,11 +146,18 @@ class Measured(Sourced):
     gpu: str
     quantisation: str
     read_tokens_per_s: Positive
-    step_s: float = Field(gt=0)
+    step_s: float = Field(ge=0)
     step_per_answer_s: float = Field(ge=0)
     first_s: float = Field(ge=0)
     slots: int | None = Field(default=None, ge=1)
     answers: int = Field(ge=1)
+
+    @model_validator(mode="after")
+    def _steps_take_time(self) -> Self:
+        # Where answers only take turns, a step is theirs alone.
+        if self.step_s + self.step_per_answer_s <= 0:
+            raise ValueError("a step takes no time: step_s and step_per_answer_s are both 0")
+        return self
 
 
 class Api(Sourced):

@@ -61,19 +61,20 @@ def fit_trace(lines: Sequence[Line], *, book: Book, traffic: Traffic, quantisati
     step_s, more_s = _writing(
         lines, ServiceTimes(read, 0, 0, first_s, len(lines), book.engine(traffic.engine).chunk_tokens)
     )
-    return Measured(
-        engine=traffic.engine,
-        model=traffic.model,
-        gpu=traffic.gpu,
-        quantisation=quantisation,
-        read_tokens_per_s=read,
-        step_s=step_s,
-        step_per_answer_s=more_s,
-        first_s=first_s,
-        answers=len(lines),
-        source=source,
-        date=_day(lines, book),
-    )
+    told = {
+        "engine": traffic.engine,
+        "model": traffic.model,
+        "gpu": traffic.gpu,
+        "quantisation": quantisation,
+        "read_tokens_per_s": read,
+        "step_s": step_s,
+        "step_per_answer_s": more_s,
+        "first_s": first_s,
+        "answers": len(lines),
+        "source": source,
+        "date": _day(lines, book),
+    }
+    return validated(Measured, told, "the trace's fit")
 
 
 def _line(text: bytes, where: str) -> Line:
@@ -137,16 +138,17 @@ def _reading(lines: Sequence[Line]) -> tuple[float, float]:
     tokens = np.array([line.prompt_tokens for line in alone], dtype=np.float64)
     firsts = np.array([line.first_token_s for line in alone])
     if np.ptp(tokens) > _DIFFERENT * tokens.mean():
-        before, each = _straight(tokens, firsts, np.ones(len(alone)))
-        if each > 0:
-            return max(0.0, before), 1 / each
+        before, each = _straight(tokens, firsts)
+        # Less than none before it: a cache has what prompts begin with. Held to none, the slope alone would read a prompt of
+        # mean length too slowly, by all that is not read.
+        if each > 0 and before >= 0:
+            return before, 1 / each
     return 0.0, float(tokens.mean() / np.median(firsts))
 
 
-def _straight(x: Floats, y: Floats, weights: Floats) -> tuple[float, float]:
-    """Where it begins, and its slope, by weighted least squares."""
-    root = np.sqrt(weights)
-    (start, slope), *_ = np.linalg.lstsq(np.stack([np.ones_like(x), x], axis=1) * root[:, None], y * root, rcond=None)
+def _straight(x: Floats, y: Floats) -> tuple[float, float]:
+    """Where it begins, and its slope, by least squares."""
+    (start, slope), *_ = np.linalg.lstsq(np.stack([np.ones_like(x), x], axis=1), y, rcond=None)
     return float(start), float(slope)
 
 

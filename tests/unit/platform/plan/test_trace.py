@@ -10,7 +10,7 @@ from tandem.adapters.scripted.virtual_time import at_once
 from tandem.domain.errors import ConfigurationError
 from tandem.platform.plan.closed_loop import closed_loop
 from tandem.platform.plan.engines import ServiceTimes
-from tandem.platform.plan.prices import load_book
+from tandem.platform.plan.prices import Measured, load_book
 from tandem.platform.plan.replica import Job, Replica
 from tandem.platform.plan.trace import Line, fit_trace, read_trace
 from tandem.platform.plan.traffic import load_traffic
@@ -58,14 +58,13 @@ def written(folder: Path, *, crowds: tuple[int, ...] = (1, 2, 4, 8), each: int =
     return file
 
 
+def fit(lines: list[Line]) -> Measured:
+    flat = load_traffic(None, {"requests_per_second": 1.0}, day="flat")
+    return fit_trace(lines, book=load_book(), traffic=flat, quantisation="awq", source="a trace")
+
+
 def test_the_times_that_a_trace_was_made_with_are_found_again(tmp_path: Path) -> None:
-    found = fit_trace(
-        read_trace(written(tmp_path)),
-        book=load_book(),
-        traffic=load_traffic(None, {"requests_per_second": 1.0}, day="flat"),
-        quantisation="awq",
-        source="a trace",
-    )
+    found = fit(read_trace(written(tmp_path)))
     assert found.read_tokens_per_s == pytest.approx(2500, rel=0.01) and found.first_s == pytest.approx(0.05, rel=0.01)
     # Prompts of others that are read in between are not taken for slow steps.
     assert found.step_s == pytest.approx(0.02, rel=0.02) and found.step_per_answer_s == pytest.approx(0.001, rel=0.25)
@@ -73,26 +72,43 @@ def test_the_times_that_a_trace_was_made_with_are_found_again(tmp_path: Path) ->
 
 
 def test_the_fitted_engine_is_able_to_do_as_much(tmp_path: Path) -> None:
-    found = fit_trace(
-        read_trace(written(tmp_path, crowds=(1, 16))),
-        book=load_book(),
-        traffic=load_traffic(None, {"requests_per_second": 1.0}, day="flat"),
-        quantisation="awq",
-        source="a trace",
-    )
+    found = fit(read_trace(written(tmp_path, crowds=(1, 16))))
     lengths = [(int(prompt), 150) for prompt in np.random.default_rng(9).integers(100, 3000, 50)]
     fitted = ServiceTimes(found.read_tokens_per_s, found.step_s, found.step_per_answer_s, found.first_s, 64)
     assert closed_loop(fitted, 12, lengths) == pytest.approx(closed_loop(TIMES, 12, lengths), rel=0.05)
 
 
+def test_what_a_prefix_cache_keeps_makes_no_prompt_slower(tmp_path: Path) -> None:
+    """Of each prompt 300 tokens need no reading: a line through first tokens' times begins below nothing."""
+    file = written(tmp_path, crowds=(1, 4), each=20)
+    lines = [line.model_copy(update={"prompt_tokens": line.prompt_tokens + 300}) for line in read_trace(file)]
+    found = fit(lines)
+    lone = [line for line in lines if line.concurrency == 1]
+    prompts, firsts = (np.mean([getattr(line, name) for line in lone]) for name in ("prompt_tokens", "first_token_s"))
+    assert found.first_s == 0 and prompts / found.read_tokens_per_s == pytest.approx(firsts, rel=0.1)
+
+
+def test_answers_that_take_turns_have_steps_of_their_own() -> None:
+    """Four at a time each take more than four times as long as one alone: nothing of a step is shared."""
+    lines = [
+        Line(
+            arrival=1.0, prompt_tokens=1, answer_tokens=101, first_token_s=0.001,
+            total_s=0.001 + (5.0 if crowd == 4 else 1.0), concurrency=crowd,
+        )
+        for crowd in (1, 4) for _ in range(20)
+    ]  # fmt: skip
+    found = fit(lines)
+    assert found.step_s == 0 and found.step_per_answer_s == pytest.approx(0.0125, rel=0.05)
+
+
+def test_answers_that_come_whole_tell_no_step() -> None:
+    line = Line(arrival=1.0, prompt_tokens=9, answer_tokens=9, first_token_s=1, total_s=1, concurrency=1)
+    with pytest.raises(ConfigurationError, match="takes no time"):
+        fit([line] * 20)
+
+
 def test_one_at_a_time_tells_nothing_of_crowds(tmp_path: Path) -> None:
-    found = fit_trace(
-        read_trace(written(tmp_path, crowds=(1,), each=30)),
-        book=load_book(),
-        traffic=load_traffic(None, {"requests_per_second": 1.0}, day="flat"),
-        quantisation="awq",
-        source="a trace",
-    )
+    found = fit(read_trace(written(tmp_path, crowds=(1,), each=30)))
     assert found.step_s == pytest.approx(0.021) and found.step_per_answer_s == 0.0
 
 
