@@ -56,6 +56,7 @@ class Outcome:
     """Of what arrived after the warm-up; every request is in one of the counts. `at` is by pool; seconds are arrays.
 
     `busy` and `used` are shares of the replicas' time: anything ran, and what would have taken it with all slots taken.
+    `duration_s` ends with the last arrival, `ended_s` is when the last of them was gone.
     """
 
     asked: int = 0
@@ -70,6 +71,7 @@ class Outcome:
     used: float = 0.0
     demand: float = 0.0
     duration_s: float = 0.0
+    ended_s: float = 0.0
 
     @property
     def answered(self) -> int:
@@ -124,13 +126,16 @@ class _Gateway:
         await asyncio.sleep(self._free_s - now_s + self._latency_s)
 
 
-def simulate(window: Window) -> Outcome:
-    """What becomes of its requests. The same window gives the same outcome."""
-    return at_once(_simulated(window))
+def simulate(window: Window, measured: Arrivals | None = None) -> Outcome:
+    """What becomes of its requests. The same window gives the same outcome. `measured`: arrivals that were, instead of drawn
+    ones; the first of them met a deployment that was empty, so all are counted.
+    """
+    return at_once(_simulated(window, measured))
 
 
-async def _simulated(window: Window) -> Outcome:
-    loop, arrivals = asyncio.get_running_loop(), drawn(window.traffic, window.rate, window.requests, window.seed)
+async def _simulated(window: Window, measured: Arrivals | None) -> Outcome:
+    loop = asyncio.get_running_loop()
+    arrivals = measured or drawn(window.traffic, window.rate, window.requests, window.seed)
     chance = random.Random(window.seed)  # noqa: S311 - a simulation
     pools = {
         place.policy.name: [Replica(place.times, loop) for _ in range(place.replicas)] if place.times else []
@@ -140,7 +145,7 @@ async def _simulated(window: Window) -> Outcome:
     everybody = [replica for replicas in pools.values() for replica in replicas]
     ends_s = float(arrivals.at_s[-1])
     # Long enough for limits and batches to settle.
-    counts_from_s = ends_s / 3
+    counts_from_s = 0.0 if measured else ends_s / 3
     outcome = Outcome(duration_s=ends_s - counts_from_s)
     marks: list[tuple[float, float]] = []
     present = _Present(loop)
@@ -160,6 +165,7 @@ async def _simulated(window: Window) -> Outcome:
             gateway = gateways[int(arrivals.gateways[number] * len(gateways))]
             tasks.create_task(_asked(gateway, number, arrivals, window.traffic.timeout_s, counted, present))
         await asyncio.sleep(max(0.0, ends_s - loop.time()) + _ROUND_S)
+    outcome.ended_s = loop.time()
     if everybody:
         paid_s = outcome.duration_s * len(everybody)
         outcome.busy, outcome.used = ((marks[1][index] - marks[0][index]) / paid_s for index in (0, 1))

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from tandem.generation.pools import PoolPolicy
+from tandem.platform.plan.arrivals import Arrivals
 from tandem.platform.plan.engines import ServiceTimes
 from tandem.platform.plan.figures import percentile
 from tandem.platform.plan.prices import load_book
@@ -48,6 +49,18 @@ def test_every_request_is_answered_refused_late_or_failed(load: float, *, sheds:
 def test_the_same_window_gives_the_same_outcome_and_another_seed_another() -> None:
     one, again, other = (simulate(window(0.5, 2, requests=300, seed=seed)) for seed in (1, 1, 2))
     assert one.whole_s == again.whole_s != other.whole_s
+
+
+def test_arrivals_that_were_measured_are_asked_as_they_were() -> None:
+    """The second comes while the first is read, and waits for it."""
+    place = Place(PoolPolicy("gpu"), 8, 8, 1, ServiceTimes(1000.0, 0.01, 0.0, 0.0, slots=8))
+    arrivals = Arrivals(
+        np.array([0.5, 0.6, 9.0]), np.array([400.0, 100, 200]), np.array([11.0, 1, 21]), ["default"] * 3, np.zeros(3), np.zeros(3)
+    )  # fmt: skip
+    outcome = simulate(Window(traffic(gateway={"cpu_s": 0, "latency_s": 0}), 1.0, 1, (place,)), arrivals)
+    assert outcome.asked == outcome.answered == 3 and (outcome.duration_s, outcome.ended_s) == pytest.approx((9.0, 9.4))
+    # The first one's second token came with the prompt of the second.
+    assert outcome.whole_s == pytest.approx([0.4, 0.4 + 0.1 + 9 * 0.01, 0.2 + 20 * 0.01], abs=1e-3)
 
 
 def test_as_many_are_there_as_come_in_the_time_they_stay() -> None:
