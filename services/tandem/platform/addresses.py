@@ -20,6 +20,8 @@ _ROLES = {
     "embedder": EMBEDDER,
     "predictor": "the predictor",
 }
+# What Qdrant's client takes for a URL without one, also with https.
+_QDRANT_PORT = 6333
 # What is only called by who retrieves.
 _OF_RETRIEVAL = frozenset({QDRANT, EMBEDDER, "the reranker"})
 
@@ -104,9 +106,19 @@ def _urls(config: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     for key, role in _ROLES.items():
         url = at(config, key, "url")
         if isinstance(url, str):
-            yield role, url
+            yield role, _with_port(url) if role == QDRANT else url
     for pool in config.get("pools") or ():
         for endpoint in at(pool, "endpoints", default=()):
             url = at(endpoint, "url")
             if isinstance(url, str):
                 yield f"the predictor of pool {at(pool, 'name', default='default')}", url
+
+
+def _with_port(url: str) -> str:
+    try:
+        parts = urlsplit(url)
+        if not parts.hostname or parts.port:
+            return url
+    except ValueError:
+        return url
+    return parts._replace(netloc=f"{parts.netloc}:{_QDRANT_PORT}").geturl()

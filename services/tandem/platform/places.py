@@ -66,9 +66,7 @@ def place_at(name: str, url: str, home: str) -> Place | None:
     """The Service and the port that a URL leads to; None where it leads to none of this cluster."""
     service, namespace = addresses.service(url, home)
     parts = urlsplit(url)
-    # Qdrant's client has a port of its own for a URL without one.
-    usual = _PORTS[name] if name == QDRANT else _WEB.get(parts.scheme, 80)
-    return Place(name, namespace, service, parts.port or usual, _PORTS[name]) if service else None
+    return Place(name, namespace, service, parts.port or _WEB.get(parts.scheme, 80), _PORTS[name]) if service else None
 
 
 def destination(cluster: Cluster, place: Place) -> Destination | None:

@@ -43,6 +43,22 @@ def test_the_servers_that_configuration_and_environment_name() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("url", "asked"),
+    [
+        ("http://qdrant.vectors", "http://qdrant.vectors:6333"),
+        ("https://key@qdrant.example.com/path", "https://key@qdrant.example.com:6333/path"),
+        ("http://[fd00::1]", "http://[fd00::1]:6333"),
+        ("http://qdrant:80", "http://qdrant:80"),
+        (":memory:", ":memory:"),
+        ("http://qdrant:port", "http://qdrant:port"),
+    ],
+)
+def test_a_qdrant_without_a_port_is_where_its_client_looks(url: str, asked: str) -> None:
+    config = thing("ConfigMap", "tandem-config", data={"tandem.yaml": f"vectors: {{url: '{url}'}}\n"})
+    assert addresses.peers(facts(config)) == [("Qdrant", asked)]
+
+
 @pytest.mark.parametrize("text", ["vectors: [", "- a", "vectors: 3", "pools: [1]"])
 def test_a_configuration_that_is_broken_names_no_servers(text: str) -> None:
     assert addresses.peers(facts(thing("ConfigMap", "c", data={"tandem.yaml": text}))) == []

@@ -32,7 +32,7 @@ class Forwarding:
         return Answer(200, json.dumps({"result": RESULTS[path]}))
 
 
-@pytest.mark.parametrize("url", ["http://qdrant.vectors.svc:80", "http://qdrant.vectors.svc"])
+@pytest.mark.parametrize("url", ["http://qdrant.vectors.svc:80", "http://qdrant.vectors.svc:6333"])
 def test_qdrant_is_asked_at_the_port_of_its_pods(url: str) -> None:
     peer = Peer("Qdrant", url, "qdrant", "vectors", Presence.present, 1, "qdrant-1")
     config = thing("ConfigMap", "tandem-config", data={"tandem.yaml": f"vectors: {{url: '{url}'}}\n"})
