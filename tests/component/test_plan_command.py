@@ -71,6 +71,7 @@ def test_a_trace_becomes_an_entry_that_a_plan_takes(tmp_path: Path) -> None:
     trace.write_text("\n".join(map(json.dumps, lines)))
     done = tandem("--trace", trace, "--fit", "--quantisation", "awq")
     assert done.returncode == 0, done.stderr
+    assert "simulated again with what it tells: 1 at a time" in done.stderr
     entry = yaml.safe_load(done.stdout)
     assert entry["measured"][0]["read_tokens_per_s"] == pytest.approx(2000, rel=0.05)
     prices.write_text(done.stdout)

@@ -239,11 +239,15 @@ def _tokens(mean: float | None) -> dict[str, float] | None:
 
 def _measured(trace: Path, book: "Book", traffic: "Traffic") -> "Measured":
     from tandem.platform.plan.engines import fitted
-    from tandem.platform.plan.trace import fit_trace, read_trace
+    from tandem.platform.plan.trace import fit_trace, read_trace, simulated_again
 
     lines = read_trace(trace)
     chosen = traffic.quantisation or fitted(book, traffic).quantisation
-    return fit_trace(lines, book=book, traffic=traffic, quantisation=chosen, source=str(trace))
+    measured = fit_trace(lines, book=book, traffic=traffic, quantisation=chosen, source=str(trace))
+    off = simulated_again(lines, measured, book.engine(traffic.engine).chunk_tokens)
+    said = ", ".join(f"{count} at a time {share:+.0%}" for count, share in off.items())
+    err.print(f"The trace, simulated again with what it tells: {said} of the time that requests took.")
+    return measured
 
 
 def _write(found: "Plan", values: Path | None, report: Path | None) -> None:

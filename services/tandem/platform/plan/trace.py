@@ -77,6 +77,22 @@ def fit_trace(lines: Sequence[Line], *, book: Book, traffic: Traffic, quantisati
     return validated(Measured, told, "the trace's fit")
 
 
+def simulated_again(lines: Sequence[Line], measured: Measured, chunk_tokens: int) -> dict[int, float]:
+    """How well a fit stands for its trace: by how many ran at a time, the share by which simulated requests take longer."""
+    times = ServiceTimes(
+        measured.read_tokens_per_s,
+        measured.step_s,
+        measured.step_per_answer_s,
+        measured.first_s,
+        len(lines),
+        chunk_tokens,
+    )
+    return {
+        count: closed_loop(times, count, _lengths(group)) * len(group) / sum(line.total_s for line in group) - 1
+        for count, group in sorted(_groups(lines).items())
+    }
+
+
 def _line(text: bytes, where: str) -> Line:
     try:
         data: Any = orjson.loads(text)
@@ -108,8 +124,7 @@ def _writing(lines: Sequence[Line], times: ServiceTimes) -> tuple[float, float]:
         """By how much the simulated requests take longer, all together."""
         tried = with_more(more_s)
         return sum(
-            len(group) * closed_loop(tried, count, [(line.prompt_tokens, line.answer_tokens) for line in group])
-            - sum(line.total_s for line in group)
+            len(group) * closed_loop(tried, count, _lengths(group)) - sum(line.total_s for line in group)
             for count, group in crowds.items()
         )
 
@@ -121,6 +136,10 @@ def _writing(lines: Sequence[Line], times: ServiceTimes) -> tuple[float, float]:
         low, high = (middle, high) if excess_s(middle) < 0 else (low, middle)
     found = with_more(low)
     return found.step_s, found.step_per_answer_s
+
+
+def _lengths(lines: Sequence[Line]) -> list[tuple[int, int]]:
+    return [(line.prompt_tokens, line.answer_tokens) for line in lines]
 
 
 def _groups(lines: Sequence[Line]) -> dict[int, list[Line]]:

@@ -12,7 +12,7 @@ from tandem.platform.plan.closed_loop import closed_loop
 from tandem.platform.plan.engines import ServiceTimes
 from tandem.platform.plan.prices import Measured, load_book
 from tandem.platform.plan.replica import Job, Replica
-from tandem.platform.plan.trace import Line, fit_trace, read_trace
+from tandem.platform.plan.trace import Line, fit_trace, read_trace, simulated_again
 from tandem.platform.plan.traffic import load_traffic
 
 # What the traces were made with.
@@ -76,6 +76,15 @@ def test_the_fitted_engine_is_able_to_do_as_much(tmp_path: Path) -> None:
     lengths = [(int(prompt), 150) for prompt in np.random.default_rng(9).integers(100, 3000, 50)]
     fitted = ServiceTimes(found.read_tokens_per_s, found.step_s, found.step_per_answer_s, found.first_s, 64)
     assert closed_loop(fitted, 12, lengths) == pytest.approx(closed_loop(TIMES, 12, lengths), rel=0.05)
+
+
+def test_a_fit_is_held_against_its_own_trace(tmp_path: Path) -> None:
+    lines = read_trace(written(tmp_path))
+    found = fit(lines)
+    off = simulated_again(lines, found, 2048)
+    assert list(off) == [1, 2, 4, 8] and all(abs(share) < 0.1 for share in off.values())
+    slower = simulated_again(lines, found.model_copy(update={"step_s": 2 * found.step_s}), 2048)
+    assert slower[1] > 0.5
 
 
 def test_what_a_prefix_cache_keeps_makes_no_prompt_slower(tmp_path: Path) -> None:
