@@ -7,7 +7,7 @@ import shutil
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from functools import partial
-from hashlib import file_digest
+from hashlib import file_digest, sha256
 from pathlib import Path
 
 import aiohttp
@@ -61,8 +61,7 @@ class OciModel:
     async def resolve(self) -> ModelVersion:
         """The digest that the tag is now; of archives only the beginning is read."""
         async with self._opened() as repository:
-            digest, content = await repository.manifest(self._image.reference)
-            self._verify(digest)
+            digest, content = await self._read(repository, self._image.reference)
             manifest = await self._manifest(repository, content)
             seen = await self._seen(repository, manifest)
             told = await self._told(repository, manifest)
@@ -84,7 +83,7 @@ class OciModel:
     async def pull(self, version: ModelVersion, folder: str, tell: Tell) -> None:
         """Layer by layer, of several weights the one that was named; each is held to its digest, and goes on where it was cut off."""
         async with self._opened() as repository:
-            _, content = await repository.manifest(version.version)
+            _, content = await self._read(repository, version.version)
             manifest = await self._manifest(repository, content)
             kept = {each.path for each in version.files}
             layers = [each for each in manifest.layers if each.packed or each.path in kept]
@@ -113,22 +112,30 @@ class OciModel:
                         came(min(have, layer.size))
         if await asyncio.to_thread(_digest, blob) != layer.digest:
             blob.unlink()
-            raise UpstreamUnavailable(
-                f"{self._image.registry} sent other bytes than {layer.digest} says.", hint="Pull it again."
-            )
+            raise self._other_bytes(layer.digest)
         return blob
 
-    def _verify(self, digest: str) -> None:
-        if self._image.reference.startswith("sha256:") and self._image.reference != digest:
-            raise UpstreamUnavailable(
-                f"{self._image.registry} sent another manifest than {self._image.reference}.",
-                hint="Try again in a while.",
-            )
+    async def _whole(self, repository: Repository, layer: Layer) -> bytes:
+        """Of a small one."""
+        found = await _bytes(repository, layer, 0, layer.size)
+        if f"sha256:{sha256(found).hexdigest()}" != layer.digest:
+            raise self._other_bytes(layer.digest)
+        return found
+
+    def _other_bytes(self, digest: str) -> UpstreamUnavailable:
+        return UpstreamUnavailable(f"{self._image.registry} sent other bytes than {digest} says.", hint="Try it again.")
+
+    async def _read(self, repository: Repository, reference: str) -> tuple[str, bytes]:
+        """A manifest and its digest, which is the one that it was named by."""
+        digest, content = await repository.manifest(reference)
+        if reference.startswith("sha256:") and reference != digest:
+            raise self._other_bytes(reference)
+        return digest, content
 
     async def _manifest(self, repository: Repository, content: bytes) -> Manifest:
         inner = one_of(content, self._image.name)
         if inner is not None:
-            _, content = await repository.manifest(inner)
+            _, content = await self._read(repository, inner)
         return manifest_of(content, self._image.name)
 
     async def _seen(self, repository: Repository, manifest: Manifest) -> Seen:
@@ -150,7 +157,7 @@ class OciModel:
         if layer.path:
             file = ModelFile(layer.path, layer.size, layer.digest.removeprefix("sha256:"))
             wanted = layer.path in {CONFIG, CARD} and layer.size <= MOST_BYTES
-            text = {layer.path: await _bytes(repository, layer, 0, layer.size)} if wanted else {}
+            text = {layer.path: await self._whole(repository, layer)} if wanted else {}
             return Seen({layer.path: file}, text)
         if layer.packed == "zstd":
             return Seen(whole=False)
@@ -168,9 +175,8 @@ class OciModel:
     async def _told(self, repository: Repository, manifest: Manifest) -> Ancestry:
         """By annotations of the manifest, else labels of the image."""
         labels: dict[str, str] = {}
-        if manifest.image:
-            async with repository.blob(manifest.config) as reply:
-                config = await reply.content.read(MOST_BYTES)
+        if manifest.image and manifest.config.size <= MOST_BYTES:
+            config = await self._whole(repository, manifest.config)
             try:
                 labels = json.loads(config)["config"].get("Labels") or {}
             except (ValueError, LookupError, TypeError, AttributeError):
@@ -246,6 +252,8 @@ def _denied(name: str, registry: str, said: str, login: Login | None) -> Permiss
 async def _bytes(repository: Repository, layer: Layer, start: int, end: int) -> bytes:
     """Those, also from a registry that knows no ranges."""
     found = bytearray()
+    if end <= start:
+        return b""
     async with repository.blob(layer.digest, start, end) as reply:
         before = start if reply.status == 200 else 0
         async for chunk in reply.content.iter_chunked(_CHUNK):

@@ -33,12 +33,12 @@ class Layer:
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """`image`: its layers are a file system with the model in /models. `config` is the digest of its configuration."""
+    """`image`: its layers are a file system with the model in /models, and `config` is the blob that configures it."""
 
     image: bool
     layers: tuple[Layer, ...]
     annotations: Mapping[str, str]
-    config: str
+    config: Layer
 
 
 def one_of(content: bytes, name: str) -> str | None:
@@ -46,11 +46,15 @@ def one_of(content: bytes, name: str) -> str | None:
     told = _told(content, name)
     if told.get("mediaType") not in _INDICES and "manifests" not in told:
         return None
-    found = [each for each in told.get("manifests") or () if _platform(each)[0] != "unknown"]
-    found.sort(key=lambda each: _platform(each) != ("linux", "amd64"))
-    if not found:
+    try:
+        found = [each for each in told.get("manifests") or () if _platform(each)[0] != "unknown"]
+        found.sort(key=lambda each: _platform(each) != ("linux", "amd64"))
+        digests = [_digest(each) for each in found]
+    except (LookupError, TypeError, AttributeError, ValueError) as error:
+        raise UnknownModel(f"{name} is no index of images.", hint=_KINDS, param="model") from error
+    if not digests:
         raise UnknownModel(f"{name} is an empty index.", hint="Name another tag.", param="model")
-    return str(found[0]["digest"])
+    return digests[0]
 
 
 def manifest_of(content: bytes, name: str) -> Manifest:
@@ -62,7 +66,7 @@ def manifest_of(content: bytes, name: str) -> Manifest:
         layers = tuple(_layer(each, image=image) for each in told["layers"])
         annotations = {str(key): str(value) for key, value in (told.get("annotations") or {}).items()}
         kept = tuple(each for each in layers if each is not None)
-        return Manifest(image, kept, annotations, str(config["digest"]))
+        return Manifest(image, kept, annotations, Layer(_digest(config), int(config["size"])))
     except (LookupError, TypeError, AttributeError, ValueError) as error:
         raise UnknownModel(f"{name} is no image, nor an artefact of files.", hint=_KINDS, param="model") from error
 
@@ -88,11 +92,9 @@ def _platform(told: Mapping[str, Any]) -> tuple[str, str]:
 def _layer(told: Mapping[str, Any], *, image: bool) -> Layer | None:
     """None: it belongs to something else than the model."""
     kind, notes = str(told.get("mediaType") or ""), told.get("annotations") or {}
-    digest, size = str(told["digest"]), int(told["size"])
     if any(each in kind for each in _OTHER):
         return None
-    if not _DIGEST.fullmatch(digest):
-        raise ValueError(digest)
+    digest, size = _digest(told), int(told["size"])
     if image:
         return Layer(digest, size, packed=_packing(kind))
     if notes.get(_UNPACK) == "true":
@@ -101,6 +103,14 @@ def _layer(told: Mapping[str, Any], *, image: bool) -> Layer | None:
         return Layer(digest, size, packed=_packing(kind))
     path = next((str(notes[each]) for each in _NAMES if notes.get(each)), "")
     return Layer(digest, size, PurePosixPath(path).as_posix()) if path else None
+
+
+def _digest(told: Mapping[str, Any]) -> str:
+    """It becomes a part of paths."""
+    digest = str(told["digest"])
+    if not _DIGEST.fullmatch(digest):
+        raise ValueError(digest)
+    return digest
 
 
 def _packing(kind: str) -> Packed:

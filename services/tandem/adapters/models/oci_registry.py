@@ -135,7 +135,9 @@ class Repository:
             sent = {**headers, "authorization": self._authorization} if self._authorization else headers
             async with self._http.request(method, f"{self._url}/{path}", headers=sent) as reply:
                 challenge = reply.headers.get("www-authenticate", "")
-                if reply.status == 401 and challenge and not last:
+                # Where a registry sends us for a blob nobody is told our password, nor where to send it.
+                ours = reply.url.origin() == (*reply.history, reply)[0].url.origin()
+                if reply.status == 401 and challenge and ours and not last:
                     self.asked_to_log_in = True
                     self._authorization = await self._authorized(challenge)
                     if self._authorization:
@@ -162,7 +164,8 @@ class Repository:
                 "client_id": "tandem",
                 "refresh_token": self._login.identity_token,
             }
-            asking = self._http.post(realm, data=form)
+            # A body, unlike a header, would follow to wherever it is sent on.
+            asking = self._http.post(realm, data=form, allow_redirects=False)
         else:
             headers = {"authorization": self._login.basic} if self._login else {}
             asking = self._http.get(realm, params=wanted, headers=headers)
