@@ -13,7 +13,7 @@ from fakes.object_store import aws_variables, object_store
 from tandem.adapters.models.bucket import BucketModel
 from tandem.adapters.models.hub import HubModel
 from tandem.adapters.models.mlflow import MlflowModel
-from tandem.domain.errors import ConfigurationError, UnknownModel
+from tandem.domain.errors import ConfigurationError, UnknownModel, UpstreamUnavailable
 from tandem.ports.models import ModelSource
 
 FILES = {"config.json": b"{}", "m.safetensors": b"w" * 100}
@@ -121,6 +121,27 @@ async def test_a_folder_that_is_none_is_not_blamed_on_the_hub(monkeypatch: pytes
         (tmp_path / "hub").write_text("a file where the cache should be")
         with pytest.raises(ConfigurationError, match=r"cannot be written to .*hub.*: Not a directory"):
             await HubModel("m", "hf://org/m").resolve()
+
+
+async def test_a_private_repository_takes_credentials(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    with model_hub({"org/m": Repository(FILES, private=True, readers=("reader",))}) as url:
+        use_hub(monkeypatch, url, tmp_path)
+        with pytest.raises(UnknownModel, match="or it is private"):
+            await HubModel("m", "hf://org/m").resolve()
+        monkeypatch.setenv("HF_TOKEN", "reader")
+        # So that it is deployed to no predictor that has none.
+        assert (await HubModel("m", "hf://org/m").resolve()).gated
+
+
+@pytest.mark.parametrize("told", [{}, [], {"model_version": 3}, {"model_version": {"version": "1"}}])
+async def test_what_is_no_mlflow_is_told_as_such(told: Any) -> None:
+    class Odd(Silent):
+        def do_GET(self) -> None:
+            self.say(200, json.dumps(told).encode())
+
+    with live_http(Odd) as url, pytest.raises(UpstreamUnavailable, match="does not answer as MLflow does") as raised:
+        await MlflowModel("m", "mlflow://m/1", url, None).resolve()
+    assert raised.value.hint
 
 
 @pytest.mark.parametrize("tracked", [(Tracking.uri, GGUFS), ("s3://models/ggufs", {})], indirect=True)

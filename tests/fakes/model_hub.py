@@ -16,11 +16,12 @@ from fakes.live_http import Silent, live_http
 
 @dataclass(frozen=True, slots=True)
 class Repository:
-    """`refs` name commits; every commit has the same files. A gated one is read with `readers`' tokens."""
+    """`refs` name commits; every commit has the same files. A gated one is read with `readers`' tokens, a private one seen with them."""
 
     files: Mapping[str, bytes]
     refs: Mapping[str, str] = field(default_factory=dict)
     gated: bool = False
+    private: bool = False
     readers: tuple[str, ...] = ()
 
     @property
@@ -45,6 +46,9 @@ def model_hub(repositories: Mapping[str, Repository]) -> Iterator[str]:
                 return
             found = repositories[name]
             token = (self.headers.get("authorization") or "").removeprefix("Bearer ")
+            if found.private and token not in found.readers:
+                self._failed(401, "RepoNotFound", "Repository not found")
+                return
             if path.startswith("/api/models/"):
                 self._api(name, found, path.removeprefix(f"/api/models/{name}"), token)
             else:
@@ -68,7 +72,8 @@ def model_hub(repositories: Mapping[str, Repository]) -> Iterator[str]:
                 | ({"lfs": {"sha256": sha256(content).hexdigest(), "size": len(content), "pointerSize": 1}} if path.endswith((".safetensors", ".gguf")) else {})
                 for path, content in found.files.items()
             ]  # fmt: skip
-            self._json({"id": name, "sha": commit, "gated": "manual" if found.gated else False, "siblings": siblings})
+            gated = "manual" if found.gated else False
+            self._json({"id": name, "sha": commit, "gated": gated, "private": found.private, "siblings": siblings})
 
         def _file(self, name: str, found: Repository, rest: str, token: str) -> None:
             revision, _, path = rest.partition("/")

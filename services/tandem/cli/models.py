@@ -105,7 +105,7 @@ def print_version(version: "ModelVersion") -> None:
         "served from": version.uri or f"nowhere: {version.unserved}",
         "format": version.format,
         "weights": f"{len(version.weights)} files" + ("" if size is None else f", {gigabytes(size)}"),
-        "gated": "yes, and these credentials may read it" if version.gated else "",
+        "restricted": "yes, and these credentials may read it" if version.gated else "",
         "context": f"{version.shape.context_tokens} tokens" if version.shape and version.shape.context_tokens else "",
         "data set": ancestry.dataset,
         "made by": ancestry.training_run,

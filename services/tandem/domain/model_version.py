@@ -65,7 +65,8 @@ class Shape:
 @dataclass(frozen=True, slots=True)
 class ModelVersion:
     """`asked` is what was named (a branch, a tag, an alias; empty: the newest), `version` what that is for good: a commit,
-    a digest, a number. `uri` is where a predictor gets exactly this version; empty: nowhere, and `unserved` says why.
+    a digest, a number. `uri` is where a predictor gets exactly this version; empty: nowhere, and `unserved` says why. `gated`: it
+    takes credentials to read it.
     """
 
     name: str

@@ -60,7 +60,7 @@ class HubModel:
         uri = f"hf://{self._repo}@{commit}/{self._file}" if self._file else f"hf://{self._repo}:{commit}"
         return ModelVersion(
             self._name, f"hf://{self._repo}", self._revision, commit, uri, files,
-            ancestry_of(card), shape_of(config), bool(info.gated),
+            ancestry_of(card), shape_of(config), bool(info.gated or info.private),
         )  # fmt: skip
 
     def _text(self, api: "HfApi", files: tuple[ModelFile, ...], commit: str, name: str) -> str | None:

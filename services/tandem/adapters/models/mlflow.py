@@ -14,7 +14,7 @@ from urllib.parse import quote
 import aiohttp
 
 from tandem.adapters.models.bucket import BucketModel
-from tandem.adapters.models.described import CARD, CONFIG, ancestry_of, chosen, place_in, shape_of
+from tandem.adapters.models.described import CARD, CONFIG, MOST_BYTES, ancestry_of, chosen, place_in, shape_of
 from tandem.domain.errors import ConfigurationError, PermissionDenied, UnknownModel, UpstreamUnavailable
 from tandem.domain.model_version import Ancestry, ModelFile, ModelVersion, Shape, digest_of
 from tandem.ports.models import Tell
@@ -121,9 +121,9 @@ class MlflowModel:
         root = _root(uri)
         files = tuple([each async for each in ask.files(root, "")])
         # The model lies below, where MLflow's own flavour has written it.
-        names = {each.path.rpartition("/")[2]: each.path for each in files}
+        named = {each.path.rpartition("/")[2]: each for each in files if (each.size or 0) <= MOST_BYTES}
         config, card = [
-            b"".join([chunk async for chunk in ask.content(f"{root}/{names[name]}")]) if name in names else None
+            b"".join([chunk async for chunk in ask.content(f"{root}/{named[name].path}")]) if name in named else None
             for name in (CONFIG, CARD)
         ]
         return chosen(files, self._file, f"{self._model} of MLflow"), ancestry_of(card), shape_of(config)
@@ -139,6 +139,10 @@ class MlflowModel:
             raise UpstreamUnavailable(
                 f"No MLflow answers at {self._server}: {' '.join(str(error).split()) or type(error).__name__}.",
                 hint=f"Check models.{self._name}.server.",
+            ) from error
+        except (LookupError, TypeError, ValueError, AttributeError) as error:
+            raise UpstreamUnavailable(
+                f"{self._server} does not answer as MLflow does.", hint="Check the server's address."
             ) from error
 
 
@@ -174,12 +178,7 @@ class _Asking:
     async def _json(self, url: str, query: Mapping[str, str]) -> Mapping[str, Any]:
         async with self._session.get(url, params=query) as reply:
             await self._checked(reply)
-            try:
-                return dict(await reply.json(content_type=None))
-            except (ValueError, TypeError) as error:
-                raise UpstreamUnavailable(
-                    f"{self._server} does not answer as MLflow does.", hint="Check the server's address."
-                ) from error
+            return dict(await reply.json(content_type=None))
 
     async def _checked(self, reply: aiohttp.ClientResponse) -> None:
         if reply.status == 200:

@@ -29,7 +29,7 @@ def check(cluster: Cluster, found: Found, version: ModelVersion) -> str:
     unchecked = check_image(cluster, found.serving, version) if mounts_image(version.uri) else []
     if version.gated and _HUB in version.uri and not _has_token(found.serving):
         raise ConfigurationError(
-            f"{version.name} is gated, and the predictor has no token of the hub.",
+            f"{version.name} is gated or private, and the predictor has no token of the hub.",
             hint="kubectl create secret generic hf --from-literal=HF_TOKEN=…, then install the chart with predictor.tokenSecret.name=hf.",
         )
     unfit = check_fit(found.serving, version, _nodes(cluster))
