@@ -324,3 +324,32 @@ async def test_golden_questions_are_asked_of_both_sides_and_counted(office: Offi
     again = await office.desk.asked("second", golden("fog"), CONTEXT, anew=True, complete=True)
     assert again.golden == GoldenResult(1, 1, 1, complete=True)
     assert (await office.desk.promote("second", "ann", CONTEXT)).state == "serving"
+
+
+async def test_a_rollback_is_not_broken_off_in_the_middle(office: Office) -> None:
+    await office.desk.create(Release("fresh", collection=await office.built(), policy=NOW), CONTEXT)
+    await office.desk.promote("fresh", "ann", CONTEXT, force="now")
+    rollback, waits, goes = office.versions.rollback, asyncio.Event(), asyncio.Event()
+
+    async def late(*told: Any) -> Any:
+        waits.set()
+        await goes.wait()
+        return await rollback(*told)
+
+    office.versions.rollback = late  # type: ignore[assignment, method-assign]
+    going = asyncio.create_task(office.desk.rollback("fresh", "ann", "worse", CONTEXT))
+    await waits.wait()
+    going.cancel()
+    await asyncio.sleep(0)
+    goes.set()
+    with pytest.raises(asyncio.CancelledError):
+        await going
+    assert office.store.latest.releases[0].state == "rolled_back"
+    assert await office.serving("docs") == "docs@1"
+
+
+async def test_what_is_over_is_not_rolled_back_again(office: Office) -> None:
+    await office.desk.create(SECOND, CONTEXT)
+    await office.desk.rollback("second", "ann", "worse", CONTEXT)
+    with pytest.raises(ReleaseConflict, match="rolled_back already"):
+        await office.desk.rollback("second", "bob", "again", CONTEXT)
