@@ -73,7 +73,7 @@ def test_its_account_may_touch_the_candidate_alone() -> None:
     role, binding = made("Role", "follow"), made("RoleBinding", "follow")
     for rule in role["rules"]:
         if {"patch", "delete", "update"} & set(rule["verbs"]):
-            assert rule["resourceNames"] in (["tandem-candidate"], ["tandem-followed"])
+            assert rule["resourceNames"] in (["tandem-candidate"], ["tandem-followed", "tandem-models"])
         assert "secrets" not in rule["resources"] and "*" not in [*rule["resources"], *rule["verbs"]]
     assert binding["subjects"] == [{"kind": "ServiceAccount", "name": "tandem-follow", "namespace": "rag"}]
     accounts = {each["metadata"]["name"]: each for each in objects(VALUES) if each["kind"] == "ServiceAccount"}

@@ -26,13 +26,16 @@ def test_of_two_promotions_at_once_one_is_told(place: Place) -> None:
         return promote(place.cluster, at, entry, at_s=1.0, now="now", dry_run=False, take_over=True)
 
     let(found)
-    stored = place.service()
     with pytest.raises(VersionConflict) as told:
         let(found)
     assert told.value.hint
 
+    back(place)
+    stored = place.service()
+
     def late(now: Any) -> Any:
-        _somebody_else(place)
+        let(find(place.cluster, "tandem"))
+        back(place)
         return let(now)
 
     with pytest.raises(VersionConflict):
@@ -40,12 +43,21 @@ def test_of_two_promotions_at_once_one_is_told(place: Place) -> None:
     assert place.service()["spec"] == stored["spec"]
 
 
-def _somebody_else(place: Place) -> None:
+def back(place: Place) -> None:
     rollback(place.cluster, find(place.cluster, "tandem"), at_s=2.0, now="then", dry_run=False, take_over=True)
-    promote(
-        place.cluster, find(place.cluster, "tandem"), candidate_version(place.service("tandem-candidate")),
-        at_s=3.0, now="then", dry_run=False, take_over=True,
-    )  # fmt: skip
+
+
+def test_a_promotion_that_was_broken_off_goes_on(place: Place) -> None:
+    assert place.tandem("deploy", "quantized", "--timeout", "0").returncode == 0
+    place.status("tandem-candidate")
+    again = ["promote", "quantized", *measured(place, TUNED, 0.9), "--take-over", "--timeout", "0"]
+    assert place.tandem(*again, "--keep-candidate").returncode == 0
+    generation = place.service()["metadata"]["generation"]
+    done = place.tandem(*again)
+    assert (done.returncode, "tandem is so already." in done.stderr) == (0, True), done.stderr
+    assert (place.service()["metadata"]["generation"], place.names()) == (generation, ["tandem"])
+    # There is one way back: to the model that was there before.
+    assert place.tandem("rollback", "--timeout", "0").stdout == "what Helm installed serves now.\n"
 
 
 def test_a_status_is_no_promotion(place: Place) -> None:

@@ -267,6 +267,7 @@ def test_a_promotion_beside_helm_and_the_way_back(place: Place) -> None:
     assert "--take-over" in held.stderr
     assert len(held.stderr.splitlines()) == 2
     assert place.service()["spec"] == before["spec"]
+    assert len(place.core.list_namespaced_persistent_volume_claim(place.cluster.namespace).items) == 1
     assert place.names() == ["tandem", "tandem-candidate"]
 
     done = place.tandem("promote", "quantized", *passed, "--take-over", "--timeout", "0", "-o", "json")
@@ -312,6 +313,7 @@ def test_what_helm_alone_can_take_away_is_refused(place: Place) -> None:
     assert "QUANTIZE" not in environment(place.service("tandem-candidate"))
     done = place.tandem("promote", "tuned", "--force", "trying", "--take-over")
     assert "Helm's values set QUANTIZE of tandem" in done.stderr
+    assert len(place.core.list_namespaced_persistent_volume_claim(place.cluster.namespace).items) == 1
     assert environment(place.service())["QUANTIZE"] == "awq"
 
 

@@ -256,6 +256,7 @@ def test_the_rights_that_the_chart_gives_are_enough(followable: Registry) -> Non
     words = ["--candidate-url", followable.mad, "--serving-url", followable.serving, "-o", "json"]
     refused = place.tandem("follow", "quantized", *words, context="powerless")
     assert told(refused)["state"] == "refused", refused.stderr
+    assert "Receipts will not tell" not in refused.stderr
     assert place.names() == ["tandem"] and followable.remembered() == [(TUNED, "refused")]
     promoting = place.tandem("promote", "quantized", "--force", "x", context="powerless")
     assert promoting.returncode == 1

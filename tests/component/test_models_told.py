@@ -3,11 +3,13 @@
 import json
 from typing import Any
 
+import pytest
 import yaml
 
 from component import test_models_command
 from component.test_models_command import CHART, TUNED, Place, kept_answer
 from tandem.adapters.models.lineage import DEPLOYED, INSTALLED
+from tandem.domain.errors import UpstreamUnavailable
 from tandem.domain.model_version import Ancestry
 
 server, hub, place = test_models_command.server, test_models_command.hub, test_models_command.place
@@ -39,6 +41,20 @@ def test_gateways_are_told_of_each_model_as_it_comes_and_goes(place: Place) -> N
     assert (told(place)["current"], told(place)["ancestries"][TUNED]) == (TUNED, MADE_FROM)
     assert place.tandem("rollback", "--timeout", "0").returncode == 0
     assert (told(place)["current"], list(told(place)["ancestries"])) == ("", [TUNED])
+
+
+def test_an_api_server_that_goes_away_meanwhile_ends_no_deployment(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def away(*_: object) -> str:
+        raise UpstreamUnavailable("No API server answers.")
+
+    monkeypatch.setattr("tandem.platform.models.telling.tell", away)
+    assert place.tandem("deploy", "quantized", "--timeout", "0").returncode == 0
+    place.status("tandem-candidate")
+    done = place.tandem("promote", "quantized", "--force", "x", "--take-over", "--timeout", "0")
+    assert (done.returncode, done.stderr.count("Receipts will not tell")) == (0, 1), done.stderr
+    assert place.names() == ["tandem"], "the candidate leaves its GPU all the same"
 
 
 def test_a_release_of_an_older_chart_is_deployed_to_all_the_same(place: Place) -> None:

@@ -13,7 +13,7 @@ from tandem.cli.console import Output, OutputOption, err, out, print_json
 from tandem.cli.models import NameArgument, RevisionOption, resolved
 from tandem.cli.models_watch import wait
 from tandem.cli.options import ConfigOption
-from tandem.domain.errors import ConfigurationError
+from tandem.domain.errors import ConfigurationError, TandemError
 
 if TYPE_CHECKING:
     from tandem.app.models import ModelGate
@@ -240,11 +240,14 @@ def _show(written: "Written", output: Output, *, dry_run: bool) -> None:
 
 
 def tell_receipts(cluster: "Cluster", release: str) -> None:
-    """The model serves whether or not receipts say what it was made from."""
+    """The model serves whether or not receipts say what it was made from; an API server that has just gone is waited for later."""
     from tandem.platform.models.services import find
     from tandem.platform.models.telling import tell
 
-    why = tell(cluster, find(cluster, release))
+    try:
+        why = tell(cluster, find(cluster, release))
+    except TandemError as error:
+        why = error.message.rstrip(".")
     if why:
         err.print(f"Receipts will not tell what it was made from: {why}.", style="yellow", markup=False)
 

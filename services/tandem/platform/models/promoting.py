@@ -1,6 +1,6 @@
 """The candidate's model becomes the serving one, and back: one write, which fails when somebody else was faster."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any, TypeVar
 
@@ -55,12 +55,18 @@ def promoted(found: Found, name: str, gate: Gate) -> Deployed:
 def promote(
     cluster: Cluster, found: Found, entry: Deployed, *, at_s: float, now: str, dry_run: bool, take_over: bool
 ) -> Written:
-    """Raises `VersionConflict` when the serving one has changed since `found` was read."""
+    """Raises `VersionConflict` when the serving one has changed since `found` was read. What serves already stays as it is."""
     serving = found.serving
     kept = kept_of(serving)
-    entry = replace(entry, at=at_s, replaced=kept.current, volumes=_volumes(cluster, serving, entry, dry_run=dry_run))
+    current = kept.numbered(kept.current)
+    if current is not None and _alike(current, entry):
+        # A second time, after one that was broken off, must not become what a rollback goes back to.
+        return Written(name_of(serving), "", serving)
+    # A claim of its own where the model before it has one.
+    claim = None if entry.told.storage_uri else claim_of_its_own(cluster, serving, entry.uri, entry.weight_bytes)
+    entry = replace(entry, at=at_s, replaced=kept.current, volumes=_volumes(serving, entry, claim))
     wanted = serving_with(serving, entry, kept.with_new(entry, at_s), now)
-    return _write(cluster, serving, wanted, entry.told, dry_run=dry_run, take_over=take_over)
+    return _write(cluster, serving, wanted, entry.told, claim, dry_run=dry_run, take_over=take_over)
 
 
 def rollback(
@@ -102,9 +108,19 @@ def serving_with(serving: Object, entry: Deployed, kept: Kept, now: str) -> dict
 
 
 def _write(
-    cluster: Cluster, serving: Object, wanted: dict[str, Any], meant: Told, *, dry_run: bool, take_over: bool
+    cluster: Cluster,
+    serving: Object,
+    wanted: dict[str, Any],
+    meant: Told,
+    claim: Mapping[str, Any] | None = None,
+    *,
+    dry_run: bool,
+    take_over: bool,
 ) -> Written:
-    """Tried first: what another owner would leave beside our fields must not be served."""
+    """Tried first, so that what is refused leaves no claim behind: what another owner would leave beside our fields must not
+    be served.
+    """
+    _make(cluster, claim, dry_run=True)
     tried = write(cluster, serving, wanted, dry_run=True, take_over=take_over)
     made = told_now(tried.stored)
     left = [name for name in made.env if name not in meant.env]
@@ -114,21 +130,31 @@ def _write(
             f"Helm's values set {', '.join(left)} of {name_of(serving)}, which this model must not have.",
             hint=f"This takes Helm: {_HELM}.",
         )
-    return tried if dry_run else write(cluster, serving, wanted, dry_run=False, take_over=take_over)
+    if dry_run:
+        return tried
+    _make(cluster, claim, dry_run=False)
+    return write(cluster, serving, wanted, dry_run=False, take_over=take_over)
 
 
-def _volumes(cluster: Cluster, serving: Object, entry: Deployed, *, dry_run: bool) -> tuple[Any, ...]:
-    """A claim of its own where the model before it has one."""
-    claim = None if entry.told.storage_uri else claim_of_its_own(cluster, serving, entry.uri, entry.weight_bytes)
+def _alike(one: Deployed, other: Deployed) -> bool:
+    return (one.model, one.version, one.told) == (other.model, other.version, other.told)
+
+
+def _volumes(serving: Object, entry: Deployed, claim: Mapping[str, Any] | None) -> tuple[Any, ...]:
     if claim is None:
         return volumes(serving) if entry.told.storage_uri else entry.volumes
+    return tuple(with_claim(volumes(serving), str(claim["metadata"]["name"])))
+
+
+def _make(cluster: Cluster, claim: Mapping[str, Any] | None, *, dry_run: bool) -> None:
+    if claim is None:
+        return
     name = str(claim["metadata"]["name"])
     path = f"/api/v1/namespaces/{cluster.namespace}/persistentvolumeclaims/{name}"
     try:
         cluster.apply(path, claim, dry_run=dry_run)
     except Refused as refused:
         raise told(refused, f"persistentvolumeclaim/{name}", cluster) from refused
-    return tuple(with_claim(volumes(serving), name))
 
 
 def locked(cluster: Cluster, release: str, found: Found, work: Callable[[Found], T]) -> T:
