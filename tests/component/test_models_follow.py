@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from component.deployments import Process, start, stop
 from component.test_models_command import Done, Place, environment
 from fakes.revised_predictor import FAULT, predictors
 from tandem.cli.main import main
+from tandem.cli.models import resolved
 from tandem.platform.models import deploying
 from tandem.platform.models.followed import followed
 from tandem.platform.models.services import find
@@ -21,7 +22,7 @@ from tandem.platform.models.services import find
 pytestmark = [pytest.mark.component, pytest.mark.timeout(300)]
 # Fixtures.
 server, hub, place = registry.server, registry.hub, registry.place
-TUNED = registry.TUNED
+TUNED, OLDER = registry.TUNED, "e" * 40
 DOCUMENT = "# Hives\n\nThe beekeeper looks into the hives every ninth day.\n\nHoney is spun in July.\n"
 GOLDEN = '{"question": "How often does the beekeeper look into the hives?", "document_ids": ["hives.md"]}\n'
 NONSENSE = "The moon is made of green cheese, and nobody has ever denied it."
@@ -144,6 +145,33 @@ def test_one_that_crashes_is_refused_with_its_last_words(followable: Registry) -
     assert (done.returncode, told(done)["state"]) == (1, "refused"), done.stderr
     assert "ended at load: ended 4 times" in told(done)["why"]
     assert followable.place.names() == ["tandem"]
+
+
+def test_what_has_come_meanwhile_is_next(followable: Registry, monkeypatch: pytest.MonkeyPatch) -> None:
+    place = followable.place
+    waiting = registry.running(waiting={"reason": "CrashLoopBackOff"}, restarts=4)
+    scheduled = [{"type": "PodScheduled", "status": "True"}]
+    registry.pod(place, OLDER, conditions=scheduled, containerStatuses=waiting)
+    looks = []
+
+    def moved(*asked: Any) -> Any:
+        looks.append(asked)
+        if len(looks) == 1:
+            return replace(resolved(*asked), version=OLDER)
+        place.core.patch_namespaced_pod(
+            "pod", place.cluster.namespace, {"metadata": {"annotations": {"tandem.dev/model-version": TUNED}}}
+        )
+        followable.ready()
+        return resolved(*asked)
+
+    monkeypatch.setattr("tandem.cli.models_follow.resolved", moved)
+    done = followable.follow(followable.good)
+    # Of both, one was refused.
+    assert (done.returncode, told(done)["version"], told(done)["state"]) == (1, TUNED, "passed"), done.stderr
+    assert f"quantized@{OLDER}: refused, tandem-candidate ended at load" in done.stderr
+    assert followable.remembered() == [(OLDER, "refused"), (TUNED, "passed")]
+    assert len(looks) == 3, "after the last one it was looked, too"
+    assert told(followable.follow(followable.good))["state"] == "passed"
 
 
 def test_a_server_that_fails_is_no_verdict_until_it_always_does(followable: Registry) -> None:

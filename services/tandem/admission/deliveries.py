@@ -23,7 +23,8 @@ _HINT = "Give the webhook the same secret as follow.secret, and look at both clo
 
 
 def delivered(headers: Mapping[str, str], body: bytes, secret: str, now_s: float) -> str:
-    """The delivery's identifier; without one what the body amounts to. Names of `headers` are in small letters.
+    """The delivery's identifier; without one each is another, since the same words may tell of something new. Names of
+    `headers` are in small letters.
 
     Raises `Unauthenticated`.
     """
@@ -40,7 +41,7 @@ def delivered(headers: Mapping[str, str], body: bytes, secret: str, now_s: float
         )
     if not hmac.compare_digest(told.encode("latin-1", "replace"), secret.encode()):
         raise Unauthenticated("The delivery's secret is another.", hint=_HINT)
-    return hashlib.sha256(body).hexdigest()
+    return hashlib.sha256(f"{now_s}.".encode() + body).hexdigest()
 
 
 def _check(content: bytes, at: str, signatures: str, secret: str, now_s: float) -> None:

@@ -2,17 +2,24 @@
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from tandem.cli.clusters import ContextOption, KubeconfigOption, NamespaceOption, cluster_of, confirm
-from tandem.cli.console import Output, OutputOption, out, print_json
+from tandem.cli.console import Output, OutputOption, err, out, print_json
 from tandem.cli.models import NameArgument, resolved
 from tandem.cli.models_cluster import ReleaseOption, TakeOverOption
 from tandem.cli.options import ApiKeyOption, ConfigOption
 from tandem.cli.release import MODE_HELP, WEIGHT_HELP, Mode
-from tandem.domain.errors import ConfigurationError
+from tandem.domain.errors import ConfigurationError, TandemError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from tandem.app.settings import Settings
+    from tandem.cli.models_trying import Ended
+    from tandem.domain.model_version import ModelVersion
 
 
 def follow(
@@ -57,7 +64,8 @@ def follow(
     output: OutputOption = Output.table,
 ) -> None:
     """Try the version that the registry has now, unless it serves or was tried: deploy it as the candidate, put the golden
-    questions of models.NAME.gate to it, and begin its release (--url, --pool). Run it as often as wanted.
+    questions of models.NAME.gate to it, and begin its release (--url, --pool). Run it as often as wanted; a version that has
+    come meanwhile is tried next.
 
     A version that does not pass goes, and is remembered. Exit code 1: it was refused just now, or something is in disorder.
     """
@@ -80,12 +88,22 @@ def follow(
         results or settings.data_dir / "evaluations", candidate_url, serving_url,
     )  # fmt: skip
     with cluster_of("tandem models", kubeconfig, context, namespace) as cluster:
-        trying = Trying(cluster, settings, asked, rule.golden)
-        version = resolved(settings, name, None)
-        stands = trying.stands(version)
-        if stands.acts and not dry_run:
+        version, fails = resolved(settings, name, None), False
+        while True:
+            trying = Trying(cluster, settings, asked, rule.golden)
+            stands = trying.stands(version)
+            if dry_run or not stands.acts:
+                ended = Ended(stands.state, stands.why) if dry_run else trying.act(version, stands)
+                break
             confirm(cluster, f"try {name}@{version.version} as the candidate of {release}", sure=context is not None)
-        ended = Ended(stands.state, stands.why) if dry_run else trying.act(version, stands)
+            ended = trying.act(version, stands)
+            fails = fails or ended.fails
+            # That took its time, in which nobody else is begun for a newer one.
+            newest = _newest(settings, version)
+            if newest.version == version.version:
+                break
+            _tell(version, ended, err)
+            version = newest
     if output is Output.json:
         print_json(
             {"model": name, "version": version.version, "state": ended.state, "why": ended.why,
@@ -93,6 +111,19 @@ def follow(
              "dry_run": dry_run}
         )  # fmt: skip
     else:
-        out.print(f"{name}@{version.version}: {ended.state}, {ended.why}", markup=False, soft_wrap=True)
-    if ended.fails:
+        _tell(version, ended, out)
+    if fails:
         raise typer.Exit(1)
+
+
+def _newest(settings: "Settings", version: "ModelVersion") -> "ModelVersion":
+    """What the registry has by now; where it cannot tell, the next run learns it."""
+    try:
+        return resolved(settings, version.name, None)
+    except TandemError as error:
+        err.print(f"Whether there is a newer one is not known: {error.message}", style="yellow", markup=False)
+        return version
+
+
+def _tell(version: "ModelVersion", ended: "Ended", to: "Console") -> None:
+    to.print(f"{version.name}@{version.version}: {ended.state}, {ended.why}", markup=False)

@@ -6,7 +6,7 @@ from typing import Protocol
 
 @dataclass(frozen=True, slots=True)
 class Begun:
-    """`job` looks at the registry; unless it is `new`, it did so before it was asked for."""
+    """`job` looks at the registry; unless it is `new`, it did so before it was asked for, and does once more at its end."""
 
     job: str
     new: bool

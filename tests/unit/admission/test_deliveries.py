@@ -50,8 +50,8 @@ def test_mlflow_is_known() -> None:
 
 
 def test_the_hub_sends_the_secret_itself() -> None:
-    first, again = (delivered({"x-webhook-secret": SECRET}, BODY, SECRET, NOW_S) for _ in range(2))
-    assert first == again != delivered({"x-webhook-secret": SECRET}, b"{}", SECRET, NOW_S)
+    first, again = (delivered({"x-webhook-secret": SECRET}, BODY, SECRET, NOW_S + late) for late in (0, 60))
+    assert first != again, "the second may be about another version"
 
 
 @pytest.mark.parametrize(
