@@ -12,6 +12,7 @@ HUB = ModelVersion(
     "m", "hf://org/m", "main", "c" * 40, f"hf://org/m:{'c' * 40}", WEIGHTS, shape=Shape(32, 8, 128, 8192)
 )
 BUCKET = ModelVersion("m", "/models/m", "", "sha256:1", "s3://models/m", WEIGHTS)
+CLAIMED = ModelVersion("m", "/models/m", "", "sha256:2", "pvc://models/m", (ModelFile("m.gguf", 100),))
 GGUF = ModelVersion("m", "hf://org/m", "", "d" * 40, f"hf://org/m@{'d' * 40}/m.gguf", (ModelFile("m.gguf", 100),))
 
 
@@ -44,6 +45,12 @@ def test_what_kserve_brings_is_read_where_it_lies() -> None:
     told = told_of(TGI, BUCKET, "", "")
     assert (told.storage_uri, told.env["MODEL_ID"], told.env["HF_HUB_OFFLINE"]) == ("s3://models/m", "/mnt/models", "1")
     assert told_of(VLLM, BUCKET, "awq", "").args == ("--model=/mnt/models", "--served-model-name=tandem", "--port=8080")
+
+
+def test_an_engine_that_reads_a_file_is_told_the_one_that_lies_there() -> None:
+    told = told_of(SMALL, CLAIMED, "", "")
+    assert (told.storage_uri, told.env["TANDEM_PREDICTOR__MODEL"]) == ("pvc://models/m", "/mnt/models/m.gguf")
+    assert told_of(SMALL, CLAIMED, "", "q4/m.gguf").env["TANDEM_PREDICTOR__MODEL"] == "/mnt/models/q4/m.gguf"
 
 
 @pytest.mark.parametrize(("engine", "version"), [(TGI, GGUF), (VLLM, GGUF), (SMALL, HUB)])

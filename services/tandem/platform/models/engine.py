@@ -75,6 +75,9 @@ def told_of(service: Object, version: ModelVersion, quantization: str, file: str
     engine = engine_of(service)
     check_format(engine, version)
     hub = _HUB.fullmatch(version.uri)
+    if engine == "small":
+        # It reads a file, where the others read a folder.
+        file = file or next((each.path for each in version.weights), "")
     path = hub["repo"] if hub else f"{_MOUNTED}/{file}".rstrip("/")
     # What is mounted keeps its version here too: the engine looks at it for a model of the hub alone.
     revision = (hub["revision"] if hub else None) or version.version
