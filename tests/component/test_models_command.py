@@ -338,10 +338,10 @@ def pod(place: Place, version: str, **status: Any) -> None:
     place.core.patch_namespaced_pod_status("pod", where, {"status": status})
 
 
-def warn(place: Place, name: str, message: str) -> None:
+def warn(place: Place, name: str, message: str, kind: str = "ReplicaSet") -> None:
     """As controllers report it."""
     where = place.cluster.namespace
-    about = {"kind": "ReplicaSet", "namespace": where, "name": name}
+    about = {"kind": kind, "namespace": where, "name": name}
     event = {"metadata": {"generateName": "e-"}, "involvedObject": about, "type": "Warning", "message": message}
     place.core.create_namespaced_event(where, event)
 
@@ -362,6 +362,7 @@ def test_waiting_says_what_happens_and_why_it_stands_still(place: Place) -> None
     warn(place, "tandem-candidate-2", "of another service")
     assert seen() == ("accepted", "Ready: no node", False)
     warn(place, "tandem-candidate-predictor-7f", "exceeded quota")
+    warn(place, "tandem-candidate-predictor-7f-x", "of a pod before", kind="Pod")
     assert seen() == ("accepted", "exceeded quota", False)
     unscheduled = {"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": "0/3 nodes: gpu"}
     pod(place, TUNED, phase="Pending", conditions=[unscheduled])
@@ -373,6 +374,9 @@ def test_waiting_says_what_happens_and_why_it_stands_still(place: Place) -> None
     absent = {"reason": "ImagePullBackOff", "message": "no such tag"}
     pod(place, TUNED, containerStatuses=running(waiting=absent))
     assert seen() == ("image", "ImagePullBackOff: no such tag", False)
+    absent["message"] = 'Back-off pulling image "x": ErrImagePull: no such tag'
+    pod(place, TUNED, containerStatuses=running(waiting=absent))
+    assert seen() == ("image", "ErrImagePull: no such tag", False)
     pod(place, TUNED, containerStatuses=running(waiting={"reason": "CrashLoopBackOff"}, restarts=4))
     assert (seen()[0], seen()[2]) == ("load", True)
     given_up = place.tandem("deploy", "quantized")

@@ -191,7 +191,7 @@ def rollback(
         _show(written, output, dry_run=dry_run)
         if not dry_run:
             tell_receipts(cluster, release)
-        if not dry_run and timeout_s and entry.version:
+        if not dry_run and timeout_s:
             wait(cluster, written.name, entry.version, timeout_s, entry.weight_bytes, otherwise=_BACK)
     _print_serving(entry.name, written, output, dry_run=dry_run, gate=None)
 

@@ -19,6 +19,7 @@ _LINES = 60
 _NO_PROGRESS = frozenset({"ContainerCreating", "PodInitializing"})
 # Nothing comes of waiting.
 _HOPELESS = frozenset({"InvalidImageName", "ErrImageNeverPull", "CreateContainerConfigError", "CreateContainerError"})
+_NOT_PULLED = "ErrImagePull"
 _CRASHES = 3
 
 
@@ -34,14 +35,24 @@ class Progress:
 
 
 def look(cluster: Cluster, service: str, version: str) -> Progress:
-    """The newest pod of that version now. Raises `Refused` when the InferenceService is not there, or may not be read."""
+    """The newest pod of that version now; empty: of what Helm installed. Raises `Refused` when the InferenceService is not there,
+    or may not be read.
+    """
     found = cluster.read(f"{collection(cluster)}/{service}")
     pods = cluster.items(f"/api/v1/namespaces/{cluster.namespace}/pods", labelSelector=f"{_OF_SERVICE}={service}")
-    ours = [pod for pod in pods if at(pod, "metadata", "annotations", f"{PREFIX}model-version") == version]
+    # One that is on its way out may be Ready still.
+    staying = [pod for pod in pods if at(pod, "metadata", "deletionTimestamp") is None]
+    ours = [
+        pod for pod in staying if at(pod, "metadata", "annotations", f"{PREFIX}model-version", default="") == version
+    ]
     newest = max(ours, key=lambda pod: str(at(pod, "metadata", "creationTimestamp", default="")), default=None)
+    if newest is None and not staying and at(found, "spec", "predictor", "minReplicas") == 0:
+        return Progress("ready", "it sleeps until it is asked")
     if newest is None:
         return Progress("accepted", _why_no_pod(cluster, found))
     if is_true(newest, "Ready"):
+        if before := len(staying) - len(ours):
+            return Progress("warm-up", f"pods of the model before that still answer: {before}", pod=name_of(newest))
         return Progress("ready" if is_true(found, "Ready") else "warm-up", _faults(found), pod=name_of(newest))
     return _of_pod(cluster, newest)
 
@@ -67,6 +78,9 @@ def _held_up(cluster: Cluster, pod: str, state: Object, reason: str) -> Progress
     """An image that does not come, a container that does not stay."""
     if reason != "CrashLoopBackOff":
         message = _one_line(at(state, "state", "waiting", "message"))
+        if reason == "ImagePullBackOff" and _NOT_PULLED in message:
+            # Between two tries it is the same fault: a line that changes all the time would look like progress.
+            reason, message = _NOT_PULLED, message.partition(f"{_NOT_PULLED}: ")[2]
         return Progress("image", f"{reason}: {message}".rstrip(": "), pod=pod, over=reason in _HOPELESS)
     log = _log(cluster, pod, str(state["name"]), previous=True)
     restarts = int(state.get("restartCount") or 0)
@@ -78,7 +92,7 @@ def _running(cluster: Cluster, pod: Object) -> Progress:
     """By what the engine writes; the words are TGI's, vLLM's and Tandem's own."""
     name = name_of(pod)
     log = _log(cluster, name, "kserve-container")
-    lower, said = log.lower(), last_words(log)
+    lower, said = log.lower(), last_words(log) if log.strip() else ""
     if "warming up" in lower or "graph capturing" in lower:
         return Progress("warm-up", said, pod=name)
     if "download" in lower and "successfully downloaded" not in lower and "loading" not in lower:
@@ -112,10 +126,15 @@ def _bytes(cluster: Cluster, pod: Object) -> int | None:
 def _why_no_pod(cluster: Cluster, service: Object) -> str:
     said = _faults(service)
     name = name_of(service)
-    # Of what KServe makes of it too: a Deployment, its ReplicaSets. A name that only begins alike is another service's.
+    # Of what KServe makes of it too: a Deployment, its ReplicaSets. A name that only begins alike is another service's, and pods
+    # are those of another version.
     made = f"{name}-predictor"
     events = (each for each in _events(cluster) if each.get("type") == "Warning")
-    about = ((str(at(each, "involvedObject", "name", default="")), each) for each in events)
+    about = (
+        (str(at(each, "involvedObject", "name", default="")), each)
+        for each in events
+        if at(each, "involvedObject", "kind") != "Pod"
+    )
     warnings = [_one_line(each.get("message")) for of, each in about if of in {name, made} or of.startswith(f"{made}-")]
     return warnings[-1] if warnings else said or "KServe has made no pod yet"
 
