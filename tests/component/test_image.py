@@ -14,6 +14,8 @@ _ROOT = Path(__file__).parents[2]
 _MB = 1_000_000
 # Compressed, as a node pulls it. Only code comes anew with a new version whose packages are the same.
 _MOST = {"packages": 178 * _MB, "model": 150 * _MB, "code": 4.5 * _MB}
+# What EXTRA=platform adds to the packages.
+_CLIENT = 10 * _MB
 _UNWANTED = {"as", "c++", "cc", "curl", "g++", "gcc", "git", "ld", "make", "pip", "pip3", "uv", "wget"}
 _UNCHECKED = 1
 
@@ -105,9 +107,11 @@ def test_layers_lie_in_the_order_in_which_they_change(image: Image) -> None:
 
 
 def test_each_layer_is_as_small_as_it_was(image: Image) -> None:
+    client = any("/site-packages/kubernetes/" in name for name in image.names())
     for tree, most in _MOST.items():
         for index in image.holding(f"opt/tandem/{tree}"):
-            assert image.layers[index].size <= most, tree
+            more = _CLIENT if client and tree == "packages" else 0
+            assert image.layers[index].size <= most + more, tree
 
 
 def test_no_compiler_cache_test_or_source_is_left(image: Image) -> None:
