@@ -13,7 +13,8 @@ start_cluster() {
   source "$1/env"
   export TANDEM_E2E_PROVIDER=existing TANDEM_E2E_LOAD="$cluster load" TANDEM_E2E_API_SERVER=.ci/api-server
   export TANDEM_E2E_IMAGE=$name:plain TANDEM_E2E_SMALL_IMAGE=$name:small TANDEM_E2E_PLATFORM_IMAGE=$name:platform
-  export TANDEM_E2E_POSTGRES_IMAGE=$postgres TANDEM_TEST_IMAGES=$1/plain.tar:$1/small.tar:$1/platform.tar
+  TANDEM_E2E_BASE=$("$cluster" base)
+  export TANDEM_E2E_BASE TANDEM_E2E_POSTGRES_IMAGE=$postgres TANDEM_TEST_IMAGES=$1/plain.tar:$1/small.tar:$1/platform.tar
 }
 
 # load_image TAG VARIANT FOLDER [OPTION…]. No release has such a tag: a kubelet cannot take another image for it.

@@ -16,7 +16,7 @@ TANDEM = Path(sys.executable).with_name("tandem")
 OF_SERVICE = "serving.kserve.io/inferenceservice"
 CLAIM, MODEL = "models", "support"
 DATASET, RUN = "support@3", "https://ci.example.com/runs/812"
-_CARD = f"---\ndatasets: [{DATASET}]\ntraining_run: {RUN}\n---\n"
+CARD = f"---\ndatasets: [{DATASET}]\ntraining_run: {RUN}\n---\n"
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +64,7 @@ def folder(at: Path) -> Path:
     place.mkdir()
     weights = model_file("smollm2").path
     (place / weights.name).symlink_to(weights)
-    (place / "README.md").write_text(_CARD)
+    (place / "README.md").write_text(CARD)
     return place
 
 

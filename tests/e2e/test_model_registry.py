@@ -105,10 +105,10 @@ def test_what_cannot_start_is_told_with_why(
 ) -> None:
     ours.kubectl("delete", _SERVICES, "tandem-candidate", "--ignore-not-found")
     registry.release.begin(fault)
-    done = registry.tandem("deploy", MODEL, "--timeout", "15")
+    done = registry.tandem("deploy", MODEL, "--timeout", "8")
     (told,) = [line for line in done.err.splitlines() if line.startswith("error: ")]
     assert done.code == 1
-    assert told.startswith(f"error: tandem-candidate is not ready after 15 s, it is at {stage}: ") and why in told
+    assert told.startswith(f"error: tandem-candidate is not ready after 8 s, it is at {stage}: ") and why in told
     assert "hint: It stays as it is: tandem doctor " in done.err
     # What served before serves on.
     with registry.release.forwarded() as url:

@@ -37,9 +37,10 @@ class ImageRegistry:
     host: str
     folder: Path
     headers: Mapping[str, str]
+    repository: str = "org/m"
 
     def blob(self, content: bytes, media_type: str, notes: Mapping[str, str] | None = None) -> Descriptor:
-        """Pushed into `m`, and as manifests name it."""
+        """Pushed into `repository`, and as manifests name it."""
         digest = f"sha256:{sha256(content).hexdigest()}"
         where = self._ask("POST", "blobs/uploads/").headers["location"]
         where += f"{'&' if '?' in where else '?'}digest={digest}"
@@ -86,7 +87,7 @@ class ImageRegistry:
         return self.folder / "docker/registry/v2/blobs/sha256" / digest[7:9] / digest[7:] / "data"
 
     def _ask(self, method: str, path: str, body: bytes = b"", kind: str = "") -> urllib3.BaseHTTPResponse:
-        url = path if path.startswith("http") else f"http://{self.host}/v2/org/m/{path}"
+        url = path if path.startswith("http") else f"http://{self.host}/v2/{self.repository}/{path}"
         headers = {**self.headers, **({"content-type": kind} if kind else {})}
         reply = urllib3.request(method, url, body=body, headers=headers)
         assert reply.status in {201, 202}, (reply.status, reply.data)
