@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from tandem.app.clock import SystemClock
-from tandem.cli.clusters import ContextOption, KubeconfigOption, NamespaceOption, cluster_of, confirm
-from tandem.cli.console import Output, OutputOption, err, out, print_json
+from tandem.cli.clusters import cluster_of, confirm
+from tandem.cli.console import Output, err, out, print_json
+from tandem.cli.model_writing import Writing, writing
 from tandem.cli.models import NameArgument, RevisionOption, resolved
 from tandem.cli.models_watch import wait
 from tandem.cli.options import ConfigOption
@@ -24,30 +25,15 @@ if TYPE_CHECKING:
 
 # The pods before serve on meanwhile.
 _BACK = "tandem models rollback goes back"
-ReleaseOption = Annotated[str, typer.Option("--release", "-r", help="The Helm release whose predictor it is.")]
-DryRunOption = Annotated[
-    bool, typer.Option("--dry-run", help="Let the API server check it and show the difference; nothing is stored.")
-]
-TakeOverOption = Annotated[
-    bool, typer.Option("--take-over", help="Write fields that Helm or somebody else holds, too.")
-]
-TimeoutOption = Annotated[
-    float, typer.Option("--timeout", min=0, help="Seconds to wait until it is ready; 0: do not wait.")
-]
+_HOW = Writing()
 
 
+@writing
 def deploy(
     name: NameArgument,
     revision: RevisionOption = None,
-    release: ReleaseOption = "tandem",
-    dry_run: DryRunOption = False,
-    take_over: TakeOverOption = False,
-    timeout_s: TimeoutOption = 1800.0,
-    namespace: NamespaceOption = None,
-    context: ContextOption = None,
-    kubeconfig: KubeconfigOption = None,
     config: ConfigOption = None,
-    output: OutputOption = Output.table,
+    how: Writing = _HOW,
 ) -> None:
     """Run a model as a candidate beside the one that serves: nobody is answered from it until it is promoted.
 
@@ -58,43 +44,44 @@ def deploy(
 
     settings = _settings(config)
     told = registered(settings.models, name)
-    with cluster_of("tandem models", kubeconfig, context, namespace) as cluster:
+    with cluster_of("tandem models", how.kubeconfig, how.context, how.namespace) as cluster:
         from tandem.platform.models.deploying import check
         from tandem.platform.models.deploying import deploy as apply
         from tandem.platform.models.services import find
 
-        found = find(cluster, release)
+        found = find(cluster, how.release)
         version = resolved(settings, name, revision)
         unchecked = check(cluster, found, version)
         if unchecked:
             err.print(f"Not checked: {unchecked}.", style="yellow", markup=False)
         confirm(
             cluster,
-            f"deploy {name}@{version.version} as the candidate of {release}",
-            sure=dry_run or context is not None,
+            f"deploy {name}@{version.version} as the candidate of {how.release}",
+            sure=how.sure,
         )
         written = apply(
-            cluster, found, version, quantization=told.quantization, file=told.file, now=now_text(), dry_run=dry_run,
-            take_over=take_over,
+            cluster, found, version, quantization=told.quantization, file=told.file, now=now_text(), dry_run=how.dry_run,
+            take_over=how.take_over,
         )  # fmt: skip
-        _show(written, output, dry_run=dry_run)
-        if not dry_run:
-            tell_receipts(cluster, release)
-        if not dry_run and timeout_s:
-            wait(cluster, written.name, version.version, timeout_s, version.weight_bytes)
-    if output is Output.json:
+        _show(written, how)
+        if not how.dry_run:
+            tell_receipts(cluster, how.release)
+        if not how.dry_run and how.timeout_s:
+            wait(cluster, written.name, version.version, how.timeout_s, version.weight_bytes)
+    if how.output is Output.json:
         print_json(
             {"model": name, "version": version.version, "uri": version.uri, "inference_service": written.name,
-             "dry_run": dry_run, "ready": bool(timeout_s) and not dry_run, "diff": written.diff}
+             "dry_run": how.dry_run, "ready": bool(how.timeout_s) and not how.dry_run, "diff": written.diff}
         )  # fmt: skip
-    elif not dry_run:
+    elif not how.dry_run:
         out.print(
-            f"{written.name} is {'ready' if timeout_s else 'on its way'}. Measure it, then let it serve: "
+            f"{written.name} is {'ready' if how.timeout_s else 'on its way'}. Measure it, then let it serve: "
             f"tandem models promote {name}",
             markup=False,
         )
 
 
+@writing
 def promote(
     name: NameArgument,
     results: Annotated[
@@ -113,15 +100,8 @@ def promote(
     keep_candidate: Annotated[
         bool, typer.Option("--keep-candidate", help="Leave the candidate, and its GPU, where it is.")
     ] = False,
-    release: ReleaseOption = "tandem",
-    dry_run: DryRunOption = False,
-    take_over: TakeOverOption = False,
-    timeout_s: TimeoutOption = 1800.0,
-    namespace: NamespaceOption = None,
-    context: ContextOption = None,
-    kubeconfig: KubeconfigOption = None,
     config: ConfigOption = None,
-    output: OutputOption = Output.table,
+    how: Writing = _HOW,
 ) -> None:
     """Let the candidate's model serve, if its gate lets it: golden questions, against the model that serves.
 
@@ -129,7 +109,7 @@ def promote(
     """
     settings = _settings(config)
     rule, runs = _gate(settings, name, results, golden)
-    with cluster_of("tandem models", kubeconfig, context, namespace) as cluster:
+    with cluster_of("tandem models", how.kubeconfig, how.context, how.namespace) as cluster:
         from dataclasses import replace
 
         from tandem.platform.models.gate import Rule, judge
@@ -138,7 +118,7 @@ def promote(
         from tandem.platform.models.promoting import promote as apply
         from tandem.platform.models.services import find, remove
 
-        found = find(cluster, release)
+        found = find(cluster, how.release)
         candidate = found.candidate
         kept = kept_of(found.serving)
         gate = judge(
@@ -146,54 +126,46 @@ def promote(
             Rule(rule.metric, rule.min_measure, rule.max_drop), named=run_id, at=SystemClock().epoch_s(),
         )  # fmt: skip
         entry = promoted(found, name, replace(gate, forced=force if gate.refusals else None))
-        confirm(cluster, f"let {entry.name} serve {release}", sure=dry_run or context is not None)
+        confirm(cluster, f"let {entry.name} serve {how.release}", sure=how.sure)
         at_s = SystemClock().epoch_s()
 
         def write(now: "Found") -> "Written":
-            return apply(cluster, now, entry, at_s=at_s, now=now_text(), dry_run=dry_run, take_over=take_over)
+            return apply(cluster, now, entry, at_s=at_s, now=now_text(), dry_run=how.dry_run, take_over=how.take_over)
 
-        written = locked(cluster, release, found, write)
-        _show(written, output, dry_run=dry_run)
-        if not dry_run:
-            tell_receipts(cluster, release)
-        if not dry_run and candidate is not None and not keep_candidate and not remove(cluster, candidate):
+        written = locked(cluster, how.release, found, write)
+        _show(written, how)
+        if not how.dry_run:
+            tell_receipts(cluster, how.release)
+        if not how.dry_run and candidate is not None and not keep_candidate and not remove(cluster, candidate):
             err.print("Another candidate was deployed meanwhile: it stays.", style="yellow")
-        if not dry_run and timeout_s:
-            wait(cluster, written.name, entry.version, timeout_s, entry.weight_bytes, otherwise=_BACK)
-    _print_serving(entry.name, written, output, dry_run=dry_run, gate=asdict(entry.gate) if entry.gate else None)
+        if not how.dry_run and how.timeout_s:
+            wait(cluster, written.name, entry.version, how.timeout_s, entry.weight_bytes, otherwise=_BACK)
+    _print_serving(entry.name, written, how, asdict(entry.gate) if entry.gate else None)
 
 
-def rollback(
-    release: ReleaseOption = "tandem",
-    dry_run: DryRunOption = False,
-    take_over: TakeOverOption = False,
-    timeout_s: TimeoutOption = 1800.0,
-    namespace: NamespaceOption = None,
-    context: ContextOption = None,
-    kubeconfig: KubeconfigOption = None,
-    output: OutputOption = Output.table,
-) -> None:
+@writing
+def rollback(how: Writing = _HOW) -> None:
     """Go back to the model that the serving one replaced; again, further back."""
-    with cluster_of("tandem models", kubeconfig, context, namespace) as cluster:
+    with cluster_of("tandem models", how.kubeconfig, how.context, how.namespace) as cluster:
         from tandem.platform.models.kept import Deployed
         from tandem.platform.models.promoting import locked
         from tandem.platform.models.promoting import rollback as apply
         from tandem.platform.models.services import find
 
-        found = find(cluster, release)
-        confirm(cluster, f"roll the model of {release} back", sure=dry_run or context is not None)
+        found = find(cluster, how.release)
+        confirm(cluster, f"roll the model of {how.release} back", sure=how.sure)
         at_s = SystemClock().epoch_s()
 
         def write(now: "Found") -> "tuple[Written, Deployed]":
-            return apply(cluster, now, at_s=at_s, now=now_text(), dry_run=dry_run, take_over=take_over)
+            return apply(cluster, now, at_s=at_s, now=now_text(), dry_run=how.dry_run, take_over=how.take_over)
 
-        written, entry = locked(cluster, release, found, write)
-        _show(written, output, dry_run=dry_run)
-        if not dry_run:
-            tell_receipts(cluster, release)
-        if not dry_run and timeout_s:
-            wait(cluster, written.name, entry.version, timeout_s, entry.weight_bytes, otherwise=_BACK)
-    _print_serving(entry.name, written, output, dry_run=dry_run, gate=None)
+        written, entry = locked(cluster, how.release, found, write)
+        _show(written, how)
+        if not how.dry_run:
+            tell_receipts(cluster, how.release)
+        if not how.dry_run and how.timeout_s:
+            wait(cluster, written.name, entry.version, how.timeout_s, entry.weight_bytes, otherwise=_BACK)
+    _print_serving(entry.name, written, how, None)
 
 
 def _gate(settings: "Settings", name: str, results: Path | None, golden: Path | None) -> "tuple[ModelGate, list[Run]]":
@@ -214,27 +186,25 @@ def _gate(settings: "Settings", name: str, results: Path | None, golden: Path | 
     return rule, Results(results).runs(set_hash(read_golden(questions)))
 
 
-def _print_serving(
-    name: str, written: "Written", output: Output, *, dry_run: bool, gate: dict[str, Any] | None
-) -> None:
-    if output is Output.json:
+def _print_serving(name: str, written: "Written", how: Writing, gate: dict[str, Any] | None) -> None:
+    if how.output is Output.json:
         print_json(
-            {"serves": name, "inference_service": written.name, "dry_run": dry_run, "gate": gate, "diff": written.diff}
+            {"serves": name, "inference_service": written.name, "dry_run": how.dry_run, "gate": gate, "diff": written.diff}
         )  # fmt: skip
         return
-    if not dry_run:
+    if not how.dry_run:
         out.print(f"{name} serves now.", markup=False)
         if gate is not None and gate["forced"] is not None:
             err.print("The gate refused it; it was forced.", style="yellow")
 
 
-def _show(written: "Written", output: Output, *, dry_run: bool) -> None:
+def _show(written: "Written", how: Writing) -> None:
     """The difference; nothing is lost when it is piped away, since it is also in the JSON."""
-    if output is Output.json:
+    if how.output is Output.json:
         return
     for line in written.diff.splitlines():
         style = {"+": "green", "-": "red", "@": "cyan"}.get(line[:1], "")
-        (out if dry_run else err).print(line, style=style, markup=False)
+        (out if how.dry_run else err).print(line, style=style, markup=False)
     if not written.diff:
         err.print(f"{written.name} is so already.", markup=False)
 

@@ -8,8 +8,8 @@ import typer
 
 from tandem.cli.clusters import ContextOption, KubeconfigOption, NamespaceOption, cluster_of, confirm
 from tandem.cli.console import Output, OutputOption, err, out, print_json
+from tandem.cli.model_writing import ReleaseOption, TakeOverOption
 from tandem.cli.models import NameArgument, resolved
-from tandem.cli.models_cluster import ReleaseOption, TakeOverOption
 from tandem.cli.options import ApiKeyOption, ConfigOption
 from tandem.cli.release import MODE_HELP, WEIGHT_HELP, Mode
 from tandem.domain.errors import ConfigurationError, TandemError
