@@ -17,6 +17,7 @@ from tandem.cli.main import main
 from tandem.cli.models import resolved
 from tandem.platform.models import deploying
 from tandem.platform.models.followed import followed
+from tandem.platform.models.kept import kept_of
 from tandem.platform.models.services import find
 
 pytestmark = [pytest.mark.component, pytest.mark.timeout(300)]
@@ -262,6 +263,87 @@ def test_the_canary_begins_and_its_end_is_taken_up(followable: Registry, gateway
     assert "is rolled back: worse" in told(lost)["why"]
     assert place.names() == ["tandem"]
     assert told(followable.follow(followable.good, *at))["state"] == "refused"
+
+
+@dataclass(frozen=True, slots=True)
+class Winning:
+    """A candidate whose release serves everybody."""
+
+    followable: Registry
+    gateway: Process
+    release: str
+
+    def promote(self, *more: str) -> Done:
+        words = ["--url", self.gateway.url, "--take-over", "--timeout", "3", *more]
+        return self.followable.place.tandem("promote", "quantized", *words)
+
+    def tell(self, how: str, **body: Any) -> None:
+        from component.test_releases import call
+
+        status, told = call(self.gateway, f"/v1/releases{how}", body)
+        assert status == 200, told
+
+    def states(self) -> dict[str, str]:
+        from component.test_releases import tandem
+
+        told = json.loads(tandem(self.gateway, "list", "-o", "json").stdout)["data"]
+        return {each["name"]: each["state"] for each in told}
+
+    def serve(self) -> None:
+        """As KServe brings the predictor's new pods up."""
+        place = self.followable.place
+        labels, notes = {"serving.kserve.io/inferenceservice": "tandem"}, {"tandem.dev/model-version": TUNED}
+        spec = {"containers": [{"name": "kserve-container", "image": "x"}], "automountServiceAccountToken": False}
+        pod = {"metadata": {"name": "served", "labels": labels, "annotations": notes}, "spec": spec}
+        place.core.create_namespaced_pod(place.cluster.namespace, pod)
+        ready = {"status": {"phase": "Running", "conditions": [{"type": "Ready", "status": "True"}]}}
+        place.core.patch_namespaced_pod_status("served", place.cluster.namespace, ready)
+        place.status("tandem")
+
+
+@pytest.fixture
+def winning(followable: Registry, gateway: Process) -> Winning:
+    followable.ready()
+    begun = told(followable.follow(followable.good, "--url", gateway.url, "--pool", "next"))
+    found = Winning(followable, gateway, begun["release"])
+    early = found.promote()
+    assert (early.returncode, "is trying, it does not serve" in early.stderr) == (1, True), early.stderr
+    found.tell(f"/{found.release}/promote", force="the fair is on")
+    return found
+
+
+def test_a_release_that_has_won_moves_into_the_predictor(winning: Winning, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tandem.cli.models_won._LEARNT_S", 0.0)
+    place, at = winning.followable.place, ["--url", winning.gateway.url, "--pool", "next"]
+    standing = told(winning.followable.follow(winning.followable.good, *at))
+    assert (standing["state"], "tandem models promote quantized --url" in standing["why"]) == ("released", True)
+    assert winning.promote("--dry-run").returncode == 0
+    # Until the predictor is ready people are answered by the candidate.
+    late = winning.promote()
+    assert (late.returncode, "is not ready after 3 s" in late.stderr) == (1, True), late.stderr
+    assert (winning.states(), place.names()) == ({winning.release: "serving"}, ["tandem", "tandem-candidate"])
+    winning.serve()
+    done = winning.promote()
+    assert (done.returncode, done.stdout) == (0, f"quantized@{TUNED} serves now.\n"), done.stderr
+    assert (winning.states(), place.names()) == ({winning.release: "rolled_back"}, ["tandem"])
+    assert [each.name for each in kept_of(place.service()).entries] == ["what Helm installed", f"quantized@{TUNED}"]
+    after = told(winning.followable.follow(winning.followable.good, *at))
+    assert (after["state"], after["why"]) == ("serving", "it serves already")
+
+
+def test_what_answers_people_or_would_end_with_it_stays(winning: Winning) -> None:
+    place = winning.followable.place
+    winning.tell("", name="words", prompt="answer@1")
+    held = winning.promote()
+    assert (held.returncode, "words is tried against" in held.stderr) == (1, True), held.stderr
+    assert "Pass a --timeout above 0" in winning.promote("--timeout", "0").stderr
+    assert kept_of(place.service()).current == 0
+    alone = place.tandem("promote", "quantized", "--force", "now", "--take-over", "--timeout", "0")
+    assert (alone.returncode, f"the release {winning.release} may answer from it" in alone.stderr) == (0, True)
+    other = place.tandem("deploy", "other", "--dry-run")
+    assert (other.returncode, f"the release {winning.release} may answer from it" in other.stderr) == (0, True)
+    assert place.names() == ["tandem", "tandem-candidate"]
+    assert winning.states() == {winning.release: "serving", "words": "trying"}
 
 
 def test_the_rights_that_the_chart_gives_are_enough(followable: Registry) -> None:

@@ -13,8 +13,8 @@ from tandem.cli.console import Output, err, out, print_json
 from tandem.cli.model_writing import Writing, writing
 from tandem.cli.models import NameArgument, RevisionOption, resolved
 from tandem.cli.models_watch import wait
-from tandem.cli.options import ConfigOption
-from tandem.domain.errors import ConfigurationError, TandemError
+from tandem.cli.options import ApiKeyOption, ConfigOption
+from tandem.domain.errors import ConfigurationError, InvalidRequest, TandemError
 
 if TYPE_CHECKING:
     from tandem.app.models import ModelGate
@@ -45,8 +45,10 @@ def deploy(
     settings = _settings(config)
     told = registered(settings.models, name)
     with cluster_of("tandem models", how.kubeconfig, how.context, how.namespace) as cluster:
+        from tandem.cli.models_won import tried_as
         from tandem.platform.models.deploying import check
         from tandem.platform.models.deploying import deploy as apply
+        from tandem.platform.models.kept import candidate_version
         from tandem.platform.models.services import find
 
         found = find(cluster, how.release)
@@ -54,6 +56,12 @@ def deploy(
         unchecked = check(cluster, found, version)
         if unchecked:
             err.print(f"Not checked: {unchecked}.", style="yellow", markup=False)
+        before = None if found.candidate is None else candidate_version(found.candidate)
+        if before is not None and before.version != version.version and (known := tried_as(cluster, found, before)):
+            err.print(
+                f"The candidate is {before.name} now, and the release {known.release} may answer from it.",
+                style="yellow", markup=False,
+            )  # fmt: skip
         confirm(
             cluster,
             f"deploy {name}@{version.version} as the candidate of {how.release}",
@@ -100,18 +108,29 @@ def promote(
     keep_candidate: Annotated[
         bool, typer.Option("--keep-candidate", help="Leave the candidate, and its GPU, where it is.")
     ] = False,
+    gateway: Annotated[
+        str | None,
+        typer.Option(
+            "--url", help="A gateway whose release serves from the candidate: it ends once the predictor has the model."
+        ),
+    ] = None,
+    api_key: ApiKeyOption = None,
     config: ConfigOption = None,
     how: Writing = _HOW,
 ) -> None:
     """Let the candidate's model serve, if its gate lets it: golden questions, against the model that serves.
 
-    The serving pods are replaced one by one and the candidate goes. Of two promotions at once one is refused.
+    The serving pods are replaced one by one and the candidate goes. Of two promotions at once one is refused. With --url a
+    release of tandem models follow that has won counts as its gate; it ends, and the candidate goes, when the pods are ready.
     """
+    if gateway is not None and not how.timeout_s:
+        raise InvalidRequest("A release ends when the predictor is ready.", hint="Pass a --timeout above 0.")
     settings = _settings(config)
     rule, runs = _gate(settings, name, results, golden)
     with cluster_of("tandem models", how.kubeconfig, how.context, how.namespace) as cluster:
         from dataclasses import replace
 
+        from tandem.cli.models_won import tried_as, won
         from tandem.platform.models.gate import Rule, judge
         from tandem.platform.models.kept import candidate_version, kept_of
         from tandem.platform.models.promoting import locked, promoted
@@ -120,12 +139,19 @@ def promote(
 
         found = find(cluster, how.release)
         candidate = found.candidate
-        kept = kept_of(found.serving)
-        gate = judge(
-            candidate_version(candidate or {"spec": found.serving["spec"]}), kept.numbered(kept.current), runs,
-            Rule(rule.metric, rule.min_measure, rule.max_drop), named=run_id, at=SystemClock().epoch_s(),
+        kept, tried = kept_of(found.serving), candidate_version(candidate or {"spec": found.serving["spec"]})
+        winner = None if gateway is None else won(cluster, found, tried, gateway, api_key)
+        gate = winner.gate if winner is not None else judge(
+            tried, kept.numbered(kept.current), runs, Rule(rule.metric, rule.min_measure, rule.max_drop),
+            named=run_id, at=SystemClock().epoch_s(),
         )  # fmt: skip
         entry = promoted(found, name, replace(gate, forced=force if gate.refusals else None))
+        answers = None if winner is not None or keep_candidate else tried_as(cluster, found, tried)
+        if answers is not None:
+            err.print(
+                f"The candidate is to stay, since the release {answers.release} may answer from it: --url GATEWAY ends that.",
+                style="yellow", markup=False,
+            )  # fmt: skip
         confirm(cluster, f"let {entry.name} serve {how.release}", sure=how.sure)
         at_s = SystemClock().epoch_s()
 
@@ -136,10 +162,18 @@ def promote(
         _show(written, how)
         if not how.dry_run:
             tell_receipts(cluster, how.release)
-        if not how.dry_run and candidate is not None and not keep_candidate and not remove(cluster, candidate):
-            err.print("Another candidate was deployed meanwhile: it stays.", style="yellow")
+
+        def leave() -> None:
+            if candidate is not None and not keep_candidate and answers is None and not remove(cluster, candidate):
+                err.print("Another candidate was deployed meanwhile: it stays.", style="yellow")
+
+        if not how.dry_run and winner is None:
+            leave()
         if not how.dry_run and how.timeout_s:
             wait(cluster, written.name, entry.version, how.timeout_s, entry.weight_bytes, otherwise=_BACK)
+        if not how.dry_run and winner is not None:
+            winner.end(f"{entry.name} is the predictor's own model now")
+            leave()
     _print_serving(entry.name, written, how, asdict(entry.gate) if entry.gate else None)
 
 

@@ -82,7 +82,8 @@ def _held(verdict: Verdict | None, trials: Sequence[Trial], pool: str | None) ->
     if verdict is None or verdict.release != holder.name:
         return Standing("busy", f"the release {holder.name} answers with the pool {pool} ({holder.state})", verdict)
     if holder.state == "serving":
-        return Standing("released", f"its release {holder.name} serves everybody, from the candidate", verdict)
+        why = f"its release {holder.name} serves everybody, from the candidate: tandem models promote {verdict.model} --url … moves it"
+        return Standing("released", f"{why} into the predictor", verdict)
     return Standing("trying", f"its release {holder.name} is tried", verdict)
 
 
