@@ -56,7 +56,10 @@ def test_it_is_ready_once_nobody_is_answered_by_the_model_before() -> None:
     assert seen(pod()) == ("accepted", "KServe has made no pod yet")
     assert seen(pod(), pod(NEW, ready=False)) == ("load", "")
     assert seen(pod(), pod(NEW)) == ("warm-up", "pods of the model before that still answer: 1")
-    assert seen(pod(leaves=True), pod(NEW)) == ("ready", "")
+    # Gateways keep connections: it answers on them until it stops.
+    assert seen(pod(leaves=True), pod(NEW)) == ("warm-up", "pods of the model before that still answer: 1")
+    assert seen(pod(leaves=True, ready=False), pod(NEW)) == ("ready", "")
+    assert seen(pod(NEW, leaves=True), pod(NEW)) == ("ready", "")
 
 
 def test_a_pod_on_its_way_out_is_not_the_one_that_is_waited_for() -> None:

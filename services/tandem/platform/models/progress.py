@@ -40,21 +40,25 @@ def look(cluster: Cluster, service: str, version: str) -> Progress:
     """
     found = cluster.read(f"{collection(cluster)}/{service}")
     pods = cluster.items(f"/api/v1/namespaces/{cluster.namespace}/pods", labelSelector=f"{_OF_SERVICE}={service}")
-    # One that is on its way out may be Ready still.
-    staying = [pod for pod in pods if at(pod, "metadata", "deletionTimestamp") is None]
-    ours = [
-        pod for pod in staying if at(pod, "metadata", "annotations", f"{PREFIX}model-version", default="") == version
-    ]
+    # One on its way out is no pod to wait for, but while it is Ready it answers on connections that it has.
+    leaving = [pod for pod in pods if at(pod, "metadata", "deletionTimestamp") is not None]
+    staying = [pod for pod in pods if pod not in leaving]
+    ours = [pod for pod in staying if _version(pod) == version]
     newest = max(ours, key=lambda pod: str(at(pod, "metadata", "creationTimestamp", default="")), default=None)
     if newest is None and not staying and at(found, "spec", "predictor", "minReplicas") == 0:
         return Progress("ready", "it sleeps until it is asked")
     if newest is None:
         return Progress("accepted", _why_no_pod(cluster, found))
     if is_true(newest, "Ready"):
-        if before := len(staying) - len(ours):
+        others = [pod for pod in (*staying, *leaving) if _version(pod) != version]
+        if before := sum(pod in staying or is_true(pod, "Ready") for pod in others):
             return Progress("warm-up", f"pods of the model before that still answer: {before}", pod=name_of(newest))
         return Progress("ready" if is_true(found, "Ready") else "warm-up", _faults(found), pod=name_of(newest))
     return _of_pod(cluster, newest)
+
+
+def _version(pod: Object) -> str:
+    return str(at(pod, "metadata", "annotations", f"{PREFIX}model-version", default=""))
 
 
 def _of_pod(cluster: Cluster, pod: Object) -> Progress:
