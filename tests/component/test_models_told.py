@@ -34,13 +34,15 @@ def test_gateways_are_told_of_each_model_as_it_comes_and_goes(place: Place) -> N
     assert DEPLOYED not in place.core.read_namespaced_config_map("tandem-models", place.cluster.namespace).data
     deployed = place.tandem("deploy", "quantized", "--timeout", "0")
     assert (deployed.returncode, "Receipts will not tell" in deployed.stderr) == (0, False)
-    assert told(place) | {"installed": ""} == {"installed": "", "current": "", "ancestries": {TUNED: MADE_FROM}}
+    beside = {"installed": installed_model(), "current": "", "ancestries": {TUNED: MADE_FROM}, "candidate": TUNED}
+    assert told(place) == beside
     place.status("tandem-candidate")
     promoted = place.tandem("promote", "quantized", "--force", "trying", "--take-over", "--timeout", "0")
     assert promoted.returncode == 0, promoted.stderr
     assert (told(place)["current"], told(place)["ancestries"][TUNED]) == (TUNED, MADE_FROM)
     assert place.tandem("rollback", "--timeout", "0").returncode == 0
-    assert (told(place)["current"], list(told(place)["ancestries"])) == ("", [TUNED])
+    back = told(place)
+    assert (back["current"], list(back["ancestries"]), back["candidate"]) == ("", [TUNED], "")
 
 
 def test_an_api_server_that_goes_away_meanwhile_ends_no_deployment(

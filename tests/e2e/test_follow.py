@@ -3,16 +3,17 @@
 import asyncio
 import json
 from contextlib import suppress
+from itertools import count
 
 import pytest
 
 from component.deployments import TANDEM
 from e2e import models
-from e2e.asking import put_document
+from e2e.asking import ask, put_document
 from e2e.cluster import Object
 from e2e.commands import CommandFailed, run
 from e2e.images import Images, named
-from e2e.keys import ADMIN
+from e2e.keys import ADMIN, CALLER
 from e2e.pods import INSIDE
 from e2e.postgres import postgres
 from e2e.release import Release, merged
@@ -34,16 +35,18 @@ def followed(ours: Space, built: Images, served: str) -> Object:
         # The small model is no match for the extractive one: that it is measured is what counts here.
         "gate": {"golden": "/etc/tandem-golden/golden.jsonl", "max_drop": 1},
     }
+    told = {"lineage": "/etc/tandem-models"}
+    candidate = [{"url": f"http://tandem-candidate-predictor.{here}"}]
     pools = [
-        {"name": "main", "endpoints": [{"url": f"http://tandem-predictor.{here}"}]},
-        {"name": "next", "answers": False, "endpoints": [{"url": f"http://tandem-candidate-predictor.{here}"}]},
+        {"name": "main", **told, "endpoints": [{"url": f"http://tandem-predictor.{here}"}]},
+        {"name": "next", **told, "answers": False, "endpoints": candidate},
     ]
     return {
         "config": {"models": {models.MODEL: model}, "pools": pools},
         "existingSecrets": {"admin": {"name": "chief", "key": "api-key"}},
         "follow": {
             # It is begun by hand.
-            "models": [{"name": models.MODEL, "schedule": "0 0 29 2 *", "pool": "next", "manual": True}],
+            "models": [{"name": models.MODEL, "schedule": "0 0 29 2 *", "pool": "next", "manual": True, "weight": 0.5}],
             "image": named(built.platform),
             "golden": {"configMap": "golden"},
             "resources": {"requests": {"cpu": "20m", "memory": "128Mi"}, "limits": {"memory": "1Gi"}},
@@ -90,6 +93,25 @@ def test_a_new_version_is_tried_with_the_rights_of_its_own_account(installed: Re
     assert before == {
         each["metadata"]["uid"] for each in ours.items("pods", "--selector", f"{models.OF_SERVICE}=tandem")
     }
+
+
+def test_an_answer_of_the_candidate_tells_what_it_was_made_from(installed: Release, ours: Space) -> None:
+    """After its release has begun; the files follow within a minute, at once in a pod that is touched."""
+    ours.kubectl("annotate", "pods", "--selector", "app.kubernetes.io/component=gateway", "tandem-e2e=touched")
+    with installed.forwarded() as url:
+        env = {**ours.cluster.env, "TANDEM_URL": url, "TANDEM_API_KEY": CALLER}
+        numbers = count()
+
+        def told() -> Object | None:
+            answered = asyncio.run(ask(url, f"When does the harbour open on day {next(numbers)}?")).tandem
+            if answered["route"]["pool"] != "next":
+                return None
+            receipt = json.loads(run([str(TANDEM), "receipts", "show", answered["receipt_id"], "-o", "json"], env=env))
+            assert receipt["release"] == "support-7"
+            return receipt["model"] if receipt["model"]["dataset"] else None
+
+        model = until("an answer of the candidate that tells its data set", told, within_s=120, every_s=1)
+    assert (model["dataset"], model["training_run"]) == ("support@3", "f00dfeed")
 
 
 def test_its_account_may_touch_nothing_that_serves(installed: Release, ours: Space) -> None:

@@ -17,11 +17,14 @@ _AGAIN_S = 15.0
 
 
 class PoolLineage:
-    """Reads the files of `folder` now and then; without one it knows what is `declared`."""
+    """Reads the files of `folder` now and then; without one it knows what is `declared`. A pool that nothing but releases asks is
+    not the one that `serves`.
+    """
 
-    def __init__(self, folder: Path | None, declared: ModelPolicy | None) -> None:
+    def __init__(self, folder: Path | None, declared: ModelPolicy | None, *, serves: bool = True) -> None:
         self._folder = folder
         self._declared = declared
+        self._serves = serves
         self._known = Lineage()
         self._unread = ""
 
@@ -45,7 +48,7 @@ class PoolLineage:
 
     def of(self, card: ModelCard) -> Ancestry:
         """Of what a server says that it serves."""
-        return self._known.of(card.revision).over(self._as_declared(card))
+        return self._known.of(card.revision, serves=self._serves).over(self._as_declared(card))
 
     def _as_declared(self, card: ModelCard) -> Ancestry:
         told = self._declared

@@ -40,7 +40,7 @@ async def dispatch(
 ) -> AsyncIterator[Dispatch]:
     """All pools, and beside them what looks for servers that are away or never told. `measured` wraps each server."""
     async with parts.predictors(settings, dense) as described:
-        lineages = [PoolLineage(pool.lineage, pool.model) for pool, _ in described]
+        lineages = [PoolLineage(pool.lineage, pool.model, serves=pool.answers) for pool, _ in described]
         for lineage in lineages:
             await lineage.read()
         pools = [

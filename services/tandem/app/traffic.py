@@ -198,7 +198,7 @@ class Pool(Group):
     caps: Caps = Caps()
     """Daily caps."""
     answers: bool = True
-    """`false`: no question comes here; the pool only judges answers, see `quality.judge`."""
+    """`false`: no question comes here but those of releases that name it; it may judge answers, see `quality.judge`."""
 
 
 class Resilience(Group):

@@ -25,11 +25,14 @@ class Installed:
 
 @dataclass(frozen=True, slots=True)
 class Deployed:
-    """Models that came after `installed`, by their versions; `current` serves, empty: the installed one does."""
+    """Models that came after `installed`, by their versions; `current` serves, empty: the installed one does. `candidate` runs
+    beside it, empty: none does.
+    """
 
     installed: str = ""
     current: str = ""
     ancestries: Mapping[str, Ancestry] = field(default_factory=dict)
+    candidate: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,9 +42,11 @@ class Lineage:
     installed: Installed = Installed()
     deployed: Deployed = Deployed()
 
-    def of(self, revision: str | None) -> Ancestry:
-        """Of the version that an engine tells; None: it tells none, so it is the one that serves."""
+    def of(self, revision: str | None, *, serves: bool = True) -> Ancestry:
+        """Of the version that an engine tells; None: it tells none, so it is the one that serves, or else the candidate."""
         known = self.deployed.ancestries
+        if revision is None and not serves:
+            return known.get(self.deployed.candidate, UNTOLD)
         if revision is not None:
             found = self.installed.ancestry if revision == self.installed.revision else UNTOLD
             return known.get(revision, UNTOLD).over(found)

@@ -30,6 +30,11 @@ async def test_it_is_read_again_as_it_changes(tmp_path: Path) -> None:
     (tmp_path / DEPLOYED).write_text(deployed_text(Deployed("hf://org/m:aaa", "bbb", {"bbb": Ancestry("b@2")})))
     await lineage.read()
     assert lineage.of(ModelCard("org/m", "tgi", 4096, "bbb")) == Ancestry("b@2")
+    beside = Deployed("hf://org/m:aaa", "", {"ccc": Ancestry("c@3")}, "ccc")
+    (tmp_path / DEPLOYED).write_text(deployed_text(beside))
+    tried = PoolLineage(tmp_path, None, serves=False)
+    await tried.read()
+    assert tried.of(ModelCard("tandem", "vllm", 4096, None)) == Ancestry("c@3")
 
 
 async def test_what_cannot_be_read_is_told_once_and_what_was_known_stays(

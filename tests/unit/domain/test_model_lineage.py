@@ -32,6 +32,15 @@ def test_what_an_engine_tells_leads_to_what_its_model_was_made_from(
     assert Lineage(installed, deployed).of(revision) == wanted
 
 
+def test_a_pool_that_does_not_serve_is_the_candidates() -> None:
+    beside = Deployed("hf://org/m:aaa", "bbb", {"bbb": NEW, "ccc": TRIED}, "ccc")
+    assert Lineage(HUB, beside).of(None, serves=False) == TRIED
+    assert Lineage(HUB, beside).of("bbb", serves=False) == NEW
+    assert Lineage(HUB, beside).of(None) == NEW
+    # One whose candidate went: nobody knows what it is.
+    assert Lineage(HUB, AFTER).of(None, serves=False) == UNTOLD
+
+
 @pytest.mark.parametrize(
     ("model", "revision"),
     [

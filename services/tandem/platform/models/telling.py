@@ -29,7 +29,8 @@ def tell(cluster: Cluster, found: Found) -> str:
 def deployed(found: Found, installed: str) -> Deployed:
     """Those that are remembered, and the candidate."""
     kept = kept_of(found.serving)
-    known = [*kept.entries, *([candidate_version(found.candidate)] if found.candidate is not None else [])]
+    beside = [] if found.candidate is None else [candidate_version(found.candidate)]
     serving = kept.numbered(kept.current)
-    ancestries = {each.version: each.ancestry for each in known if each.version}
-    return Deployed(installed, serving.version if serving is not None else "", ancestries)
+    ancestries = {each.version: each.ancestry for each in (*kept.entries, *beside) if each.version}
+    candidate = beside[0].version if beside else ""
+    return Deployed(installed, serving.version if serving is not None else "", ancestries, candidate)
