@@ -13,7 +13,7 @@ from fakes.object_store import aws_variables, object_store
 from tandem.adapters.models.bucket import BucketModel
 from tandem.adapters.models.hub import HubModel
 from tandem.adapters.models.mlflow import MlflowModel
-from tandem.domain.errors import ConfigurationError, UnknownModel, UpstreamUnavailable
+from tandem.domain.errors import ConfigurationError, PermissionDenied, UnknownModel, UpstreamUnavailable
 from tandem.ports.models import ModelSource
 
 FILES = {"config.json": b"{}", "m.safetensors": b"w" * 100}
@@ -131,6 +131,26 @@ async def test_a_private_repository_takes_credentials(monkeypatch: pytest.Monkey
         monkeypatch.setenv("HF_TOKEN", "reader")
         # So that it is deployed to no predictor that has none.
         assert (await HubModel("m", "hf://org/m").resolve()).gated
+
+
+@pytest.mark.parametrize(("token", "header"), [("a.b", "Bearer a.b"), ("ann:secret", "Basic YW5uOnNlY3JldA==")])
+async def test_mlflow_is_shown_a_token_or_a_password(token: str, header: str) -> None:
+    shown = []
+
+    class Guarded(Tracking):
+        def do_GET(self) -> None:
+            shown.append(self.headers["authorization"])
+            self.say(401, b'{"message": "who?"}')
+
+    with live_http(Guarded) as url, pytest.raises(PermissionDenied, match="who"):
+        await MlflowModel("m", "mlflow://m/1", url, token).resolve()
+    assert shown == [header]
+
+
+def test_a_password_in_an_address_would_be_seen() -> None:
+    with pytest.raises(ConfigurationError, match="holds a password") as raised:
+        MlflowModel("m", "mlflow://m/1", "http://ann:secret@mlflow:5000", None)
+    assert "secret" not in raised.value.message and "server_token" in (raised.value.hint or "")
 
 
 @pytest.mark.parametrize("told", [{}, [], {"model_version": 3}, {"model_version": {"version": "1"}}])

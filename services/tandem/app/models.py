@@ -57,7 +57,7 @@ class RegisteredModel(Group):
     server: str | None = None
     """Of mlflow://: the tracking server's address."""
     server_token: SecretStr | None = None
-    """Sent to it as Bearer token."""
+    """Sent to it as Bearer token; USER:PASSWORD: as these."""
     docker_config: Path | None = None
     """Of oci://: a config.json with logins as `docker login` writes it, or a Secret's .dockerconfigjson; unset: ~/.docker/config.json."""
     served_from: str | None = Field(default=None, pattern=r"^(pvc|s3|gs|oci|oci\+native)://.+")

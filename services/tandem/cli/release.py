@@ -10,6 +10,7 @@ import typer
 from tandem.cli.console import Output, OutputOption, out, print_json, print_table, run
 from tandem.cli.lineage_shown import when
 from tandem.cli.options import DEFAULT_URL, ApiKeyOption, UrlOption
+from tandem.domain.errors import InvalidRequest, TandemError
 from tandem.domain.release import BASE, ReleasePolicy
 
 if TYPE_CHECKING:
@@ -22,8 +23,6 @@ Name = Annotated[str, typer.Argument(help="The release's name.")]
 NameOrNone = Annotated[str | None, typer.Argument(help="The release's name.", show_default="the one that is tried")]
 Told = dict[str, Any]
 _POLICY = ReleasePolicy()
-# So that no call takes long.
-_AT_ONCE = 10
 
 
 class Mode(StrEnum):
@@ -90,7 +89,15 @@ def create(
 
     async def work(releases: "RemoteReleases") -> Told:
         created = await releases.create(body)
-        return created if questions is None else await _asked(releases, name, questions)
+        if questions is None:
+            return created
+        try:
+            return await _asked(releases, name, questions)
+        except TandemError as error:
+            raise TandemError(
+                f"{name} is tried, but its golden questions were not all asked: {error.message}",
+                hint=f"tandem release check {name} --golden {golden} asks them again; without them it is not promoted.",
+            ) from error
 
     _changed(_at(work, url, api_key), output)
 
@@ -209,17 +216,19 @@ def _at(work: "Callable[[RemoteReleases], Awaitable[Told]]", url: str, api_key: 
 def _questions(path: Path) -> list[Told]:
     from tandem.app.versions import golden_questions
 
-    return [{"question": each.question, "document_ids": list(each.document_ids)} for each in golden_questions(path)]
+    found = golden_questions(path)
+    if not found:
+        raise InvalidRequest(
+            f"{path} has no question that a document answers.", hint="Those that nobody can answer are not asked here."
+        )
+    return [{"question": each.question, "document_ids": list(each.document_ids)} for each in found]
 
 
 async def _asked(releases: "RemoteReleases", name: str, questions: Sequence[Told]) -> Told:
+    """One a call: both answers to it have the time that any request has, however slow the model is."""
     told: Told = {}
-    for first in range(0, len(questions), _AT_ONCE):
-        body = {
-            "questions": questions[first : first + _AT_ONCE],
-            "anew": first == 0,
-            "complete": first + _AT_ONCE >= len(questions),
-        }
+    for number, question in enumerate(questions, 1):
+        body = {"questions": [question], "anew": number == 1, "complete": number == len(questions)}
         told = await releases.change(name, "golden", body)
     return told
 

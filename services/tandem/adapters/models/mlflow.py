@@ -4,6 +4,7 @@ Its Python client is not used: it brings 100 MB for five requests.
 """
 
 import re
+from base64 import b64encode
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -43,6 +44,11 @@ class MlflowModel:
             raise ConfigurationError(
                 f"models.{name} does not say which MLflow.", hint=f"Set models.{name}.server, such as http://mlflow:5000."
             )  # fmt: skip
+        if "@" in server.partition("://")[2].partition("/")[0]:
+            raise ConfigurationError(
+                f"models.{name}.server holds a password, which anybody may see there.",
+                hint=f"Put USER:PASSWORD into models.{name}.server_token.",
+            )
         self._name = name
         self._model, self._version, self._alias = found["model"], found["version"], found["alias"]
         self._server = server.rstrip("/")
@@ -130,7 +136,7 @@ class MlflowModel:
 
     @asynccontextmanager
     async def _asking(self) -> "AsyncIterator[_Asking]":
-        headers = {"authorization": f"Bearer {self._token}"} if self._token else {}
+        headers = {"authorization": _shown(self._token)} if self._token else {}
         timeout = aiohttp.ClientTimeout(total=None, sock_connect=5, sock_read=_ANSWER_S)
         try:
             async with aiohttp.ClientSession(headers=headers, timeout=timeout) as session:
@@ -195,6 +201,11 @@ class _Asking:
                 f"MLflow: {told}", hint="Check the model's name, and its version or alias.", param="model"
             )
         raise UpstreamUnavailable(f"MLflow answers {reply.status}: {told}", hint="Try again in a while.")
+
+
+def _shown(token: str) -> str:
+    """A user with a password has a colon in it, a token has none."""
+    return f"Basic {b64encode(token.encode()).decode()}" if ":" in token else f"Bearer {token}"
 
 
 def _root(uri: str) -> str:
