@@ -5,7 +5,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from tandem.adapters.scripted.files import ScriptedFiles
-from tandem.adapters.scripted.jobs import Held, ScriptedJobs
+from tandem.adapters.scripted.job_turns import Held
+from tandem.adapters.scripted.jobs import ScriptedJobs
 from tandem.domain.batch import Batch, BatchLease, BatchStatus, Side, StoredFile, Tally
 from tandem.domain.job import Job
 from tandem.domain.job_events import CANCELLED

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
+from tandem.adapters.scripted.job_turns import Held, turn_of
 from tandem.domain.errors import DocumentRejected
 from tandem.domain.job import ANSWERS, Job, JobEvent, Lease, Outcome
 from tandem.domain.job_events import CANCELLED, EXPIRED, LAPSED, begun, ended, put_back, same_body, still_told
@@ -10,18 +11,6 @@ from tandem.domain.tenants import Priority
 from tandem.ports.clock import Clock
 from tandem.ports.deliveries import DeliveryState
 from tandem.ports.jobs import MAX_PAGE, MAX_SUBMIT, Depth, JobCursor, JobFilter, JobPage, Latest
-
-
-@dataclass(slots=True)
-class Held:
-    """A job and what the store knows beside it. `turn` is None unless it can run now."""
-
-    job: Job
-    turn: float | None = None
-    wake_at: float | None = None
-    worker: str = ""
-    token: str = ""
-    until: float = 0.0
 
 
 @dataclass(slots=True)
@@ -255,22 +244,9 @@ class ScriptedJobs:
         if not_before is not None and not_before > self._clock.epoch_s():
             held.wake_at = not_before
             return
-        job = held.job
+        begin = self._virtual.get(held.job.queue, 0.0)
         held.wake_at = None
-        flow = (job.queue, job.tenant, job.priority)
-        begin = self._virtual.get(job.queue, 0.0)
-        if job.started_at is not None and in_front:
-            held.turn = begin
-            return
-        again = job.started_at is not None
-        of_flow = (
-            each.turn
-            for each in self.held.values()
-            if each.turn is not None
-            and (each.job.queue, each.job.tenant, each.job.priority) == flow
-            and (each.job.started_at is not None or not again)
-        )
-        held.turn = max(begin, *of_flow, begin) + job.toll
+        held.turn = turn_of(held.job, self.held.values(), begin, in_front=in_front)
 
     def _settle(self, now: float) -> list[Held]:
         """Wakes, expires and stops what is due. Those whose lease lapsed and that are to be run again."""
