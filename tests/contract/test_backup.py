@@ -1,8 +1,10 @@
 """Backups of everything: collections out of either engine into either, the state store, the spool, files; and damage told."""
 
 import asyncio
+import errno
 import io
 import tarfile
+import threading
 import uuid
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -251,6 +253,39 @@ async def test_who_leaves_a_backup_leaves_nothing_running(tmp_path: Path, reques
     # The file is nobody's any more.
     async with opened() as database:
         await database.write(lambda connection: schema.downgrade(connection, "base"))
+
+
+def test_a_disk_that_fills_ends_a_backup(
+    tmp_path: Path, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The thread that reads has more than may wait between the two, and nobody is there any more who takes it."""
+    monkeypatch.setattr("tandem.adapters.state.part._PIECE", 10_000)
+    opened = opener("sqlite", request, tmp_path / "from")
+
+    async def full() -> None:
+        async with opened() as database:
+            await database.write(schema.upgrade)
+            await database.write(partial(fill, count=3_000))
+        written = 0
+        async for _ in taken(
+            (StatePart(opened, there=True, tandem="1.2.3", now=NOW),), untold, tandem="1.2.3", now=NOW
+        ):
+            written += 1
+            if written == 4:
+                raise OSError(errno.ENOSPC, "No space left on device")
+
+    over: list[type[BaseException] | None] = []
+
+    def run() -> None:
+        try:
+            asyncio.run(full())
+        except OSError as error:
+            over.append(type(error))
+
+    running = threading.Thread(target=run, daemon=True)
+    running.start()
+    running.join(30)
+    assert over == [OSError]
 
 
 async def test_records_that_wait_come_back_with_how_far_each_sink_is(tmp_path: Path) -> None:

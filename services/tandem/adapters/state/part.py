@@ -3,7 +3,9 @@
 import asyncio
 import contextlib
 import io
+import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from concurrent import futures
 from contextlib import AbstractAsyncContextManager
 from typing import Any, BinaryIO, TypeVar, cast
 
@@ -109,26 +111,30 @@ class _Bridge:
     def __init__(self, loop: asyncio.AbstractEventLoop, pieces: _Pieces) -> None:
         self._loop = loop
         self._pieces = pieces
+        self._lock = threading.Lock()
         self._left = False
+        self._waiting: futures.Future[Any] | None = None
 
     def leave(self) -> None:
-        """On the loop: the thread ends with its next piece, also where it waits for one or with one."""
-        self._left = True
-        while not self._pieces.empty():
-            self._pieces.get_nowait()
-        self._pieces.put_nowait(None)
+        """The thread ends with its next piece, also where it waits for one or with one, and when the loop runs no more."""
+        with self._lock:
+            self._left = True
+            if self._waiting is not None:
+                self._waiting.cancel()
 
     def _wait(self, step: Callable[[], Awaitable[T]]) -> T:
-        if self._left:
-            raise _Left
-
         async def stepped() -> T:
             return await step()
 
-        done = asyncio.run_coroutine_threadsafe(stepped(), self._loop).result()
-        if self._left:
-            raise _Left
-        return done
+        with self._lock:
+            if self._left:
+                raise _Left
+            waiting = asyncio.run_coroutine_threadsafe(stepped(), self._loop)
+            self._waiting = waiting
+        try:
+            return waiting.result()
+        except futures.CancelledError:
+            raise _Left from None
 
 
 class _Into(_Bridge):
@@ -193,8 +199,9 @@ async def _beside(work: Awaitable[T], leave: Callable[[], None]) -> AsyncIterato
     try:
         yield working
     finally:
+        # Also when it seems to be done: a loop that ends gives up its tasks, and the thread knows nothing of it.
+        leave()
         if not working.done():
-            leave()
             with contextlib.suppress(BaseException):
                 await asyncio.shield(working)
 
