@@ -2,11 +2,12 @@
 
 import asyncio
 import errno
+import gzip
 import io
 import tarfile
 import threading
 import uuid
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
 from itertools import product
@@ -190,6 +191,21 @@ async def test_documents_are_whole_while_others_write(tmp_path: Path) -> None:
                 assert len({chunk.text.rsplit(" ", 1)[0] for chunk in document.chunks}) == 1
 
 
+async def test_a_book_lies_in_members_of_some_hundred_chunks(tmp_path: Path) -> None:
+    """What is longer than a member may be could be written, and never read again."""
+    async with edge_vectors(tmp_path / "from") as vectors:
+        version = await vectors.ensure_collection("docs", RECIPE)
+        await put(vectors, version, "book.md", *(f"green part {number}" for number in range(1_300)))
+        data = await backed_up(collections(vectors))
+    with tarfile.open(fileobj=io.BytesIO(data)) as tar:
+        members = [tar.extractfile(each) for each in tar if each.name.endswith(".gz")]
+        sizes = [len(gzip.decompress(each.read()).splitlines()) for each in members if each is not None]
+    assert sizes == [512, 512, 276]
+    async with edge_vectors(tmp_path / "to") as vectors:
+        assert (await put_back(data, collections(vectors))).counts["collections"] == {"docs@1": 1_300}
+        assert (await vectors.counts("docs@1")).chunks == 1_300
+
+
 async def test_another_embedders_vectors_are_refused_before_anything_is_touched(tmp_path: Path) -> None:
     async with edge_vectors(tmp_path / "from") as vectors:
         await filled(vectors)
@@ -323,9 +339,10 @@ class Fixed:
 
     name = "fixed"
 
-    def __init__(self, *members: Member) -> None:
+    def __init__(self, *members: Member, held: Sequence[str | None] = ()) -> None:
         self.members = members
         self.got: list[Member] = []
+        self._held = iter(held)
 
     async def about(self) -> Mapping[str, Any] | None:
         return {}
@@ -338,7 +355,7 @@ class Fixed:
         """Always."""
 
     async def held(self) -> str | None:
-        return None
+        return next(self._held, None)
 
     async def put_back(self, members: AsyncIterator[Member], tell: Tell, about: Mapping[str, Any]) -> None:
         self.got = [member async for member in members]
@@ -370,6 +387,19 @@ async def test_every_flipped_byte_and_every_cut_is_told() -> None:
             await read_through(pieces(data[:cut]), untold)
     with pytest.raises(InvalidRequest, match="something follows"):
         await read_through(pieces(data + b"more"), untold)
+    # Also where it comes in the piece that the end is in, and nothing but zeros follows.
+    with pytest.raises(InvalidRequest, match="something follows"):
+        await read_through(pieces(data + b"\0more" + bytes(99), len(data) + 5), untold)
+
+
+async def test_what_is_begun_while_another_part_is_put_back_is_not_deleted() -> None:
+    data = await backed_up(Fixed(Member("a", b"text")))
+    into = Fixed(held=(None, "records"))
+    with pytest.raises(InvalidRequest, match="There is something already: records"):
+        await put_back(data, into)
+    assert into.got == []
+    await put_back(data, into, replace=True)
+    assert into.got
 
 
 @pytest.mark.parametrize(

@@ -53,16 +53,24 @@ async def restored(parts: Sequence[Part], content: AsyncIterator[bytes], tell: T
         )
     for name in about:
         await known[name].fits(about[name])
-    held = [told for name in about if (told := await known[name].held()) is not None]
-    if held and not replace:
-        raise InvalidRequest(
-            f"There is something already: {'; '.join(held)}.", hint="Restore where there is nothing, or `--replace` it."
-        )
+    if not replace:
+        await _check_empty([known[name] for name in about])
     for name in about:
+        if not replace:
+            # The parts before may have taken long: what was begun meanwhile is not deleted.
+            await _check_empty([known[name]])
         await known[name].put_back(opened.part(name), tell, about[name])
     async for member in opened.rest():
         raise damaged(f"{member.name[:80]!r} is of no part of it")
     return opened.told()
+
+
+async def _check_empty(parts: Sequence[Part]) -> None:
+    held = [told for part in parts if (told := await part.held()) is not None]
+    if held:
+        raise InvalidRequest(
+            f"There is something already: {'; '.join(held)}.", hint="Restore where there is nothing, or `--replace` it."
+        )
 
 
 class _Opened:

@@ -24,6 +24,8 @@ from tandem.ports.embedder import SparseVector
 _VERSION = "version.json"
 # Vectors hardly shrink; the texts beside them do.
 _LEVEL = 1
+# Points in a member: a book's chunks may be more than a member may hold.
+_MEMBER = 512
 _LINEAGE = TypeAdapter(Lineage)
 
 
@@ -90,9 +92,10 @@ class CollectionsPart:
             total = (await self._store.counts(version.name)).chunks
             counts[version.name] = number = 0
             async for points in self._store.points(version.name):
-                data = await asyncio.to_thread(_packed, points)
-                yield Member(f"{version.name}/{number:08d}.jsonl.gz", data)
-                number += 1
+                for start in range(0, len(points), _MEMBER):
+                    data = await asyncio.to_thread(_packed, points[start : start + _MEMBER])
+                    yield Member(f"{version.name}/{number:08d}.jsonl.gz", data)
+                    number += 1
                 counts[version.name] += len(points)
                 tell(version.name, counts[version.name], total)
 

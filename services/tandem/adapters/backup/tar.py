@@ -83,12 +83,12 @@ class TarReader:
 
     async def _over(self) -> None:
         rest = bytes(self._ahead)
-        async for piece in self._content:
-            rest = rest[:1] + piece
-            if any(rest):
-                break
-        if any(rest):
-            raise damaged("something follows its end")
+        while not any(rest):
+            piece = await anext(self._content, None)
+            if piece is None:
+                return
+            rest = piece
+        raise damaged("something follows its end")
 
     async def _taken(self, size: int) -> bytes:
         while len(self._ahead) < size:
