@@ -25,7 +25,7 @@ def test_over_a_server_backups_are_made_at_set_times() -> None:
     assert (job["spec"]["schedule"], job["spec"]["timeZone"]) == ("30 2 * * *", "Europe/Berlin")
     assert job["spec"]["suspend"] is False and job["spec"]["concurrencyPolicy"] == "Forbid"
     (container,) = pod(job)["containers"]
-    assert container["command"][-1].startswith('exec tandem backup "/backups/tandem-$(date +%u).backup" --config ')
+    assert container["command"][-1].startswith("exec tandem backup --keep 7 '/backups/' --config ")
     names = {each["name"] for each in container["env"]}
     assert names == {"TANDEM_DATA_DIR", "TANDEM_VECTORS__API_KEY", "TANDEM_EMBEDDER__API_KEY"}
     assert pod(job)["automountServiceAccountToken"] is False
@@ -40,7 +40,41 @@ def test_a_restore_is_never_due() -> None:
     # Half of one is not tried again by itself.
     assert job["spec"]["jobTemplate"]["spec"]["backoffLimit"] == 0
     (container,) = pod(job)["containers"]
-    assert container["command"][-1].startswith("exec tandem restore --replace --yes ")
+    assert container["command"][-1].startswith("exec tandem restore --replace --yes '/backups/' --config ")
+
+
+@pytest.mark.parametrize("name", ["backup", "restore"])
+def test_a_bucket_is_reached_with_a_secret_or_a_role(name: str) -> None:
+    changes: dict[str, Any] = {
+        "backup": {
+            "claim": "",
+            "bucket": "s3://vault/nightly",
+            "keep": 30,
+            "extraEnv": [{"name": "AWS_REGION", "value": "eu-central-1"}],
+            "serviceAccountAnnotations": {"eks.amazonaws.com/role-arn": "arn:aws:iam::1:role/backups"},
+        },
+        "existingSecrets": {"backup": {"name": "bucket-keys"}},
+    }
+    job = only("CronJob", name, OVER_QDRANT, **changes)
+    (container,) = pod(job)["containers"]
+    does = {"backup": "backup --keep 30", "restore": "restore --replace --yes"}[name]
+    assert container["command"][-1].startswith(f"exec tandem {does} 's3://vault/nightly/' --config ")
+    assert container["envFrom"] == [{"secretRef": {"name": "bucket-keys"}}]
+    assert {"name": "AWS_REGION", "value": "eu-central-1"} in container["env"]
+    assert "backups" not in volumes(job)
+    assert "/backups" not in {each["mountPath"] for each in container["volumeMounts"]}
+    account = only("ServiceAccount", "backup", OVER_QDRANT, **changes)
+    assert account["metadata"]["annotations"] == {"eks.amazonaws.com/role-arn": "arn:aws:iam::1:role/backups"}
+    assert pod(job)["serviceAccountName"] == account["metadata"]["name"]
+    policy = only("NetworkPolicy", "backup", OVER_QDRANT, **changes)
+    outside = [rule for rule in policy["spec"]["egress"] for peer in rule["to"] if "ipBlock" in peer]
+    assert [port["port"] for rule in outside for port in rule["ports"]] == [443]
+
+
+def test_a_bucket_that_deletes_by_itself_is_left_to_it() -> None:
+    job = only("CronJob", "backup", OVER_QDRANT, backup={"claim": "", "bucket": "s3://vault/", "keep": 0})
+    (container,) = pod(job)["containers"]
+    assert container["command"][-1].startswith("exec tandem backup 's3://vault/' --config ")
 
 
 def test_a_retrievers_own_vectors_are_read_from_its_volume_by_hand() -> None:

@@ -162,6 +162,11 @@ REFUSED: dict[str, tuple[dict[str, Any], str, str]] = {
         "name a ConfigMap",
     ),
     "backups without a place": ({"backup": {"enabled": True}}, "backup.claim", "name a claim"),
+    "backups in two places": (
+        {"backup": {"enabled": True, "claim": "backups", "bucket": "s3://vault/"}},
+        "backup.bucket",
+        "one of them",
+    ),
     "backups of what another process holds": (
         {"backup": {"enabled": True, "claim": "backups", "schedule": "@daily"}, "retriever": {"enabled": True}},
         "the retriever owns the vectors",

@@ -1,14 +1,17 @@
 """`tandem backup`, the data folder deleted, `tandem restore`: the same question has the same answer, and all else is there."""
 
 import os
+import re
 import shutil
 import subprocess
 from pathlib import Path
 
+import fsspec
 import pytest
 
 from component.deployments import TANDEM, start, stop
 from component.test_backup import KEPT, NOTES, QUESTION, listed, read
+from fakes.object_store import aws_variables, object_store
 
 pytestmark = [pytest.mark.component, pytest.mark.timeout(480)]
 
@@ -61,6 +64,34 @@ def test_after_the_folder_is_gone_everything_is_there_again(tmp_path: Path, note
     assert read("restore", str(file), "--replace", "--yes", "--data-dir", str(data))["holds"] == made["holds"]
 
 
+def test_a_bucket_has_the_last_of_them_and_the_newest_comes_back(
+    tmp_path: Path, notes: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data, there = tmp_path / "data", "s3://vault/nightly/"
+    assert tandem("ingest", str(notes), "--data-dir", str(data)).returncode == 0
+    with object_store() as endpoint:
+        for name, value in aws_variables(endpoint).items():
+            monkeypatch.setenv(name, value)
+        missing = tandem("backup", there, "--data-dir", str(data))
+        assert (
+            missing.returncode == 1
+            and b"is not there" in missing.stderr
+            and b"hint: Check the bucket" in missing.stderr
+        )
+        fsspec.filesystem("s3", skip_instance_cache=True).mkdir("vault")
+        made = [read("backup", there, "--keep", "2", "--data-dir", str(data)) for _ in range(3)]
+        files = [each["file"] for each in made]
+        assert files == sorted(files) and all(re.fullmatch(rf"{there}tandem-\d+T\d+Z\.backup", each) for each in files)
+        assert tandem("restore", files[0], "--check").returncode == 1
+        assert read("restore", there, "--check") == made[-1]
+        shutil.rmtree(data)
+        assert read("restore", there, "--data-dir", str(data)) == made[-1]
+        one = read("backup", "s3://vault/one.tar", "--data-dir", str(data))
+        assert one["file"] == "s3://vault/one.tar" and one["holds"]["collections"] == {"docs@1": 1}
+        wrong = tandem("backup", "s3://vault/one.tar", "--keep", "2", "--data-dir", str(data))
+        assert wrong.returncode == 2 and b"give a folder" in wrong.stderr
+
+
 def test_what_cannot_be_is_told_in_two_lines(tmp_path: Path, notes: Path) -> None:
     data, file = tmp_path / "data", tmp_path / "whole.backup"
     assert tandem("ingest", str(notes), "--data-dir", str(data)).returncode == 0
@@ -73,6 +104,7 @@ def test_what_cannot_be_is_told_in_two_lines(tmp_path: Path, notes: Path) -> Non
         )
     refused = {
         b"No space is left": into_full,
+        b"needs a package that is not there": tandem("backup", "gs://vault/", "--data-dir", str(data)),
         b"There is nothing to back up": tandem("backup", str(tmp_path / "x"), "--data-dir", str(tmp_path / "none")),
         b"cannot be used": tandem("backup", str(tmp_path / "a" / "x"), "--data-dir", str(data)),
         b"no backup of Tandem": tandem("restore", str(tmp_path / "other"), "--data-dir", str(tmp_path / "none")),

@@ -252,8 +252,11 @@
 {{- define "tandem.check.backup" -}}
 {{- with .Values.backup }}
 {{- if .enabled }}
-{{- if not .claim }}
-{{- fail "backup.enabled: backups need a place: name a claim that is there already in backup.claim." }}
+{{- if not (or .claim .bucket) }}
+{{- fail "backup.enabled: backups need a place: name a claim that is there already in backup.claim, or s3://BUCKET/FOLDER/ in backup.bucket." }}
+{{- end }}
+{{- if and .claim .bucket }}
+{{- fail "backup.claim and backup.bucket are both set: backups lie in one of them." }}
 {{- end }}
 {{- if include "tandem.backup.embedded" $ }}
 {{- if .schedule }}

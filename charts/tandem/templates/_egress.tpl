@@ -37,6 +37,10 @@
 {{- end }}
 {{- end }}
 {{- end }}
+{{- if and (eq .component "backup") .root.Values.backup.bucket }}
+{{- /* Whatever the store is called, it is outside the cluster; one within is for extraEgress. */}}
+{{- $urls = append $urls "https://any.object.store" }}
+{{- end }}
 {{- if eq .component "follow" }}
 {{- range ($config.models | default dict) }}
 {{- if regexMatch "^mlflow://" .source }}

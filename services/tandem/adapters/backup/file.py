@@ -1,6 +1,8 @@
 """A file that is there whole or not at all, for its owner alone."""
 
+import contextlib
 import errno
+import fcntl
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -26,6 +28,9 @@ def whole_file(path: Path) -> Iterator[BinaryIO]:
     beside = Path(name)
     try:
         with os.fdopen(number, "wb") as file:
+            # Not every network's file system has locks: there, what is left of a killed process is not told from this.
+            with contextlib.suppress(OSError):
+                fcntl.flock(number, fcntl.LOCK_EX)
             yield file
             file.flush()
             os.fsync(file.fileno())
@@ -33,6 +38,14 @@ def whole_file(path: Path) -> Iterator[BinaryIO]:
         _sync(path.parent)
     finally:
         beside.unlink(missing_ok=True)
+
+
+def sweep(folder: Path, names: str) -> None:
+    """Deletes what processes that were killed left of files of these names, a pattern."""
+    for left in folder.glob(f".{names}.*.partial"):
+        with contextlib.suppress(OSError), left.open("rb") as file:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            left.unlink()
 
 
 @contextmanager
