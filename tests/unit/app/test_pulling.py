@@ -1,3 +1,4 @@
+import asyncio
 from dataclasses import replace
 from pathlib import Path
 
@@ -5,8 +6,9 @@ import pytest
 
 from tandem.adapters.models.folder import FolderModel
 from tandem.app.pulling import default_folder, pull
-from tandem.domain.errors import ConfigurationError
+from tandem.domain.errors import ConfigurationError, StoreBusy
 from tandem.domain.model_version import ModelVersion
+from tandem.ports.models import Tell
 
 
 def quiet(_done: int, _total: int | None) -> None:
@@ -68,3 +70,22 @@ async def test_what_is_left_of_another_version_is_not_mixed_with_it(source: Fold
     (tmp_path / "kept" / "a.gguf").write_bytes(b"other")
     assert await brought(source, tmp_path / "mine")
     assert not (tmp_path / "mine" / "left.gguf").exists()
+
+
+async def test_of_two_who_pull_the_same_one_is_told(source: FolderModel, tmp_path: Path) -> None:
+    begun, goes = asyncio.Event(), asyncio.Event()
+
+    class Slow(FolderModel):
+        async def pull(self, version: ModelVersion, folder: str, tell: Tell) -> None:
+            begun.set()
+            await goes.wait()
+            await super().pull(version, folder, tell)
+
+    first = asyncio.create_task(brought(Slow("m", tmp_path / "kept"), tmp_path / "mine"))
+    await begun.wait()
+    with pytest.raises(StoreBusy, match="Another process pulls this"):
+        await brought(source, tmp_path / "mine")
+    goes.set()
+    assert await first
+    assert sorted(each.name for each in (tmp_path / "mine").iterdir()) == [".tandem-model.json", "a.gguf", "b.gguf"]
+    assert not await brought(source, tmp_path / "mine")
