@@ -334,6 +334,24 @@ async def test_files_come_back_for_their_owner_alone(tmp_path: Path) -> None:
     assert (tmp_path / "to/user.key").stat().st_mode & 0o077 == 0
 
 
+async def test_what_cannot_be_read_is_named_and_not_the_place_of_the_backup(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "user.key").mkdir()
+    (tmp_path / "none").write_bytes(b"x")
+    with pytest.raises(ConfigurationError, match=r"user\.key cannot be read: Is a directory"):
+        await backed_up(FilesPart(tmp_path, ("user.key", "none")))
+    (tmp_path / "segments").mkdir()
+    (tmp_path / "segments/1.seg").write_bytes(b"x")
+
+    def denied(*_: object) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr(Path, "open", denied)
+    with pytest.raises(ConfigurationError, match=r"The spool's folder .* cannot be used: Permission denied"):
+        await backed_up(SpoolPart(tmp_path))
+
+
 class Fixed:
     """A part with what it is told to have."""
 

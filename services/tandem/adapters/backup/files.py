@@ -8,6 +8,7 @@ from typing import Any
 
 from tandem.adapters.backup.file import disk_faults, whole_file
 from tandem.adapters.backup.tar import damaged
+from tandem.domain.errors import ConfigurationError
 from tandem.ports.backup import Member, Tell
 
 
@@ -27,8 +28,9 @@ class FilesPart:
     async def taken(self, tell: Tell, counts: dict[str, int]) -> AsyncIterator[Member]:
         """One member each."""
         for name in self._names:
+            path = self._folder / name
             with contextlib.suppress(FileNotFoundError):
-                data = await asyncio.to_thread((self._folder / name).read_bytes)
+                data = await asyncio.to_thread(_read, path)
                 counts[name] = len(data)
                 tell(name, len(data), len(data))
                 yield Member(name, data)
@@ -48,6 +50,17 @@ class FilesPart:
                 raise damaged(f"{member.name[:80]!r} is no file of it")
             await asyncio.to_thread(_write, self._folder / member.name, member.data)
             tell(member.name, len(member.data), len(member.data))
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        raise ConfigurationError(
+            f"{path} cannot be read: {error.strerror}.", hint="Run it as who serves, where the data lies."
+        ) from error
 
 
 def _write(path: Path, data: bytes) -> None:

@@ -33,7 +33,10 @@ class SpoolPart:
 
     async def taken(self, tell: Tell, counts: dict[str, int]) -> AsyncIterator[Member]:
         """`segments/NAME/000000` and on: a file, in pieces."""
-        files = await asyncio.to_thread(lambda: list(_files(self._folder)))
+        try:
+            files = await asyncio.to_thread(lambda: list(_files(self._folder)))
+        except OSError as error:
+            raise _unusable(self._folder, error) from error
         counts["bytes"] = 0
         for file in files:
             number = 0
@@ -69,9 +72,7 @@ class SpoolPart:
                 done += len(member.data)
                 tell("spool", done, 0)
         except OSError as error:
-            raise ConfigurationError(
-                f"The spool's folder {self._folder} cannot be used: {error.strerror}.", hint="Set monitor.spool.dir."
-            ) from error
+            raise _unusable(self._folder, error) from error
         finally:
             lock.release()
 
@@ -87,11 +88,26 @@ async def _pieces(file: Path) -> AsyncIterator[bytes]:
         opened = await asyncio.to_thread(file.open, "rb")
     except FileNotFoundError:
         return
+    except OSError as error:
+        raise _unusable(file.parent.parent, error) from error
     with opened:
         left = os.fstat(opened.fileno()).st_size
-        while left and (piece := await asyncio.to_thread(opened.read, min(left, _PIECE))):
+        while left:
+            try:
+                piece = await asyncio.to_thread(opened.read, min(left, _PIECE))
+            except OSError as error:
+                raise _unusable(file.parent.parent, error) from error
+            if not piece:
+                return
             left -= len(piece)
             yield piece
+
+
+def _unusable(folder: Path, error: OSError) -> ConfigurationError:
+    return ConfigurationError(
+        f"The spool's folder {folder} cannot be used: {error.strerror}.",
+        hint="Set monitor.spool.dir, and run it as who serves.",
+    )
 
 
 def _clear(folder: Path) -> None:
