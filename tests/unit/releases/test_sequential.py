@@ -80,6 +80,26 @@ def test_the_interval_holds_the_truth_at_every_look() -> None:
     assert outside / 200 <= 0.05
 
 
+@pytest.mark.parametrize(("rate", "share", "wrong"), [(0.035, 0.1, "fine"), (0.01, 0.9, "worse")])
+def test_what_is_rare_is_not_taken_for_never(rate: float, share: float, wrong: str) -> None:
+    """Of errors in one answer of a hundred the smaller side has seen none for long."""
+    found = []
+    for seed in range(100):
+        rng = np.random.default_rng(seed)
+        sides = (Tally(), Tally())
+        said = ""
+        for _ in range(3_000):
+            tried = int(rng.random() < share)
+            grown = sides[tried].and_one(float(rng.random() < (0.01, rate)[tried]))
+            sides = (sides[0], grown) if tried else (grown, sides[1])
+            bounds = harm(*sides, higher_is_worse=True, span=1.0, scale=0.04, alpha=0.05 / 6)
+            said = "fine" if bounds.below < 0.02 else "worse" if bounds.above > 0 else ""
+            if said:
+                break
+        found.append(said)
+    assert found.count(wrong) <= 1
+
+
 def test_nothing_is_said_of_few() -> None:
     few, many = tally(np.zeros(LEAST - 1)), tally(np.ones(1_000))
     found = harm(few, many, higher_is_worse=True, span=1.0, scale=0.1, alpha=0.05)
