@@ -115,6 +115,16 @@ async def test_a_disk_without_room_is_not_blamed_on_the_store(store: None, targe
     assert told.value.hint
 
 
+async def test_a_bucket_without_credentials_is_not_blamed_on_the_network(
+    store: None, monkeypatch: pytest.MonkeyPatch, target: Path
+) -> None:
+    for variable in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.delenv(variable)
+    with pytest.raises(PermissionDenied, match=r"may not be read: .*[Cc]redentials") as told:
+        await BucketModel("m", "s3://models/tuned").resolve()
+    assert "AWS_PROFILE" in str(told.value.hint)
+
+
 async def test_a_folder_that_is_none_is_not_blamed_on_the_hub(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     with model_hub({"org/m": Repository(FILES)}) as url:
         use_hub(monkeypatch, url, tmp_path)

@@ -105,10 +105,11 @@ def _told(url: str) -> Iterator[None]:
 def _as_ours(error: Exception, url: str) -> TandemError:
     if isinstance(error, FileNotFoundError):
         return UnknownModel(f"There is nothing at {url}.", hint="Check the bucket and the prefix.", param="model")
-    if isinstance(error, PermissionError):
+    # Where there are none, S3's own library has an error of its own.
+    if isinstance(error, PermissionError) or "credentials" in str(error).lower():
         return PermissionDenied(
             f"{url} may not be read: {_line(error)}",
-            hint="Check the credentials (for S3: AWS_PROFILE, AWS_ACCESS_KEY_ID).",
+            hint="Check the credentials (for S3: AWS_PROFILE, AWS_ACCESS_KEY_ID, or the role).",
         )
     return UpstreamUnavailable(
         f"{url} cannot be read: {_line(error)}",
