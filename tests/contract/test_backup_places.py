@@ -4,15 +4,13 @@ import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from threading import Thread
 from typing import Any
 
 import pytest
-from werkzeug.serving import make_server
 from werkzeug.wrappers import Request, Response
 
 from contract.test_backup import NOW, Fixed, backed_up, pieces, untold
-from fakes.object_store import aws_variables, object_store
+from fakes.object_store import aws_variables, object_store, served
 from tandem.adapters.backup import bucket
 from tandem.adapters.backup.archive import read_through, restored
 from tandem.adapters.backup.file import sweep, whole_file
@@ -193,15 +191,8 @@ def refusing() -> Iterator[str]:
     def answer(_: Request) -> Response:
         return Response(body, 403, content_type="application/xml")
 
-    server = make_server("127.0.0.1", 0, answer, threaded=True)
-    thread = Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}"
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
+    with served(answer) as url:
+        yield url
 
 
 def test_what_a_store_refuses_is_told_with_a_hint(s3: Any, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,8 +3,12 @@
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 from werkzeug.serving import make_server
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIApplication
 
 
 @contextmanager
@@ -15,7 +19,14 @@ def object_store() -> Iterator[str]:
 
     # What servers before it were given is still in this process.
     moto_api_backend.reset()
-    server = make_server("127.0.0.1", 0, DomainDispatcherApplication(create_backend_app), threaded=True)
+    with served(DomainDispatcherApplication(create_backend_app)) as url:
+        yield url
+
+
+@contextmanager
+def served(application: "WSGIApplication") -> Iterator[str]:
+    """The URL of one that answers in threads of this process."""
+    server = make_server("127.0.0.1", 0, application, threaded=True)
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
     try:
