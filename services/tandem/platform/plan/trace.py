@@ -24,6 +24,8 @@ _DIFFERENT = 0.1
 # An answer beside others adds at most so many steps of one alone; found to a millionth of that.
 _MOST_SLOWED = 4.0
 _HALVINGS = 20
+# Standard errors beyond which something is no chance.
+_CERTAIN = 2.0
 
 
 class Line(Part):
@@ -157,18 +159,21 @@ def _reading(lines: Sequence[Line]) -> tuple[float, float]:
     tokens = np.array([line.prompt_tokens for line in alone], dtype=np.float64)
     firsts = np.array([line.first_token_s for line in alone])
     if np.ptp(tokens) > _DIFFERENT * tokens.mean():
-        before, each = _straight(tokens, firsts)
+        before, each, error = _straight(tokens, firsts)
         # Less than none before it: a cache has what prompts begin with. Held to none, the slope alone would read a prompt of
-        # mean length too slowly, by all that is not read.
-        if each > 0 and before >= 0:
+        # mean length too slowly, by all that is not read. What may be chance would let prompts be read side by side that wait
+        # for each other.
+        if each > 0 and before > _CERTAIN * error:
             return before, 1 / each
     return 0.0, float(tokens.mean() / np.median(firsts))
 
 
-def _straight(x: Floats, y: Floats) -> tuple[float, float]:
-    """Where it begins, and its slope, by least squares."""
+def _straight(x: Floats, y: Floats) -> tuple[float, float, float]:
+    """Where it begins, its slope, and the standard error of the first, by least squares."""
     (start, slope), *_ = np.linalg.lstsq(np.stack([np.ones_like(x), x], axis=1), y, rcond=None)
-    return float(start), float(slope)
+    variance = np.sum((y - start - slope * x) ** 2) / max(1, len(x) - 2)
+    error = np.sqrt(variance * (1 / len(x) + x.mean() ** 2 / np.sum((x - x.mean()) ** 2)))
+    return float(start), float(slope), float(error)
 
 
 def _day(lines: Sequence[Line], book: Book) -> date:

@@ -78,6 +78,21 @@ def test_the_fitted_engine_is_able_to_do_as_much(tmp_path: Path) -> None:
     assert closed_loop(fitted, 12, lengths) == pytest.approx(closed_loop(TIMES, 12, lengths), rel=0.05)
 
 
+def test_what_may_be_chance_passes_before_no_prompt() -> None:
+    """Ten lone first tokens that differ by a tenth of a second, of prompts between 43 and 82 tokens, tell no overhead of a tenth."""
+    random = np.random.default_rng(4)
+    lines = [
+        Line(
+            arrival=1.0, prompt_tokens=int(prompt), answer_tokens=11, concurrency=1,
+            first_token_s=0.08 + prompt / 160 + noise, total_s=1.0 + prompt / 160 + noise,
+        )
+        for prompt, noise in zip(np.linspace(43, 82, 20), random.normal(0, 0.1, 20), strict=True)
+    ]  # fmt: skip
+    mean = np.mean([line.prompt_tokens for line in lines]) / np.median([line.first_token_s for line in lines])
+    found = fit(lines)
+    assert found.first_s == 0 and found.read_tokens_per_s == pytest.approx(mean)
+
+
 def test_a_fit_is_held_against_its_own_trace(tmp_path: Path) -> None:
     lines = read_trace(written(tmp_path))
     found = fit(lines)
