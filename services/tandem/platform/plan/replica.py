@@ -1,8 +1,9 @@
-"""One engine in virtual time: prompts are read in turn, short ones together as far as a step holds them; answers are written
-together, a token of each at a step."""
+"""One engine in virtual time, step by step: a step reads as much of the prompts, in turn, as it holds, and writes a token of
+each answer."""
 
 import asyncio
 import heapq
+import math
 from collections import deque
 from dataclasses import dataclass, field
 from itertools import count
@@ -22,6 +23,10 @@ class Job:
     answer_tokens: float
     first: "asyncio.Future[None]"
     last: "asyncio.Future[None]"
+    unread: float = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.unread = self.prompt_tokens
 
 
 @dataclass(slots=True)
@@ -34,7 +39,10 @@ class Use:
 
 @dataclass(slots=True)
 class Replica:
-    """Events instead of steps: between two of them everything goes on at an even pace, so that is all there is to know.
+    """Steps that only write go on at an even pace until one of them ends a wait or an answer: there is no more to know of them.
+
+    Whoever comes is read from the next step on. `_chunk` tokens of prompts are read in the step that ends with `_written`
+    at `_step`; `_written` counts steps since somebody began to write, `_rate` is how many pass in a second.
 
     `hold` and `release` stop and start it: business logic in the same process, in whose way it is.
     """
@@ -45,13 +53,12 @@ class Replica:
     held: float = 0.0
     _coming: int = 0
     _waiting: deque[Job] = field(default_factory=deque)
-    _reading: list[Job] = field(default_factory=list)
-    _batch: float = 0.0
-    _unread: float = 0.0
+    _reading: deque[Job] = field(default_factory=deque)
+    _chunk: float = 0.0
+    _step: int = 0
     _writing: list[tuple[float, int, Job]] = field(default_factory=list)
     _written: float = 0.0
-    _read_rate: float = 0.0
-    _write_rate: float = 0.0
+    _rate: float = 0.0
     _at_s: float = 0.0
     _timer: asyncio.TimerHandle | None = None
     _order: "count[int]" = field(default_factory=count)
@@ -89,12 +96,12 @@ class Replica:
         passed_s, self._at_s = now_s - self._at_s, now_s
         if passed_s <= 0 or not (self._writing or self._reading):
             return
-        self._unread -= self._read_rate * passed_s
-        self._written += self._write_rate * passed_s
+        steps = self._rate * passed_s
+        self._written += steps
         self.use.busy_s += passed_s * max(0.0, 1 - self.held)
         times = self.times
-        self.use.used_s += passed_s * (
-            self._read_rate / times.read_tokens_per_s + self._write_rate * len(self._writing) / times.full_tokens_per_s
+        self.use.used_s += steps * (
+            self._chunk / times.read_tokens_per_s + len(self._writing) / times.full_tokens_per_s
         )
 
     def _come(self, job: Job) -> None:
@@ -104,62 +111,70 @@ class Replica:
         self._plan()
 
     def _plan(self) -> None:
-        if not self._reading:
-            self._begin()
         self._pace()
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        ends = []
-        if self._read_rate > 0:
-            ends.append(self._unread / self._read_rate)
-        if self._write_rate > 0 and self._writing:
-            ends.append((self._writing[0][0] - self._written) / self._write_rate)
-        if ends:
-            self._timer = self.loop.call_later(max(_LEAST_S, min(ends)), self._ring)
+        if not self._chunk and not self._writing:
+            if self._waiting:
+                # Not at once: those who come in the same moment are read together.
+                self._timer = self.loop.call_later(_LEAST_S, self._ring)
+        elif self._rate > 0:
+            self._timer = self.loop.call_later(max(_LEAST_S, self._steps / self._rate), self._ring)
+
+    @property
+    def _steps(self) -> float:
+        """Until something happens."""
+        if self._chunk:
+            return self._step - self._written
+        ends = self._writing[0][0] - self._written
+        if self._waiting and self.running < self.times.slots:
+            return min(ends, max(0.0, math.ceil(self._written - _ROUNDING) - self._written))
+        return ends
 
     def _begin(self) -> None:
-        """The next prompt, and those behind it that fit into the same step: their first tokens come together."""
-        self._batch = 0.0
+        """A step: as many of those who wait as there are slots for, and as much of the prompts as it holds."""
         while self._waiting and self.running < self.times.slots:
-            with_next = self._batch + self._waiting[0].prompt_tokens
-            if self._reading and with_next > self.times.chunk_tokens:
-                break
-            self._batch = with_next
             self._reading.append(self._waiting.popleft())
-        self._unread = self._batch
+        left = float(self.times.chunk_tokens)
+        for job in self._reading:
+            part = min(left, job.unread)
+            job.unread -= part
+            left -= part
+        self._chunk = self.times.chunk_tokens - left
+        self._step = round(self._written) + 1
 
     def _pace(self) -> None:
         times, writing = self.times, len(self._writing)
-        step_s = times.step_s + times.step_per_answer_s * writing
-        self._read_rate = self._write_rate = 0.0
-        if self._reading:
-            # Weights are read once for both; a step with a chunk of a prompt, or all of a short one, takes as long as that.
-            chunk = min(float(times.chunk_tokens), self._batch)
-            chunk_s = chunk / times.read_tokens_per_s + times.step_per_answer_s * writing
-            if writing:
-                chunk_s = max(chunk_s, step_s)
-            self._read_rate, self._write_rate = chunk / chunk_s, 1 / chunk_s
-        elif writing:
-            self._write_rate = 1 / step_s
         going = max(0.0, 1 - self.held)
-        self._read_rate *= going
-        self._write_rate *= going
+        more_s = times.step_per_answer_s * writing
+        step_s = times.step_s + more_s if writing else 0.0
+        if self._chunk:
+            # Weights are read once for both: a step with a little of a prompt takes as long as one with none.
+            self._rate = going / max(self._chunk / times.read_tokens_per_s + more_s, step_s)
+        else:
+            self._rate = going / step_s if writing else 0.0
 
     def _ring(self) -> None:
         self._timer = None
         self.turn()
-        if self._reading and self._unread <= _ROUNDING:
-            for job in self._reading:
-                _tell(job.first)
-                # The first token came with the prompt's last step.
-                heapq.heappush(self._writing, (self._written + job.answer_tokens - 1, next(self._order), job))
-            self._reading = []
+        if self._chunk and self._step - self._written <= _ROUNDING:
+            self._read()
         while self._writing and self._writing[0][0] - self._written <= _ROUNDING:
             _tell(heapq.heappop(self._writing)[2].last)
-        if not self._writing:
+        if not self._writing and not self._chunk:
             self._written = 0.0
+        if not self._chunk and abs(self._written - round(self._written)) <= _ROUNDING:
+            self._begin()
         self._plan()
+
+    def _read(self) -> None:
+        """The step has ended. First tokens come with the last one of a prompt."""
+        self._written, self._chunk = float(self._step), 0.0
+        while self._reading and self._reading[0].unread <= _ROUNDING:
+            job = self._reading.popleft()
+            _tell(job.first)
+            heapq.heappush(self._writing, (self._written + job.answer_tokens - 1, next(self._order), job))
 
 
 def _tell(waiting: "asyncio.Future[None]") -> None:

@@ -72,7 +72,7 @@ def test_as_many_run_as_is_reckoned(chunk_tokens: int, more_s: float) -> None:
 
 def test_a_first_token_takes_its_overhead_and_its_prompt_then_a_step_for_each_other_one() -> None:
     times = ServiceTimes(1000.0, 0.02, 0.005, 0.1, slots=4)
-    assert mean_s(times, 1.0, [500.0], [11.0]) == pytest.approx(0.1 + 0.5 + 10 * 0.025)
+    assert mean_s(times, 1.0, [500.0], [11.0]) == pytest.approx(0.1 + 0.5 + 10 * 0.025, abs=1e-5)
 
 
 def test_reading_a_prompt_slows_those_who_write() -> None:
@@ -94,8 +94,9 @@ def test_reading_a_prompt_slows_those_who_write() -> None:
 
 @pytest.mark.parametrize(
     ("chunk_tokens", "firsts_s"),
-    # A step of 200 tokens holds the second prompt and the third, one of 100 a single one.
-    [(200, [0.1, 0.3, 0.3, 0.4]), (100, [0.1, 0.2, 0.3, 0.4])],
+    # A step of 200 tokens holds the second prompt and the third, one of 150 the second and half of the third, then the rest
+    # and the fourth; one of 100 a single one.
+    [(200, [0.1, 0.3, 0.3, 0.4]), (150, [0.1, 0.25, 0.4, 0.4]), (100, [0.1, 0.2, 0.3, 0.4])],
 )
 def test_prompts_that_fit_into_one_step_are_read_together(chunk_tokens: int, firsts_s: list[float]) -> None:
     async def told() -> list[float]:
@@ -116,6 +117,36 @@ def test_prompts_that_fit_into_one_step_are_read_together(chunk_tokens: int, fir
         return found
 
     assert at_once(told()) == pytest.approx(firsts_s, rel=0.01)
+
+
+def test_those_who_come_at_once_are_read_together() -> None:
+    async def told() -> list[float]:
+        loop = asyncio.get_running_loop()
+        replica = Replica(ServiceTimes(1000.0, 0.01, 0.0, 0.0, slots=4), loop)
+        jobs = [Job(100.0, 1.0, loop.create_future(), loop.create_future()) for _ in range(2)]
+        for job in jobs:
+            replica.take(job)
+        return [await _when(job.first) for job in jobs]
+
+    assert at_once(told()) == pytest.approx([0.2, 0.2], abs=1e-5)
+
+
+def test_whoever_comes_while_others_write_waits_for_the_step_to_end() -> None:
+    async def told() -> float:
+        loop = asyncio.get_running_loop()
+        replica = Replica(ServiceTimes(1000.0, 0.5, 0.0, 0.0, slots=4), loop)
+        first, second = (Job(p, a, loop.create_future(), loop.create_future()) for p, a in ((100.0, 4.0), (600.0, 1.0)))
+        replica.take(first)
+        loop.call_later(0.7, replica.take, second)
+        return await _when(second.first)
+
+    # The first prompt is read by 0.1, its second token comes at 0.6, its third at 1.1.
+    assert at_once(told()) == pytest.approx(1.1 + 0.6, abs=1e-5)
+
+
+async def _when(told: "asyncio.Future[None]") -> float:
+    await told
+    return asyncio.get_running_loop().time()
 
 
 def test_no_more_are_read_together_than_there_are_slots() -> None:
@@ -145,4 +176,4 @@ def test_business_logic_in_the_same_process_stops_it() -> None:
         await job.last
         return loop.time(), replica.use.busy_s
 
-    assert at_once(told()) == pytest.approx((0.3, 0.1))
+    assert at_once(told()) == pytest.approx((0.3, 0.1), abs=1e-5)
