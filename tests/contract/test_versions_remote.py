@@ -96,7 +96,9 @@ async def test_promoted_and_rolled_back(versions: Versions, double: ScriptedVers
     assert (promoted.name, promoted.state, promoted.lineage.replaced) == (two, "serving", one)
     [gate] = promoted.lineage.gates
     assert (gate.forced, gate.misses[0]) == ("it must be", Miss(GOLDEN[0].question, GOLDEN[0].document_ids))
-    assert (await versions.rollback("docs", ME)).name == one
+    with pytest.raises(VersionConflict):
+        await versions.rollback("docs", ME, of=one)
+    assert (await versions.rollback("docs", ME, of=two)).name == one
     with pytest.raises(InvalidRequest):
         await versions.drop(one, ME)
     await versions.drop(two, ME)

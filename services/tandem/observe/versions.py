@@ -51,9 +51,9 @@ class MeasuredVersions:
         self._metrics.promotions.labels("forced" if gates and gates[-1].forced is not None else "promoted").inc()
         return promoted
 
-    async def rollback(self, collection: str, context: RequestContext) -> Version:
+    async def rollback(self, collection: str, context: RequestContext, *, of: str | None = None) -> Version:
         """The inner one's, counted."""
-        back = await self._inner.rollback(collection, context)
+        back = await self._inner.rollback(collection, context, of=of)
         self._metrics.promotions.labels("rolled_back").inc()
         return back
 

@@ -87,8 +87,11 @@ class Versions(Protocol):
         """
         ...
 
-    async def rollback(self, collection: str, context: RequestContext) -> Version:
-        """Back to the version that the serving one replaced, as it was then."""
+    async def rollback(self, collection: str, context: RequestContext, *, of: str | None = None) -> Version:
+        """Back to the version that the serving one replaced, as it was then.
+
+        Raises `VersionConflict` when it is another than `of` that serves, and when somebody else was faster.
+        """
         ...
 
     async def drop(self, version: str, context: RequestContext) -> None:

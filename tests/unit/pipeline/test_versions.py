@@ -342,6 +342,17 @@ async def test_back_and_no_further(archive: Archive, clock: ScriptedClock) -> No
     assert (again.state, again.lineage.retired_at) == ("serving", None)
 
 
+async def test_nothing_is_taken_back_but_what_was_meant(archive: Archive) -> None:
+    await put(archive, "a.md", "# A")
+    for _ in range(2):
+        await built(archive)
+        await archive.versions.promote("docs", Promotion(), ME)
+    assert (await archive.versions.rollback("docs", ME, of="docs@3")).name == "docs@2"
+    with pytest.raises(VersionConflict, match="docs@3 does not serve any more, docs@2 does"):
+        await archive.versions.rollback("docs", ME, of="docs@3")
+    assert await archive.vectors.resolve("docs") == "docs@2"
+
+
 async def test_two_promotions_at_once(archive: Archive) -> None:
     await put(archive, "a.md", "# A")
     await built(archive)

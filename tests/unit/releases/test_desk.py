@@ -331,10 +331,10 @@ async def test_a_rollback_is_not_broken_off_in_the_middle(office: Office) -> Non
     await office.desk.promote("fresh", "ann", CONTEXT, force="now")
     rollback, waits, goes = office.versions.rollback, asyncio.Event(), asyncio.Event()
 
-    async def late(*told: Any) -> Any:
+    async def late(*told: Any, **said: Any) -> Any:
         waits.set()
         await goes.wait()
-        return await rollback(*told)
+        return await rollback(*told, **said)
 
     office.versions.rollback = late  # type: ignore[assignment, method-assign]
     going = asyncio.create_task(office.desk.rollback("fresh", "ann", "worse", CONTEXT))
@@ -346,6 +346,29 @@ async def test_a_rollback_is_not_broken_off_in_the_middle(office: Office) -> Non
         await going
     assert office.store.latest.releases[0].state == "rolled_back"
     assert await office.serving("docs") == "docs@1"
+
+
+async def test_two_who_roll_back_at_once_go_back_one_version(office: Office) -> None:
+    """Each at a gateway of its own: both have seen it serve before either has taken it back."""
+    await office.built()
+    for name in ("docs@2", "docs@3"):
+        await office.versions.begin("docs", CONTEXT)
+        await office.versions.finish(name, CONTEXT)
+        await office.desk.create(Release(f"r{name[-1]}", collection=name, policy=NOW), CONTEXT)
+        await office.desk.promote(f"r{name[-1]}", "ann", CONTEXT, force="now")
+    rollback, both = office.versions.rollback, asyncio.Barrier(2)
+
+    async def together(*told: Any, **said: Any) -> Any:
+        await both.wait()
+        return await rollback(*told, **said)
+
+    office.versions.rollback = together  # type: ignore[method-assign]
+    ends = await asyncio.gather(
+        *(office.desk.rollback("r3", who, "worse", CONTEXT) for who in ("ann", "bob")), return_exceptions=True
+    )
+    assert await office.serving("docs") == "docs@2"
+    assert sorted(type(end).__name__ for end in ends) == ["Release", "ReleaseConflict"]
+    assert {each.name: each.state for each in office.store.latest.releases} == {"r2": "serving", "r3": "rolled_back"}
 
 
 async def test_what_is_over_is_not_rolled_back_again(office: Office) -> None:

@@ -62,9 +62,10 @@ class RemoteVersions:
         said = {"version": wish.version, "golden": golden, "force": wish.force}
         return _read(_VERSION, await self._post(collection, "promote", context, said))
 
-    async def rollback(self, collection: str, context: RequestContext) -> Version:
+    async def rollback(self, collection: str, context: RequestContext, *, of: str | None = None) -> Version:
         """Rolled back there."""
-        return _read(_VERSION, await self._post(collection, "rollback", context, None))
+        said = None if of is None else {"of": of}
+        return _read(_VERSION, await self._post(collection, "rollback", context, said))
 
     async def drop(self, version: str, context: RequestContext) -> None:
         """Gone there."""

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from tandem.domain.context import RequestContext
 from tandem.domain.document import Recipe
-from tandem.domain.errors import InvalidRequest, PromotionRefused, TandemError, UnknownCollection
+from tandem.domain.errors import InvalidRequest, PromotionRefused, TandemError, UnknownCollection, VersionConflict
 from tandem.domain.lineage import GateResult, Lineage, Miss, Origin, Place, Version, base_of, told, version_named
 from tandem.ports.versions import NOTHING_LEFT, Build, Carried, Left, Promotion
 
@@ -90,9 +90,12 @@ class ScriptedVersions:
         self._lineages[name] = replace(self._lineages[name], replaced=replaced, promoted_at=self._epoch_s)
         return await self._known(name, context)
 
-    async def rollback(self, collection: str, context: RequestContext) -> Version:
+    async def rollback(self, collection: str, context: RequestContext, *, of: str | None = None) -> Version:
         """To what was replaced."""
-        back = (await self._known(self._serving.get(collection, collection), context)).lineage.replaced
+        serving = self._serving.get(collection, collection)
+        if of is not None and serving != of:
+            raise VersionConflict(f"{serving} serves.")
+        back = (await self._known(serving, context)).lineage.replaced
         if back is None:
             raise InvalidRequest(f"{collection} has nothing to go back to.", param="collection")
         self._serving[collection] = back

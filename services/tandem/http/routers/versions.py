@@ -74,12 +74,13 @@ def versions_router(ingestor: Ingestor) -> APIRouter:
 
     @router.post(
         "/v1/collections/{name}/rollback",
-        responses={200: {"model": wire.WireVersion}, **faults(403, 404, 409, *BEHIND)},
+        responses={200: {"model": wire.WireVersion}, **faults(403, 404, 409, 415, *BEHIND)},
         summary="Back to the version that served before",
         dependencies=admin_only,
     )
-    async def rollback(name: Name, request: Request) -> Response:
-        return json_reply(wire.wire_version(await versions.rollback(name, context_of(request))))
+    async def rollback(name: Name, request: Request, body: wire.RollbackBody | None = None) -> Response:
+        of = None if body is None else body.of
+        return json_reply(wire.wire_version(await versions.rollback(name, context_of(request), of=of)))
 
     @router.post(
         "/v1/collections/{name}/sources",

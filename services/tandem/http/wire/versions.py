@@ -181,6 +181,12 @@ class PromoteBody(Ours):
         return Promotion(self.version, asked, self.force)
 
 
+class RollbackBody(Ours):
+    """Body of `POST /v1/collections/{name}/rollback`."""
+
+    of: VersionName | None = Field(default=None, description="Refused with 409 when it is another one that serves.")
+
+
 def wire_version(version: Version) -> WireVersion:
     """A version."""
     recipe = version.recipe

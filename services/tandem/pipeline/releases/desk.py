@@ -5,7 +5,14 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from tandem.domain.context import RequestContext
-from tandem.domain.errors import InvalidRequest, PromotionRefused, ReleaseConflict, TandemError, UnknownCollection
+from tandem.domain.errors import (
+    InvalidRequest,
+    PromotionRefused,
+    ReleaseConflict,
+    TandemError,
+    UnknownCollection,
+    VersionConflict,
+)
 from tandem.domain.lineage import GoldenQuestion, base_of, is_version
 from tandem.domain.release import Book, GoldenResult, Release, TryMode
 from tandem.pipeline.releases import changes
@@ -205,7 +212,9 @@ class ReleaseDesk:
         found = await self._versions.versions(base, context)
         # Somebody may have promoted a newer one since: that is none of this release's.
         if any(each.name == release.collection and each.state == "serving" for each in found):
-            await self._versions.rollback(base, context)
+            # Or has taken it back in this moment: twice would be one version too far.
+            with suppress(VersionConflict):
+                await self._versions.rollback(base, context, of=release.collection)
 
     async def _change(self, change: Callable[[Book], tuple[Release, ...]]) -> Release:
         """The first of those that `change` makes of the latest book; again when somebody else was faster."""

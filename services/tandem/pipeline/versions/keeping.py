@@ -56,10 +56,10 @@ class KeptVersions:
         """See the port."""
         return await self.promoting.promote(collection, wish, context)
 
-    async def rollback(self, collection: str, context: RequestContext) -> Version:
+    async def rollback(self, collection: str, context: RequestContext, *, of: str | None = None) -> Version:
         """See the port."""
         del context
-        return await finish(self.promoting.rollback(collection))
+        return await finish(self.promoting.rollback(collection, of))
 
     async def drop(self, version: str, context: RequestContext) -> None:
         """See the port."""

@@ -69,12 +69,14 @@ class Promoting:
         result = await self.gate.judge(candidate.name, before, golden, policy, context)
         return replace(result, forced=wish.force) if result.refusals else result
 
-    async def rollback(self, collection: str) -> Version:
+    async def rollback(self, collection: str, of: str | None = None) -> Version:
         """See the port. What it holds passed its gate once; it is not asked again."""
         found = await self.building.versions(base_of(collection))
         serving = next((each for each in found if each.state == "serving"), None)
         if serving is None:
             raise InvalidRequest(f"No version of {collection} serves.", hint="Promote one.", param="collection")
+        if of is not None and serving.name != of:
+            raise VersionConflict(f"{of} does not serve any more, {serving.name} does.")
         target = next((each for each in found if each.name == serving.lineage.replaced), None)
         if target is None:
             raise InvalidRequest(

@@ -41,9 +41,9 @@ class UnkeptVersions:
         del wish, context
         _refuse(collection)
 
-    async def rollback(self, collection: str, context: RequestContext) -> Version:
+    async def rollback(self, collection: str, context: RequestContext, *, of: str | None = None) -> Version:
         """None are kept."""
-        del context
+        del context, of
         _refuse(collection)
 
     async def drop(self, version: str, context: RequestContext) -> None:
