@@ -336,7 +336,7 @@ async def test_a_rollback_is_not_broken_off_in_the_middle(office: Office) -> Non
         await goes.wait()
         return await rollback(*told, **said)
 
-    office.versions.rollback = late  # type: ignore[assignment, method-assign]
+    office.versions.rollback = late  # type: ignore[method-assign]
     going = asyncio.create_task(office.desk.rollback("fresh", "ann", "worse", CONTEXT))
     await waits.wait()
     going.cancel()
