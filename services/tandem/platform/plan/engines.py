@@ -19,9 +19,9 @@ _ROUND_TOKENS = 256
 class ServiceTimes:
     """One replica. A step writes a token of each answer: `step_s`, and `step_per_answer_s` more for each of them.
 
-    Prompts are read one after another at `read_tokens_per_s`, `chunk_tokens` a step; before that `first_s` passes, in which
-    others get on. At most `slots` at a time; more are
-    told 429 when it `sheds`, and wait inside otherwise. `start_s` from its being asked for until it answers.
+    Prompts are read in turn at `read_tokens_per_s`, `chunk_tokens` a step, of several prompts where they are short; before
+    that `first_s` passes, in which others get on. At most `slots` at a time; more are told 429 when it `sheds`, and wait
+    inside otherwise. `start_s` from its being asked for until it answers.
     """
 
     read_tokens_per_s: float
