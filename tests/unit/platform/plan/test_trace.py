@@ -93,6 +93,31 @@ def test_what_may_be_chance_passes_before_no_prompt() -> None:
     assert found.first_s == 0 and found.read_tokens_per_s == pytest.approx(mean)
 
 
+def test_what_passes_before_a_prompt_is_chance_where_crowds_say_so() -> None:
+    """By a line of its own, lone prompts wait for 0.3 s and are read four times as fast as those that are read side by side."""
+    lengths = list(zip(range(40, 100, 5), [12] * 12, strict=True))
+    lines = [
+        Line(
+            arrival=1.0, prompt_tokens=prompt, answer_tokens=answer, concurrency=1,
+            first_token_s=0.3 + prompt / 600, total_s=0.3 + prompt / 600 + 11 * 0.014,
+        )
+        for prompt, answer in lengths
+    ]  # fmt: skip
+    times = ServiceTimes(170.0, 0.006, 0.008, 0.0, 4, 2048)
+    for clients in (2, 4):
+        took_s = closed_loop(times, clients, lengths)
+        lines += [
+            Line(
+                arrival=1.0, prompt_tokens=prompt, answer_tokens=answer, concurrency=clients,
+                first_token_s=took_s / 2, total_s=took_s,
+            )
+            for prompt, answer in lengths
+        ]  # fmt: skip
+    found = fit(lines)
+    assert found.first_s == 0
+    assert all(abs(share) < 0.1 for share in simulated_again(lines, found, 2048).values())
+
+
 def test_a_fit_is_held_against_its_own_trace(tmp_path: Path) -> None:
     lines = read_trace(written(tmp_path))
     found = fit(lines)
