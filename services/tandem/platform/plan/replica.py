@@ -148,7 +148,7 @@ class Replica:
         times, writing = self.times, len(self._writing)
         going = max(0.0, 1 - self.held)
         more_s = times.step_per_answer_s * writing
-        step_s = max(_LEAST_S, times.step_s + more_s) if writing else 0.0
+        step_s = times.step_s + more_s if writing else 0.0
         if self._chunk:
             # Weights are read once for both: a step with a little of a prompt takes as long as one with none.
             self._rate = going / max(self._chunk / times.read_tokens_per_s + more_s, step_s)

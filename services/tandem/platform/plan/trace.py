@@ -130,6 +130,11 @@ def _writing(lines: Sequence[Line], times: ServiceTimes) -> ServiceTimes:
         raise ConfigurationError("The trace's answers have one token each: how fast more are written cannot be told.")
     # Of those with the fewest beside them.
     step_s = sum(line.total_s - line.first_token_s for line in long) / sum(line.answer_tokens - 1 for line in long)
+    if step_s <= 0:
+        raise ConfigurationError(
+            "The trace's answers come whole: what is written after a first token takes no time.",
+            hint="Measure with streams, through which tokens come one by one.",
+        )
     crowds = {count: group for count, group in groups.items() if count > few}
 
     def with_more(more_s: float) -> ServiceTimes:

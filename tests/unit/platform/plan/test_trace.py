@@ -79,7 +79,7 @@ def test_the_fitted_engine_is_able_to_do_as_much(tmp_path: Path) -> None:
 
 
 def test_what_may_be_chance_passes_before_no_prompt() -> None:
-    """Ten lone first tokens that differ by a tenth of a second, of prompts between 43 and 82 tokens, tell no overhead of a tenth."""
+    """Twenty lone first tokens that differ by a tenth of a second, of prompts between 43 and 82 tokens, tell no overhead of a tenth."""
     random = np.random.default_rng(4)
     lines = [
         Line(
@@ -152,8 +152,11 @@ def test_answers_that_take_turns_have_steps_of_their_own() -> None:
 
 def test_answers_that_come_whole_tell_no_step() -> None:
     line = Line(arrival=1.0, prompt_tokens=9, answer_tokens=9, first_token_s=1, total_s=1, concurrency=1)
-    with pytest.raises(ConfigurationError, match="takes no time"):
-        fit([line] * 20)
+    longer = line.model_copy(update={"prompt_tokens": 18, "total_s": 1.5, "first_token_s": 1.5})
+    beside = line.model_copy(update={"concurrency": 2, "total_s": 3, "first_token_s": 3})
+    for lines in ([line] * 20, [line, longer] * 6 + [beside] * 8):
+        with pytest.raises(ConfigurationError, match="takes no time"):
+            fit(lines)
 
 
 def test_one_at_a_time_tells_nothing_of_crowds(tmp_path: Path) -> None:
