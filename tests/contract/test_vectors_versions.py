@@ -152,12 +152,28 @@ async def test_lineage_is_kept(store: Store) -> None:
     second = await vectors.create_version(name, RECIPE, LINEAGE)
     assert (await vectors.versions(name))[1].lineage == LINEAGE
     shorter = replace(LINEAGE, origins=(), parts=(), documents=None, gates=(), finished_at=5.0)
-    await vectors.keep_lineage(second, shorter)
+    assert await vectors.change_lineage(second, lambda found: shorter if found == LINEAGE else found) == shorter
     assert (await vectors.versions(name))[1].lineage == shorter
     assert await states(vectors, name) == [(1, "serving"), (2, "ready")]
-    await vectors.keep_lineage(f"{name}@1", Lineage(replaced=None, retired_at=7.0))
+    await vectors.change_lineage(f"{name}@1", lambda _: Lineage(replaced=None, retired_at=7.0))
     await vectors.serve(second, instead_of=f"{name}@1")
     assert await states(vectors, name) == [(1, "retired"), (2, "serving")]
+
+
+async def test_no_change_of_a_lineage_is_lost_to_another(store: Store) -> None:
+    """Shards of one ingest end at the same moment, and each notes where its documents came from."""
+    vectors, name = store.vectors, store.name
+    version = await vectors.ensure_collection(name, RECIPE)
+
+    def and_from(number: int) -> Callable[[Lineage], Lineage]:
+        origin = Origin(T, Place(f"/documents/{number}"))
+        return lambda found: replace(found, origins=(*found.origins, origin))
+
+    await asyncio.gather(*(vectors.change_lineage(version, and_from(number)) for number in range(20)))
+    (found,) = await vectors.versions(name)
+    assert {origin.place.where for origin in found.lineage.origins} == {f"/documents/{at}" for at in range(20)}
+    with pytest.raises(UnknownCollection):
+        await vectors.change_lineage(f"{name}@9", lambda found: found)
 
 
 async def test_what_was_replaced_is_retired_though_nobody_noted_it(store: Store) -> None:

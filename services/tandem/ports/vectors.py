@@ -1,6 +1,6 @@
 """The vector store: collections of embedded chunks, searched by meaning and by words together."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -105,8 +105,11 @@ class Vectors(Remembering, Protocol):
         """
         ...
 
-    async def keep_lineage(self, version: str, lineage: Lineage) -> None:
-        """Replace the version's lineage."""
+    async def change_lineage(self, version: str, change: Callable[[Lineage], Lineage]) -> Lineage:
+        """Put what `change` makes of the version's lineage in its place, one change after the other; returned as it is now.
+
+        What `change` raises leaves it as it was.
+        """
         ...
 
     async def drop_version(self, version: str) -> None:

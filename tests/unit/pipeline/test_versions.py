@@ -271,8 +271,7 @@ async def test_no_tenant_loses_its_documents(archive: Archive) -> None:
         await put(archive, f"{number}.md", f"# {number}", into=name)
     await archive.versions.finish(name, ME)
     archive.clock.advance(1)  # type: ignore[attr-defined]
-    before = (await archive.versions.versions("docs", ME))[1]
-    await archive.vectors.keep_lineage(name, replace(before.lineage, created_at=archive.clock.epoch_s()))
+    await archive.vectors.change_lineage(name, lambda found: replace(found, created_at=archive.clock.epoch_s()))
     with pytest.raises(PromotionRefused) as caught:
         await archive.versions.promote("docs", Promotion(), ME)
     assert "other would have 0 of 10 documents" in caught.value.message

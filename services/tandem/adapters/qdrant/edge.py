@@ -84,7 +84,11 @@ class EdgeEngine:
     async def keep_lineage(self, name: str, lineage: Lineage) -> None:
         """See `Engine`."""
         await self.recipe(name)
-        await self._read(lambda: write_lineage(self._root / name, lineage))
+        try:
+            await self._read(lambda: write_lineage(self._root / name, lineage))
+        except FileNotFoundError:
+            # Dropped meanwhile, with its folder.
+            raise unknown(name) from None
 
     @property
     def whole_batches(self) -> bool:

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+from collections.abc import Callable
 from dataclasses import replace
 
 from tandem.adapters.qdrant.engine import Engine
@@ -17,6 +18,7 @@ class Shelf:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self._first = asyncio.Lock()
+        self._changing = asyncio.Lock()
 
     async def resolve(self, name: str, *, fresh: bool = False) -> str:
         """See the port. A version's own name is taken as it is: what is done with it then finds out."""
@@ -114,9 +116,14 @@ class Shelf:
         """See the port."""
         await self._engine.point(base_of(version), version, instead_of)
 
-    async def keep_lineage(self, version: str, lineage: Lineage) -> None:
-        """See the port."""
-        await self._engine.keep_lineage(version, lineage)
+    async def change_lineage(self, version: str, change: Callable[[Lineage], Lineage]) -> Lineage:
+        """See the port. Shards of one ingest end at the same moment, and a promotion may come between."""
+        async with self._changing:
+            found = await self._engine.lineage(version)
+            changed = change(found)
+            if changed != found:
+                await self._engine.keep_lineage(version, changed)
+            return changed
 
     async def drop(self, version: str) -> None:
         """See the port."""
@@ -135,9 +142,7 @@ class Shelf:
 
     async def _remember(self, serving: str, number: int) -> None:
         """Numbers are not given twice: what was cached of a version must not be taken for another one's."""
-        lineage = await self._engine.lineage(serving)
-        if number > lineage.spent:
-            await self._engine.keep_lineage(serving, replace(lineage, spent=number))
+        await self.change_lineage(serving, lambda found: replace(found, spent=max(found.spent, number)))
 
     async def drop_all(self, base: str) -> None:
         """Every version, and the name with them."""

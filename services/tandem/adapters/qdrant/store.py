@@ -3,7 +3,7 @@
 import asyncio
 from bisect import bisect_right
 from collections import Counter
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from weakref import WeakValueDictionary
 
@@ -91,9 +91,9 @@ class QdrantVectors(Remembering, Knowing, Copying):
         """See the port."""
         await self._shelf.serve(version, instead_of)
 
-    async def keep_lineage(self, version: str, lineage: Lineage) -> None:
+    async def change_lineage(self, version: str, change: Callable[[Lineage], Lineage]) -> Lineage:
         """See the port."""
-        await self._shelf.keep_lineage(version, lineage)
+        return await self._shelf.change_lineage(version, change)
 
     async def drop_version(self, version: str) -> None:
         """See the port."""

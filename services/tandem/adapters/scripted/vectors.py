@@ -1,7 +1,7 @@
 """`Vectors` in memory: exact search over everything, nothing survives the process."""
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from tandem.adapters.scripted.held import Entry, Held
 from tandem.adapters.scripted.noting import Noting
@@ -76,9 +76,11 @@ class MemoryVectors(Noting):
             raise VersionConflict(f"{instead_of} does not serve any more.", hint="Look again.", param="collection")
         self._serving[base_of(version)] = version
 
-    async def keep_lineage(self, version: str, lineage: Lineage) -> None:
-        """Replaced."""
-        self._known(version).lineage = lineage
+    async def change_lineage(self, version: str, change: Callable[[Lineage], Lineage]) -> Lineage:
+        """Changed."""
+        held = self._known(version)
+        held.lineage = change(held.lineage)
+        return held.lineage
 
     async def drop_version(self, version: str) -> None:
         """Raises `InvalidRequest` for the one that serves."""

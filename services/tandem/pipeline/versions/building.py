@@ -81,7 +81,8 @@ class Building:
             name = await self.vectors.create_version(collection, self.recipe, lineage)
         else:
             name = building.name
-            await self.vectors.keep_lineage(name, lineage)
+            if places:
+                lineage = await self.vectors.change_lineage(name, lambda found: _from(found, context.tenant, places))
         return Build(Version(name, self.recipe, lineage, "building"), _places(lineage, context.tenant))
 
     def _going_on(self, known: Sequence[Version], before: str | None) -> Version | None:
@@ -173,24 +174,22 @@ class Building:
             for tenant in await self.vectors.tenants(version)
             for mark in await self.vectors.marks(version, overseer(tenant))
         ]
-        lineage = replace(
-            found.lineage,
-            finished_at=self.clock.epoch_s(),
-            documents=len(marks),
-            chunks=sum(mark.chunks for mark in marks),
+        now_s, chunks = self.clock.epoch_s(), sum(mark.chunks for mark in marks)
+        lineage = await self.vectors.change_lineage(
+            version, lambda found: replace(found, finished_at=now_s, documents=len(marks), chunks=chunks)
         )
-        await self.vectors.keep_lineage(version, lineage)
         return replace(found, lineage=lineage, state="ready")
 
     async def came_from(self, collection: str, places: Sequence[Place], context: RequestContext) -> None:
         """See the port. Those known before are kept."""
-        name = await self.vectors.resolve(collection)
-        version = next(each for each in await self.versions(name) if each.name == name)
-        known = _places(version.lineage, context.tenant)
-        # Read again with other labels, a place has those from now on.
-        together = tuple({place.where: place for place in (*known, *places)}.values())[:_MOST_PLACES]
-        if together != known:
-            await self.vectors.keep_lineage(name, _from(version.lineage, context.tenant, together))
+
+        def together(found: Lineage) -> Lineage:
+            known = _places(found, context.tenant)
+            # Read again with other labels, a place has those from now on.
+            every = tuple({place.where: place for place in (*known, *places)}.values())[:_MOST_PLACES]
+            return found if every == known else _from(found, context.tenant, every)
+
+        await self.vectors.change_lineage(await self.vectors.resolve(collection), together)
 
 
 def _lineage(version: Version | None) -> Lineage:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 
 from tandem.domain.context import RequestContext
 from tandem.domain.errors import InvalidRequest, PromotionRefused, VersionConflict
-from tandem.domain.lineage import GateResult, GoldenQuestion, Version, base_of
+from tandem.domain.lineage import GateResult, GoldenQuestion, Lineage, Version, base_of
 from tandem.pipeline.turns import finish
 from tandem.pipeline.versions.building import Building
 from tandem.pipeline.versions.gating import Gate, GatePolicy
@@ -17,6 +17,11 @@ _MOST_TOLD = 10
 # As many results as a lineage keeps.
 _MOST_GATES = 10
 _ROUNDS = 3
+_Change = Callable[[Lineage], Lineage]
+
+
+def _unchanged(lineage: Lineage) -> Lineage:
+    return lineage
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,11 +58,14 @@ class Promoting:
                 if not await self.building.catch_up(serving, candidate):
                     break
         result = await self._judged(candidate, serving, wish, context)
-        kept = replace(candidate.lineage, gates=(*candidate.lineage.gates, result)[-_MOST_GATES:])
+
+        def judged(lineage: Lineage) -> Lineage:
+            return replace(lineage, gates=(*lineage.gates, result)[-_MOST_GATES:])
+
         if result.refusals and result.forced is None:
-            await self.vectors.keep_lineage(candidate.name, kept)
+            await self.vectors.change_lineage(candidate.name, judged)
             raise _refused(candidate.name, result)
-        return await finish(self._switched(replace(candidate, lineage=kept), serving))
+        return await finish(self._switched(candidate, serving, judged))
 
     async def _judged(
         self, candidate: Version, serving: Version | None, wish: Promotion, context: RequestContext
@@ -86,33 +94,38 @@ class Promoting:
             )
         return await self._served(target, serving)
 
-    async def _switched(self, candidate: Version, serving: Version | None) -> Version:
+    async def _switched(self, candidate: Version, serving: Version | None, judged: _Change) -> Version:
         """Promoted: the lineage first, so that there is a way back whatever happens."""
         replaced = None if serving is None else serving.name
-        promoted = await self._served(
-            replace(candidate, lineage=replace(candidate.lineage, replaced=replaced)), serving
-        )
+        promoted = await self._served(candidate, serving, lambda found: replace(judged(found), replaced=replaced))
         if serving is not None and candidate.state == "ready":
             # What was written into the old version after the first look, before the name was switched.
             await self.building.catch_up(serving, candidate)
         await self.drop_old(base_of(candidate.name))
         return promoted
 
-    async def _served(self, version: Version, serving: Version | None) -> Version:
-        now_s = self.clock.epoch_s()
-        lineage = replace(version.lineage, promoted_at=now_s, retired_at=None)
-        if lineage.finished_at is None:
-            lineage = replace(lineage, finished_at=now_s)
-        await self.vectors.keep_lineage(version.name, lineage)
+    async def _served(self, version: Version, serving: Version | None, told: _Change = _unchanged) -> Version:
+        now_s, before = self.clock.epoch_s(), version.lineage
+
+        def promoted(found: Lineage) -> Lineage:
+            finished_at = now_s if found.finished_at is None else found.finished_at
+            return replace(told(found), finished_at=finished_at, promoted_at=now_s, retired_at=None)
+
+        def back(found: Lineage) -> Lineage:
+            return replace(
+                found, finished_at=before.finished_at, promoted_at=before.promoted_at, retired_at=before.retired_at
+            )
+
+        lineage = await self.vectors.change_lineage(version.name, promoted)
         try:
             await self.vectors.serve(version.name, instead_of=None if serving is None else serving.name)
         except VersionConflict:
             # The same version may have been promoted by who was faster: then this is what is true of it.
             if await self.vectors.resolve(base_of(version.name)) != version.name:
-                await self.vectors.keep_lineage(version.name, version.lineage)
+                await self.vectors.change_lineage(version.name, back)
             raise
         if serving is not None:
-            await self.vectors.keep_lineage(serving.name, replace(serving.lineage, retired_at=now_s))
+            await self.vectors.change_lineage(serving.name, lambda found: replace(found, retired_at=now_s))
         return replace(version, lineage=lineage, state="serving")
 
     async def drop_old(self, base: str) -> list[str]:
