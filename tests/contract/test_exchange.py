@@ -72,6 +72,21 @@ async def test_an_answer_of_known_length_keeps_it_too() -> None:
     assert await connections(say) == ([b"whole"] * 3, 1)
 
 
+async def test_it_is_told_which_answer_is_the_first_on_its_connection() -> None:
+    async def say(call: Call) -> None:
+        await in_chunks(call)
+        if call.earlier == 1:
+            call.close()
+
+    async with upstream(say) as server, wire(server.url) as opened:
+        first = []
+        for _ in range(5):
+            async with posted(opened) as reply:
+                first.append(reply.first)
+                assert await read(reply) == b"onetwo"
+    assert first == [True, False, True, False, True]
+
+
 async def test_what_the_server_closes_is_not_kept() -> None:
     async def say(call: Call) -> None:
         await call.answer(200, b"whole", "connection: close\r\n")

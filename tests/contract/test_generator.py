@@ -224,6 +224,34 @@ async def test_cards(protocol: Protocol) -> None:
     assert (card.id, card.revision) == (("org/m", "abc") if protocol == "tgi" else ("m", None))
 
 
+async def test_a_new_connection_may_lead_to_another_model() -> None:
+    served = "old"
+
+    async def say(call: Call) -> None:
+        if call.line.startswith("GET /info "):
+            info = {"model_id": served, "max_total_tokens": 512}
+            await call.answer(200, orjson.dumps(info), "connection: close\r\n")
+            call.close()
+            return
+        await call.begin()
+        await call.part(WHOLE)
+        await call.end()
+        if served == "gone":
+            call.close()
+
+    async with upstream(say) as server, client("tgi", server.url) as model:
+        told = []
+        for after in ("old", "gone", "new", "new"):
+            async with model.stream(PROMPT, Sampling(), CONTEXT) as events:
+                assert await anext(aiter(events)) == Token("Grün ")
+                told.append((await model.card()).id)
+                assert [event async for event in events][-1] == Finished("stop", Usage(5, 2))
+            served = after
+        asked = sum(call.line.startswith("GET ") for call in server.calls)
+    assert told == ["old", "old", "old", "new"]
+    assert asked == 2, "a connection that is kept leads to the same process"
+
+
 CAPTURED: list[tuple[str, type[TandemError] | Finished]] = [
     ("chat_stream_usage", Finished("length", Usage(12, 4))),
     ("chat_stream", Finished("length", Usage(0, 3))),

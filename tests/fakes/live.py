@@ -10,9 +10,9 @@ from starlette.types import ASGIApp
 
 
 @asynccontextmanager
-async def live(app: ASGIApp) -> AsyncIterator[str]:
-    """The URL of the application while the context is open."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
+async def live(app: ASGIApp, port: int = 0) -> AsyncIterator[str]:
+    """The URL of the application while the context is open; at a port that somebody had before, or at a free one."""
+    with socket.create_server(("127.0.0.1", port)) as listener:
         server = _Server(
             uvicorn.Config(app, lifespan="off", log_config=None, access_log=False, timeout_graceful_shutdown=2)
         )

@@ -67,7 +67,7 @@ class Predictor(Generic[E]):
 
 
 @asynccontextmanager
-async def predictor(engine: E, *, ready: bool = True, **options: Any) -> AsyncIterator[Predictor[E]]:
+async def predictor(engine: E, *, ready: bool = True, port: int = 0, **options: Any) -> AsyncIterator[Predictor[E]]:
     """`options` are those of `predictor_app`."""
     metrics, lifecycle = Metrics("0.0.0", "predictor"), Lifecycle()
     if ready:
@@ -79,5 +79,5 @@ async def predictor(engine: E, *, ready: bool = True, **options: Any) -> AsyncIt
         meter=metrics,
         **{"version": "0.0.0", "clock": SystemClock(), **options},
     )
-    async with live(app) as url, aiohttp.ClientSession() as session:
+    async with live(app, port) as url, aiohttp.ClientSession() as session:
         yield Predictor(url, engine, lifecycle, session)

@@ -1,5 +1,6 @@
 """What a server says that it serves, asked again now and then: behind its address may be another model by now."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 
@@ -13,7 +14,7 @@ _AGAIN_S = 1.0
 
 
 class KnownCard:
-    """Asks by `ask(timeout_s)`, at most every `fresh_s` seconds once there was an answer."""
+    """Asks by `ask(timeout_s)`, at most every `fresh_s` seconds once there was an answer, and whenever it is in doubt."""
 
     def __init__(self, ask: Callable[[float], Awaitable[ModelCard]], clock: Clock, *, fresh_s: float = 15.0) -> None:
         self._ask = ask
@@ -21,16 +22,47 @@ class KnownCard:
         self._fresh_s = fresh_s
         self._known: ModelCard | None = None
         self._asked_s = 0.0
+        self._silent = False
+        self._doubts = 0
+        self._settled = 0
+        self._settling = asyncio.Lock()
+
+    def doubt(self) -> None:
+        """Another model may have come: whoever gets the card from now on waits until the server was asked."""
+        self._doubts += 1
 
     async def get(self) -> ModelCard:
         """The last answer; a server that is away keeps the one it had. Raises what `ask` raises until there is one."""
-        now_s = self._clock.monotonic_s()
         if self._known is None:
-            self._known = await self._ask(_FIRST_S)
-            self._asked_s = now_s
-        elif now_s - self._asked_s >= self._fresh_s:
-            # Noted before the answer: one request asks, the others go on with what is known.
-            self._asked_s = now_s
-            with suppress(TandemError):
-                self._known = await self._ask(_AGAIN_S)
+            return await self._told(_FIRST_S)
+        if self._clock.monotonic_s() - self._asked_s >= self._fresh_s:
+            # One request asks, the others go on with what is known.
+            await self._again()
+        elif self._doubted:
+            # One asks for all who doubt by now; who began to while it was asked waits for the next answer.
+            async with self._settling:
+                if self._doubted:
+                    await self._again()
         return self._known
+
+    @property
+    def _doubted(self) -> bool:
+        """False after a question without an answer: not every request shall wait for what does not come."""
+        return self._settled < self._doubts and not self._silent
+
+    async def _again(self) -> None:
+        with suppress(TandemError):
+            await self._told(_AGAIN_S)
+
+    async def _told(self, timeout_s: float) -> ModelCard:
+        doubts = self._doubts
+        # Noted before the answer, for the others.
+        self._asked_s = self._clock.monotonic_s()
+        try:
+            known = self._known = await self._ask(timeout_s)
+        except TandemError:
+            self._silent = True
+            raise
+        self._silent = False
+        self._settled = max(self._settled, doubts)
+        return known

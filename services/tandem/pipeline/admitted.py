@@ -38,7 +38,7 @@ class Admitted:
     `cost` and `spent` are what it took, over all pools, once it has left; `card` is the model last asked about.
     """
 
-    __slots__ = ("_ahead", "_aside", "_attempts", "_clock", "_context", "_demand", "_estimate", "_held_for_waking", "_meter", "_pool", "_prices", "_reason", "_slot", "_spend", "_trying", "_usage", "_yielding", "card", "cost", "spent")  # fmt: skip
+    __slots__ = ("_ahead", "_answering", "_aside", "_attempts", "_clock", "_context", "_demand", "_estimate", "_held_for_waking", "_meter", "_pool", "_prices", "_reason", "_slot", "_spend", "_trying", "_usage", "_yielding", "card", "cost", "spent")  # fmt: skip
 
     def __init__(
         self,
@@ -66,6 +66,7 @@ class Admitted:
         self._usage: Usage | None = None
         self._estimate: Usage | None = None
         self._aside = Usage(0, 0)
+        self._answering: Endpoint | None = None
         self._pool: Pool
         self._slot: Slot | None = None
         self._spend: Spend | None = None
@@ -80,8 +81,8 @@ class Admitted:
         return Route(policy.name, policy.region, self._reason, max(1, self._attempts), regions)
 
     async def model(self) -> ModelCard:
-        """The model of the pool that it is at."""
-        self.card = await self._pool.model()
+        """The model of the server that answers, before there is one that of the pool that it is at."""
+        self.card = await self._pool.model(self._answering)
         return self.card
 
     def used(self, usage: Usage) -> None:
@@ -168,7 +169,7 @@ class Admitted:
         finally:
             if self._spend is None:
                 self.leave()
-        self._pool = pool
+        self._pool, self._answering = pool, None
         return slot
 
     def _give_way(self, pool: str) -> None:
@@ -185,11 +186,15 @@ class Admitted:
                     raise self._pool.broken()
                 self._attempts += 1
                 idle_s = None if self._alone(endpoint, tried) else self._trying.idle_s
-                return await self._asked(endpoint, endpoint.generator.stream(prompt, sampling, self._context), idle_s)
+                stream = endpoint.generator.stream(prompt, sampling, self._context)
+                asking = await self._asked(endpoint, stream, idle_s)
             except (Overloaded, UpstreamUnavailable, UpstreamFailed) as error:
                 if endpoint is not None:
                     tried.append(endpoint)
                 await self._again(error, tried)
+            else:
+                self._answering = endpoint
+                return asking
 
     async def _asked(self, endpoint: Endpoint, stream: Stream, idle_s: float | None) -> Asking:
         """The events from the first one on. Tells breaker and limit how it went."""

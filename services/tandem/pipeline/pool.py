@@ -1,7 +1,7 @@
 """One pool with everything that guards it, and how hard a request is tried."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 from tandem.admission.turnstile import Turnstile
@@ -37,12 +37,14 @@ class Pool:
         """True when `model` need not wait for a server that never told."""
         return self.card is not None or self._told is not None
 
-    async def model(self) -> ModelCard:
-        """What it serves: as declared, or as a server tells: the first that could be asked, now and later."""
+    async def model(self, answering: Endpoint | None = None) -> ModelCard:
+        """What it serves: as declared, or as a server tells: the one that is answering, else the first that could be
+        asked, now and later.
+        """
         if self.card is not None:
             return self._described(self.card)
         failure: TandemError | None = None
-        for endpoint in (self._told,) if self._told is not None else self.endpoints.members:
+        for endpoint in self._to_ask(answering):
             try:
                 card = await endpoint.generator.card()
             except InvalidRequest as error:
@@ -54,6 +56,10 @@ class Pool:
                 self._told = endpoint
                 return self._described(card)
         raise failure or UpstreamUnavailable("The pool has no server.")
+
+    def _to_ask(self, answering: Endpoint | None) -> Sequence[Endpoint]:
+        others = self.endpoints.members if self._told is None else (self._told,)
+        return others if answering is None else (answering, *(one for one in others if one is not answering))
 
     def _described(self, card: ModelCard) -> ModelCard:
         """What it was made from may become known later, or change with what a server serves."""

@@ -31,6 +31,11 @@ class Reply(Protocol):
         """In lower case, without parameters; empty when none was sent."""
         ...
 
+    @property
+    def first(self) -> bool:
+        """True on a connection that carried no answer before: behind it may be another server than behind those."""
+        ...
+
     def pieces(self) -> AsyncIterator[bytes]:
         """The body as it arrives, cut anywhere. Raises `ConnectionError` when the connection breaks before its end."""
         ...

@@ -81,3 +81,54 @@ async def test_who_never_told_raises() -> None:
     known = KnownCard(Told(None), Hand())
     with pytest.raises(UpstreamUnavailable):
         await known.get()
+
+
+async def test_who_doubts_has_it_asked_anew() -> None:
+    told = Told()
+    known = KnownCard(told, Hand(), fresh_s=15)
+    await known.get()
+    told.card = LARGE
+    known.doubt()
+    assert [await known.get(), await known.get()] == [LARGE] * 2
+    assert len(told.asked) == 2
+
+
+async def test_one_asks_for_all_who_doubt_by_then_and_all_wait_for_it() -> None:
+    told = Told()
+    known = KnownCard(told, Hand(), fresh_s=15)
+    await known.get()
+    told.card = LARGE
+    for _ in range(9):
+        known.doubt()
+    assert await asyncio.gather(*(known.get() for _ in range(9))) == [LARGE] * 9
+    assert len(told.asked) == 2
+
+
+async def test_a_doubt_that_comes_while_it_is_asked_is_not_settled_by_that() -> None:
+    told = Told()
+    known = KnownCard(told, Hand(), fresh_s=15)
+    await known.get()
+    known.doubt()
+    early = asyncio.create_task(known.get())
+    while len(told.asked) < 2:
+        await asyncio.sleep(0)
+    known.doubt()
+    late = asyncio.create_task(known.get())
+    await early
+    told.card = LARGE
+    assert await late == LARGE
+    assert len(told.asked) == 3
+
+
+async def test_what_does_not_tell_is_not_waited_for_at_each_doubt() -> None:
+    told, clock = Told(), Hand()
+    known = KnownCard(told, clock, fresh_s=15)
+    await known.get()
+    told.card = None
+    for _ in range(9):
+        known.doubt()
+    assert await asyncio.gather(*(known.get() for _ in range(9))) == [SMALL] * 9
+    assert len(told.asked) == 2
+    told.card = LARGE
+    clock.now_s += 15
+    assert await known.get() == LARGE

@@ -44,6 +44,7 @@ def test_the_wait_that_is_asked_for_travels_on() -> None:
 
 class Head:
     status = 200
+    first = True
 
     def __init__(self, content_type: str) -> None:
         self.content_type = content_type

@@ -243,3 +243,12 @@ async def test_a_pool_asks_its_other_servers_and_again_what_it_serves(failure: T
     silent.told.set()
     await learning
     assert alone.known
+
+
+async def test_the_model_of_an_answer_is_that_of_the_server_that_gives_it() -> None:
+    first, second = Server(model="old"), Server(model="new")
+    to = dispatch(pool("base", first, second))
+    async with to.admit(ASKED, CONTEXT) as one, to.admit(ASKED, CONTEXT) as other:
+        assert (await other.model()).id == "old", "the first that tells, before one answers"
+        async with one.stream(PROMPT, Sampling()), other.stream(PROMPT, Sampling()):
+            assert ((await one.model()).id, (await other.model()).id) == ("old", "new")

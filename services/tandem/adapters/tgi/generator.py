@@ -57,7 +57,7 @@ class TgiGenerator:
         self._known = KnownCard(self._info, clock)
 
     async def card(self) -> ModelCard:
-        """From `/info`, now and then."""
+        """From `/info`, now and then, and after each answer on a new connection: an old one keeps to one process."""
         return await self._known.get()
 
     async def _info(self, timeout_s: float) -> ModelCard:
@@ -85,6 +85,8 @@ class TgiGenerator:
             if reply.status != 200:
                 raise failure(await reply.whole())
             check_stream(reply)
+            if reply.first:
+                self._known.doubt()
             yield generation_events(reply.pieces(), ChatEvents(in_stream), self._patience, context, self._clock)
 
 
