@@ -24,6 +24,7 @@ def test_over_a_server_backups_are_made_at_set_times() -> None:
     job = only("CronJob", "backup", OVER_QDRANT)
     assert (job["spec"]["schedule"], job["spec"]["timeZone"]) == ("30 2 * * *", "Europe/Berlin")
     assert job["spec"]["suspend"] is False and job["spec"]["concurrencyPolicy"] == "Forbid"
+    assert job["spec"]["jobTemplate"]["spec"]["activeDeadlineSeconds"] == 21600
     (container,) = pod(job)["containers"]
     assert container["command"][-1].startswith("exec tandem backup --keep 7 '/backups/' --config ")
     names = {each["name"] for each in container["env"]}
@@ -37,8 +38,9 @@ def test_over_a_server_backups_are_made_at_set_times() -> None:
 def test_a_restore_is_never_due() -> None:
     job = only("CronJob", "restore", OVER_QDRANT)
     assert job["spec"]["suspend"] is True
-    # Half of one is not tried again by itself.
+    # Half of one is not tried again by itself, and none is ended half-way.
     assert job["spec"]["jobTemplate"]["spec"]["backoffLimit"] == 0
+    assert "activeDeadlineSeconds" not in job["spec"]["jobTemplate"]["spec"]
     (container,) = pod(job)["containers"]
     assert container["command"][-1].startswith("exec tandem restore --replace --yes '/backups/' --config ")
 
