@@ -90,7 +90,7 @@ def test_what_cannot_be_is_told_in_two_lines(tmp_path: Path) -> None:
     refused = {
         b"No space is left": into_full,
         b"There is no state store": tandem("db", "backup", str(tmp_path / "x"), "--data-dir", str(tmp_path / "none")),
-        b"cannot be used": tandem("db", "backup", str(tmp_path / "a" / "x"), "--data-dir", str(tmp_path / "data")),
+        b"a is not there": tandem("db", "backup", str(tmp_path / "a" / "x"), "--data-dir", str(tmp_path / "data")),
         b"no backup": tandem("db", "restore", str(tmp_path / "other.gz"), "--data-dir", str(tmp_path / "none")),
     }
     for part, done in refused.items():

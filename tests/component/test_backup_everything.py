@@ -106,10 +106,10 @@ def test_what_cannot_be_is_told_in_two_lines(tmp_path: Path, notes: Path) -> Non
         b"No space is left": into_full,
         b"needs a package that is not there": tandem("backup", "gs://vault/", "--data-dir", str(data)),
         b"There is nothing to back up": tandem("backup", str(tmp_path / "x"), "--data-dir", str(tmp_path / "none")),
-        b"cannot be used": tandem("backup", str(tmp_path / "a" / "x"), "--data-dir", str(data)),
+        b"a is not there": tandem("backup", str(tmp_path / "a" / "x"), "--data-dir", str(data)),
         b"no backup of Tandem": tandem("restore", str(tmp_path / "other"), "--data-dir", str(tmp_path / "none")),
         b"it is cut off": tandem("restore", str(tmp_path / "cut"), "--data-dir", str(tmp_path / "none")),
-        b"No such file": tandem("restore", str(tmp_path / "missing"), "--data-dir", str(tmp_path / "none")),
+        b"missing is not there": tandem("restore", str(tmp_path / "missing"), "--data-dir", str(tmp_path / "none")),
         b"The retriever has the documents": tandem(
             "backup", str(tmp_path / "x"), "--data-dir", str(data), TANDEM_RETRIEVER__URL="http://127.0.0.1:9"
         ),

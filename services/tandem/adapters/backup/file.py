@@ -60,7 +60,12 @@ def disk_faults(place: str) -> Iterator[None]:
 def _fault(error: OSError, place: str) -> TandemError:
     if error.errno in {errno.ENOSPC, errno.EDQUOT}:
         return StoreFull(f"No space is left for {place}.", hint="Make room, or name another place.")
-    return ConfigurationError(f"{place} cannot be used: {error.strerror}.", hint="Is it there, and may we use it?")
+    if isinstance(error, FileNotFoundError):
+        folder = Path(place).parent
+        if not folder.is_dir():
+            return ConfigurationError(f"The folder {folder} is not there.", hint="Make it, or name another one.")
+        return ConfigurationError(f"{place} is not there.", hint="Check the name.")
+    return ConfigurationError(f"{place} cannot be used: {error.strerror}.", hint="May we use it?")
 
 
 def _sync(folder: Path) -> None:

@@ -84,7 +84,11 @@ class Promoting:
         if serving is None:
             raise InvalidRequest(f"No version of {collection} serves.", hint="Promote one.", param="collection")
         if of is not None and serving.name != of:
-            raise VersionConflict(f"{of} does not serve any more, {serving.name} does.")
+            raise VersionConflict(
+                f"{of} does not serve any more, {serving.name} does.",
+                hint=f"`tandem collections versions {base_of(of)}` shows them all.",
+                param="of",
+            )
         target = next((each for each in found if each.name == serving.lineage.replaced), None)
         if target is None:
             raise InvalidRequest(
