@@ -25,7 +25,7 @@ class KnownCard:
         self._silent = False
         self._doubts = 0
         self._settled = 0
-        self._settling = asyncio.Lock()
+        self._asking = asyncio.Lock()
 
     def doubt(self) -> None:
         """Another model may have come: whoever gets the card from now on waits until the server was asked."""
@@ -35,24 +35,20 @@ class KnownCard:
         """The last answer; a server that is away keeps the one it had. Raises what `ask` raises until there is one."""
         if self._known is None:
             return await self._told(_FIRST_S)
-        if self._clock.monotonic_s() - self._asked_s >= self._fresh_s:
-            # One request asks, the others go on with what is known.
-            await self._again()
-        elif self._doubted:
-            # One asks for all who doubt by now; who began to while it was asked waits for the next answer.
-            async with self._settling:
-                if self._doubted:
-                    await self._again()
+        if self._due:
+            # One at a time, so that no older answer comes behind a newer one. Who doubts waits for an answer that was asked for
+            # since; the others go on with what is known.
+            async with self._asking:
+                if self._due:
+                    with suppress(TandemError):
+                        await self._told(_AGAIN_S)
         return self._known
 
     @property
-    def _doubted(self) -> bool:
-        """False after a question without an answer: not every request shall wait for what does not come."""
-        return self._settled < self._doubts and not self._silent
-
-    async def _again(self) -> None:
-        with suppress(TandemError):
-            await self._told(_AGAIN_S)
+    def _due(self) -> bool:
+        # After a question without an answer not every request shall wait for what does not come.
+        doubted = self._settled < self._doubts and not self._silent
+        return doubted or self._clock.monotonic_s() - self._asked_s >= self._fresh_s
 
     async def _told(self, timeout_s: float) -> ModelCard:
         doubts = self._doubts

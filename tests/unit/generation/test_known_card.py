@@ -132,3 +132,28 @@ async def test_what_does_not_tell_is_not_waited_for_at_each_doubt() -> None:
     told.card = LARGE
     clock.now_s += 15
     assert await known.get() == LARGE
+
+
+async def test_no_older_answer_comes_behind_a_newer_one() -> None:
+    released: list[asyncio.Event] = []
+    cards = iter([SMALL, SMALL, LARGE])
+
+    async def ask(_: float) -> ModelCard:
+        card = next(cards)
+        if released:
+            await released[-1].wait()
+        return card
+
+    clock = Hand()
+    known = KnownCard(ask, clock, fresh_s=15)
+    await known.get()
+    released.append(asyncio.Event())
+    clock.now_s += 15
+    early = asyncio.create_task(known.get())
+    await asyncio.sleep(0)
+    slow = released.pop()
+    known.doubt()
+    late = asyncio.create_task(known.get())
+    await asyncio.sleep(0)
+    slow.set()
+    assert (await early, await late, await known.get()) == (SMALL, LARGE, LARGE)
