@@ -21,11 +21,15 @@ _HEAD_BYTES = 64 * 1024
 
 
 class Exchange(asyncio.Protocol, AsyncIterator[bytes]):
-    """Begins with `head()`; then it is the body's pieces, those of `interval_s` together. `leave()` in any case, once."""
+    """Begins with `head()`; then it is the body's pieces, those of `interval_s` together. `leave()` in any case, once.
 
-    __slots__ = ("_broken", "_clean", "_connection", "_ended", "_handed", "_handed_in", "_head_bytes", "_headed", "_interval_s", "_loop", "_pacing", "_parser", "_pieces", "_pool_s", "_reading", "_transport", "_waiter", "_waiting", "headers", "status")  # fmt: skip
+    `first`: nothing came before on its connection.
+    """
 
-    def __init__(self, connection: aiohttp.connector.Connection, interval_s: float = 0.0) -> None:
+    __slots__ = ("_broken", "_clean", "_connection", "_ended", "_handed", "_handed_in", "_head_bytes", "_headed", "_interval_s", "_loop", "_pacing", "_parser", "_pieces", "_pool_s", "_reading", "_transport", "_waiter", "_waiting", "first", "headers", "status")  # fmt: skip
+
+    def __init__(self, connection: aiohttp.connector.Connection, interval_s: float, *, first: bool) -> None:
+        self.first = first
         self._connection = connection
         self._pool_s = connection.protocol
         self._transport = cast(asyncio.Transport, connection.transport)

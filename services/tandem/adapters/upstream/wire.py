@@ -38,13 +38,10 @@ _STALE_S = 1.0
 class AioReply:
     """`ports/wire.py`'s `Reply` over one exchange."""
 
-    __slots__ = ("_clock", "_context", "_exchange", "_patience", "first")
+    __slots__ = ("_clock", "_context", "_exchange", "_patience")
 
-    def __init__(
-        self, exchange: Exchange, first: bool, context: RequestContext, patience: Patience, clock: Clock
-    ) -> None:
+    def __init__(self, exchange: Exchange, context: RequestContext, patience: Patience, clock: Clock) -> None:
         self._exchange = exchange
-        self.first = first
         self._context = context
         self._patience = patience
         self._clock = clock
@@ -58,6 +55,11 @@ class AioReply:
     def content_type(self) -> str:
         """In lower case, without parameters."""
         return _content_type(self._exchange.headers)
+
+    @property
+    def first(self) -> bool:
+        """True where no other came before on its connection."""
+        return self._exchange.first
 
     def pieces(self) -> AsyncIterator[bytes]:
         """As they arrive."""
@@ -104,26 +106,23 @@ class AioWire:
 
         A redirect is not followed: it could carry prompt and key to a server that nobody configured.
         """
-        exchange, first = await self._begun(path, body, context)
+        exchange = await self._begun(path, body, context)
         # It has left: written by orjson it takes 16 KB, whatever its length, for as long as the answer lasts.
         del body
         try:
-            yield AioReply(exchange, first, context, self._patience, self._clock)
+            yield AioReply(exchange, context, self._patience, self._clock)
         finally:
             exchange.leave()
 
-    async def _begun(self, path: str, body: bytes, context: RequestContext) -> tuple[Exchange, bool]:
+    async def _begun(self, path: str, body: bytes, context: RequestContext) -> Exchange:
         try:
             return await begun(lambda: self._asked(path, body, context), self._patience, context, self._clock)
         except (aiohttp.ClientError, TimeoutError) as error:
             self._forget(error)
             raise away(error) from error
 
-    async def _asked(self, path: str, body: bytes, context: RequestContext) -> tuple[Exchange, bool]:
-        """The exchange, and whether it is the first on its connection.
-
-        A kept connection that the server has just closed tells nothing of the server: another one is taken.
-        """
+    async def _asked(self, path: str, body: bytes, context: RequestContext) -> Exchange:
+        """A kept connection that the server has just closed tells nothing of the server: another one is taken."""
         request = self._requests.get(path)
         if request is None:
             request = self._requests[path] = Posting(self._http, self._root + path)
@@ -137,18 +136,16 @@ class AioWire:
             kept = connection.protocol in self._used
             sent_s = self._clock.monotonic_s()
             try:
-                return await self._headed(connection, sent), not kept
+                return await self._headed(connection, sent)
             except aiohttp.ServerDisconnectedError:
                 if not kept or self._clock.monotonic_s() - sent_s > _STALE_S:
                     raise
-        connection = await request.connection(self._timeout)
-        kept = connection.protocol in self._used
-        return await self._headed(connection, sent), not kept
+        return await self._headed(await request.connection(self._timeout), sent)
 
     async def _headed(self, connection: aiohttp.connector.Connection, sent: bytes) -> Exchange:
+        exchange = Exchange(connection, self._patience.interval_s, first=connection.protocol not in self._used)
         if connection.protocol is not None:
             self._used.add(connection.protocol)
-        exchange = Exchange(connection, self._patience.interval_s)
         try:
             await exchange.head(sent)
         except BaseException:
